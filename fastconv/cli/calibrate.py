@@ -1,0 +1,46 @@
+"""``python -m fastconv calibrate``: measure this machine's rates and keep them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument("--output", metavar="FILE", help="write there, not to the user's file")
+    parser.add_argument("--show", action="store_true", help="show the rates in force and stop")
+    parser.add_argument("--reset", action="store_true", help="go back to the shipped rates")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, write, and say where."""
+    from pathlib import Path
+
+    from ..planner import rates
+
+    target = Path(args.output) if args.output else rates.user_file()
+    if args.show:
+        table, origin = rates.tables()
+        print(", ".join(f"{name}: {value}" for name, value in origin.items()))
+        for (name, dtype, axes), row in sorted(table.items()):
+            print(f"{name:14} {dtype:11} {axes}  {row}")
+        return 0
+    if args.reset:
+        target.unlink(missing_ok=True)
+        print("the shipped rates are in force")
+        return 0
+    from ..planner import calibrate
+
+    table = calibrate.calibrate(_bar)
+    rates.write(target, table, calibrate.provenance())
+    print(f"\nrates written to {target}")
+    return 0
+
+
+def _bar(share: float, what: str) -> None:
+    filled = round(30 * share)
+    bar = "#" * filled + "." * (30 - filled)
+    print(f"\r[{bar}] {share:4.0%} {what:28}", end="", file=sys.stderr, flush=True)

@@ -1,0 +1,94 @@
+"""Index arithmetic, integers only: which outputs and samples belong to which.
+
+All of it speaks of one axis in canonical form: output i reads the samples
+``i*stride + t*dilation - pad`` for taps t = 0..k-1 of a signal with n samples.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+# What a sample outside the signal is: left out, a fill value, or another sample. The rules are
+# scipy.ndimage's: reflect (d c b a | a b c d), mirror (d c b | a b c d), nearest, wrap.
+BOUNDARIES = ("zero", "fill", "reflect", "mirror", "nearest", "wrap")
+
+
+def span(k: int, dilation: int) -> int:
+    """Return how many consecutive samples a window of k taps covers."""
+    return (k - 1) * dilation + 1
+
+
+def strided(m: int, stride: int) -> int:
+    """Return how many of m outputs remain when every `stride`-th is kept, the first included."""
+    return -(-m // stride)
+
+
+def interior(
+    n: int, k: int, m: int, stride: int = 1, dilation: int = 1, pad: int = 0
+) -> tuple[int, int]:
+    """Return the range of outputs whose windows lie inside the signal; empty as (lo, lo)."""
+    lo = min(m, max(0, -(-pad // stride)))
+    room = n - span(k, dilation) + pad
+    hi = min(m, room // stride + 1) if room >= 0 else 0
+    return lo, max(lo, hi)
+
+
+def merge(ranges: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Return the union of half-open ranges (rows of an array with sorted starts) as a list."""
+    ranges = ranges[ranges[:, 1] > ranges[:, 0]]
+    if len(ranges) == 0:
+        return []
+    reach = np.maximum.accumulate(ranges[:, 1])
+    starts = np.flatnonzero(np.r_[True, ranges[1:, 0] > reach[:-1]])
+    ends = np.r_[starts[1:], len(ranges)] - 1
+    return [(int(ranges[s, 0]), int(reach[e])) for s, e in zip(starts, ends, strict=True)]
+
+
+def source_map(first: int, count: int, n: int, boundary: str) -> npt.NDArray[np.int64]:
+    """Return, for the virtual samples first..first+count-1, the sample each stands for.
+
+    Parameters
+    ----------
+    first, count : int
+        The virtual samples; 0..n-1 are the signal itself.
+    n : int
+        Length of the signal.
+    boundary : str
+        One of `BOUNDARIES`.
+
+    Returns
+    -------
+    ndarray of int64, shape (count,)
+        Indices into the signal; -1 for a sample that is left out or filled.
+    """
+    index = np.arange(first, first + count, dtype=np.int64)
+    if boundary in ("zero", "fill") or n == 0:
+        index[(index < 0) | (index >= n)] = -1
+    elif boundary == "nearest":
+        np.clip(index, 0, n - 1, out=index)
+    elif boundary == "wrap":
+        index %= n
+    elif boundary == "reflect":
+        index %= 2 * n
+        np.minimum(index, 2 * n - 1 - index, out=index)
+    elif n == 1:
+        index[:] = 0
+    else:  # mirror
+        index %= 2 * n - 2
+        np.minimum(index, 2 * n - 2 - index, out=index)
+    return index
+
+
+def bands(count: int, size: int) -> list[tuple[int, int]]:
+    """Return 0..count cut into bands of `size`, the last one shorter."""
+    return [(lo, min(lo + size, count)) for lo in range(0, count, size)]
+
+
+def needed(n: int, k: int, m: int, stride: int, dilation: int, pad: int) -> tuple[int, int]:
+    """Return the range of samples that the outputs 0..m-1 read."""
+    if m == 0:
+        return 0, 0
+    lo = min(n, max(0, -pad))
+    hi = min(n, (m - 1) * stride - pad + span(k, dilation))
+    return lo, max(lo, hi)

@@ -1,0 +1,57 @@
+"""The export table: every compiled loop, the dtypes it is built for, and its arguments.
+
+This module is plain data: it imports neither Numba nor the kernels. A kernel's contract:
+
+- arguments are 1-D C-contiguous aligned arrays first, then integers (counts, steps in elements);
+- it returns nothing, allocates nothing, raises nothing, and knows no strings or globals;
+- ``make(target, dtype)`` in its module returns the Python function; vector width and tile sizes
+  are taken from `target` there, as constants;
+- empty work (any count zero) is allowed and stores nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FLOATS = ("float64", "float32")
+COMPLEX = ("complex128", "complex64")
+# Signed and unsigned share their machine code: wrapping sums and products are the same bits.
+INTEGERS = ("int64", "int32", "int16", "int8")
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """One compiled loop.
+
+    Parameters
+    ----------
+    name : str
+        The name; with a dtype appended it is the exported symbol.
+    module : str
+        The module of this package with the factory ``make_<name>(target, dtype)``.
+    dtypes : tuple of str
+        What it is built for.
+    arrays : tuple of str
+        The dtype of each array argument; ``T`` stands for the kernel's own.
+    integers : int
+        How many int64 arguments follow the arrays.
+    """
+
+    name: str
+    module: str
+    dtypes: tuple[str, ...]
+    arrays: tuple[str, ...]
+    integers: int
+
+
+KERNELS: dict[str, Kernel] = {
+    k.name: k
+    for k in (
+        Kernel("rows", "direct1d", (*FLOATS, *COMPLEX, *INTEGERS, "bool"), ("T", "T", "T"), 10),
+        Kernel("plane", "direct2d", (*FLOATS, *COMPLEX, *INTEGERS, "bool"),
+               ("T", "T", "T", "int64", "int64", "T"), 19),
+    )
+}
+
+# Kernel sources, for the cache key: any edit in these folders makes every build stale.
+SOURCE_FOLDERS = ("kernels", "runtime")

@@ -1,0 +1,115 @@
+"""The records that describe an algorithm: its Work, its guarantees, and the Path itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from .problem import Problem
+
+Guarantee = Literal["exact", "componentwise", "normwise"]
+GUARANTEES: tuple[Guarantee, ...] = ("normwise", "componentwise", "exact")  # weakest first
+
+# Outputs that a path leaves to a local path: first and last signal, then (low, high) per axis.
+Box = tuple[int, int, tuple[tuple[int, int], ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a path does, in counts, never in seconds.
+
+    Parameters
+    ----------
+    calls : int
+        Calls from Python, into a kernel or a library.
+    multiply_adds : int
+        Products added up by direct loops.
+    butterflies : float
+        n log2 n over all transforms of length n.
+    bytes_moved : int
+        Bytes read and written at least once.
+    """
+
+    calls: int = 1
+    multiply_adds: int = 0
+    butterflies: float = 0.0
+    bytes_moved: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Operands:
+    """The arrays of one request, packed: aligned, native, contiguous along each convolved axis.
+
+    Parameters
+    ----------
+    x : ndarray, shape (batch, *signal)
+        The signals.
+    w : ndarray, shape (batch or 1, *filter)
+        The filters, in correlation order.
+    out : ndarray, shape (batch, *output)
+        The results; C-contiguous, sharing no memory with x or w.
+    fill : scalar
+        The value of samples outside where the boundary rule is "fill".
+    workers : int
+        How many threads may be used.
+    """
+
+    x: npt.NDArray[Any]
+    w: npt.NDArray[Any]
+    out: npt.NDArray[Any]
+    fill: Any = 0
+    workers: int = 1
+
+
+def no_kernels(problem: Problem) -> tuple[tuple[str, str], ...]:
+    """Return that a path runs no compiled loops of ours."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """One algorithm, as a record of plain functions.
+
+    Parameters
+    ----------
+    name : str
+        What ``method=`` calls it.
+    summary : str
+        One line for tables.
+    local : bool
+        Whether each output depends on the samples of its own window only. The planner mends
+        what a path that is not local returns as boxes.
+    supports : callable
+        Problem -> "" or the reason why not.
+    guarantee : callable
+        Problem -> "exact", "componentwise" or "normwise".
+    work : callable
+        Problem -> Work.
+    execute : callable
+        (Problem, Operands) -> boxes of outputs that a local path must compute instead.
+    kernels : callable
+        Problem -> the (name, dtype) of every compiled loop it needs.
+    """
+
+    name: str
+    summary: str
+    local: bool
+    supports: Callable[[Problem], str]
+    guarantee: Callable[[Problem], Guarantee]
+    work: Callable[[Problem], Work]
+    execute: Callable[[Problem, Operands], list[Box]]
+    kernels: Callable[[Problem], tuple[tuple[str, str], ...]] = no_kernels
+
+
+def everything(problem: Problem) -> list[Box]:
+    """Return the one box that holds all outputs."""
+    return [(0, problem.batch, tuple((0, m) for m in problem.output))]
+
+
+def is_float(dtype: str) -> bool:
+    """Return whether `dtype` names a real or complex floating type."""
+    return np.dtype(dtype).kind in "fc"

@@ -1,0 +1,11 @@
+"""The table of algorithms: one file each, one line each here."""
+
+from __future__ import annotations
+
+from ..path import Path
+from . import direct, fft, library, overlap_save, slices
+
+PATHS: dict[str, Path] = {
+    path.name: path
+    for path in (direct.PATH, overlap_save.PATH, fft.PATH, library.PATH, slices.PATH)
+}

@@ -1,0 +1,113 @@
+"""NumPy and SciPy themselves: what is not compiled here, and tiny work where a call is all."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy._core.multiarray import correlate as _numpy_correlate  # np.convolve's own loop.
+
+from .. import geometry
+from ..path import Box, Guarantee, Operands, Path, Work, is_float
+from ..problem import Problem
+
+# NumPy's own numbers for its three extents.
+_VALID, _SAME, _FULL = 0, 1, 2
+# What scipy.signal's 2-D loop has no type for.
+_NOT_2D = ("bool", "float16")
+
+
+def supports(problem: Problem) -> str:
+    """Return "" or why neither library computes the problem as it stands."""
+    if problem.reduction != "sum":
+        return f"adds products, does not take the {problem.reduction}"
+    if any(d != 1 for d in problem.dilation):
+        return "no dilation in NumPy's loop"
+    if problem.ndim == 1:
+        return "" if problem.boundary == ("zero",) else "NumPy's loop knows zeros outside only"
+    if problem.ndim == 2 and problem.dtype not in _NOT_2D:
+        return ""
+    return f"no loop in SciPy for {problem.ndim}-D {problem.dtype}"
+
+
+def guarantee(problem: Problem) -> Guarantee:
+    """Return componentwise for floats, exact for integers, bool and objects."""
+    return "componentwise" if is_float(problem.dtype) else "exact"
+
+
+def work(problem: Problem) -> Work:
+    """Return one call per signal; a stride is taken by slicing."""
+    size = np.dtype(problem.dtype).itemsize
+    return Work(
+        calls=problem.batch,
+        multiply_adds=problem.multiply_adds * prod(problem.stride),
+        bytes_moved=size * (problem.outputs + problem.batch * prod(problem.signal)),
+    )
+
+
+def execute(problem: Problem, operands: Operands) -> list[Box]:
+    """Compute all outputs, one signal at a time."""
+    one = _row if problem.ndim == 1 else _plane
+    for b in range(problem.batch):
+        one(problem, operands.x[b], operands.w[b % len(operands.w)], operands.out[b], operands.fill)
+    return []
+
+
+def _row(problem: Problem, x: Any, w: Any, out: Any, fill: Any) -> None:
+    (n,), (k,), (m,) = problem.signal, problem.filter, problem.output
+    (s,), (pad,) = problem.stride, problem.pad
+    lo, hi = geometry.needed(n, k, m, s, 1, pad)
+    pad += lo
+    x = x[lo:hi]
+    count = (m - 1) * s + 1
+    out[...] = 0
+    if len(x) == 0 or m == 0:
+        return
+    if pad == 0 and count <= len(x) - k + 1:
+        result, offset = _numpy_correlate(x, w, _VALID), 0
+    elif pad == k // 2 and k <= len(x) and count <= len(x):
+        result, offset = _numpy_correlate(x, w, _SAME), 0
+    elif k <= len(x):
+        result, offset = _numpy_correlate(x, w, _FULL), k - 1 - pad
+    else:
+        # NumPy swaps a longer second operand and reverses the result.
+        result, offset = _numpy_correlate(w, x, _FULL)[::-1], k - 1 - pad
+    first = max(0, -(-(-offset) // s))
+    last = min(m, (len(result) - 1 - offset) // s + 1)
+    if last > first:
+        out[first:last] = result[offset + first * s : offset + (last - 1) * s + 1 : s]
+
+
+def _plane(problem: Problem, x: Any, w: Any, out: Any, fill: Any) -> None:
+    # The compiled loop: scipy.signal's public name may have been replaced by ours.
+    from scipy.signal._sigtools import _convolve2d
+
+    if out.size == 0:
+        return
+    rows, columns = (
+        geometry.source_map(-p, (m - 1) * s + k, n, rule)
+        for p, m, s, k, n, rule in zip(
+            problem.pad, problem.output, problem.stride, problem.filter, problem.signal,
+            problem.boundary, strict=True,
+        )
+    )
+    outside = fill if "fill" in problem.boundary else 0
+    around = np.full((len(rows), len(columns)), outside, x.dtype)
+    inside = np.ix_(rows >= 0, columns >= 0)
+    around[inside] = x[np.ix_(rows[rows >= 0], columns[columns >= 0])]
+    # flip 0: a correlation; extent 0: whole windows only, so that its boundary rule 0 never acts.
+    result = _convolve2d(around, np.ascontiguousarray(w), 0, 0, 0, x.dtype.type(0))
+    sr, sc = problem.stride
+    out[...] = result[::sr, ::sc]
+
+
+PATH = Path(
+    name="library",
+    summary="NumPy's and SciPy's own loops",
+    local=True,
+    supports=supports,
+    guarantee=guarantee,
+    work=work,
+    execute=execute,
+)

@@ -1,0 +1,1 @@
+"""Choosing: which correct path is predicted to be fastest, and why."""

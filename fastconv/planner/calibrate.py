@@ -1,0 +1,146 @@
+"""Measure this machine's rates: every path on a grid of problems, fitted by its counts of work."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import astuple, dataclass
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from ..path import Operands, Path, Work
+from ..paths import PATHS
+from ..problem import Problem
+from ..runtime.target import host_target
+from .rates import Rates, Table, cpu_name
+
+DTYPES = ("float64", "float32", "complex128", "complex64",
+          "int64", "int32", "int16", "int8", "bool")
+# Products and points above which a cell would take more than some 30 ms on its path.
+_MOST = {"direct": 1 << 26, "library": 1 << 23, "fft": 1 << 20, "overlap_save": 1 << 21}
+_CELL_SECONDS = 0.012
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One cell: a path on a problem, and the least time of several runs."""
+
+    name: str
+    problem: Problem
+    seconds: float
+
+
+def problems(dtype: str) -> Iterator[Problem]:
+    """Yield the grid for one dtype: 1-D 'full' from 8 samples to a million, and 2-D images."""
+    for n in (8, 64, 512, 4096, 32768, 1 << 18, 1 << 20):
+        for k in (1, 3, 7, 16, 31, 64, 200, 512, 2048, 8192, 65536):
+            if k <= n:
+                yield _problem(dtype, (n,), (k,))
+    for n in (8, 32, 128, 512, 1024):
+        for k in (3, 5, 9, 15, 31, 63):
+            if k <= n:
+                yield _problem(dtype, (n, n), (k, k))
+
+
+def _problem(dtype: str, signal: tuple[int, ...], taps: tuple[int, ...]) -> Problem:
+    ones = (1,) * len(signal)
+    return Problem(
+        dtype, 1, True, signal, taps,
+        tuple(n + k - 1 for n, k in zip(signal, taps, strict=True)),
+        ones, ones, tuple(k - 1 for k in taps), ("zero",) * len(signal),
+    )
+
+
+def calibrate(progress: Callable[[float, str], None] = lambda share, what: None) -> Table:
+    """Measure all paths that add products, on one thread.
+
+    Parameters
+    ----------
+    progress : callable
+        Called with the share that is done and what comes next.
+
+    Returns
+    -------
+    Table
+        Rates for every path, dtype and number of axes that the path supports.
+    """
+    table: Table = {}
+    for i, dtype in enumerate(DTYPES):
+        cells: dict[tuple[str, str], list[Measurement]] = {}
+        grid = list(problems(dtype))
+        for j, problem in enumerate(grid):
+            progress((i + j / len(grid)) / len(DTYPES), f"{dtype} {problem.signal}")
+            for path in PATHS.values():
+                if _affordable(path, problem):
+                    axes = "1d" if problem.ndim == 1 else "2d"
+                    seconds = measure(path, problem)
+                    cells.setdefault((path.name, axes), []).append(
+                        Measurement(path.name, problem, seconds)
+                    )
+        for (name, axes), measured in cells.items():
+            table[name, dtype, axes] = fit(measured)
+    progress(1.0, "done")
+    return table
+
+
+def _affordable(path: Path, problem: Problem) -> bool:
+    if path.supports(problem):
+        return False
+    work = path.work(problem)
+    size = max(problem.outputs, work.multiply_adds)
+    return size <= _MOST.get(path.name, 1 << 22)
+
+
+def measure(path: Path, problem: Problem) -> float:
+    """Return the least seconds of several runs of `path`, the result's allocation included."""
+    operands = _operands(problem)
+    path.execute(problem, operands)
+    best, spent = float("inf"), 0.0
+    runs = 0
+    while runs < 3 or (spent < _CELL_SECONDS and runs < 200):
+        start = time.perf_counter()
+        out = np.empty(operands.out.shape, operands.out.dtype)
+        path.execute(problem, Operands(operands.x, operands.w, out))
+        seconds = time.perf_counter() - start
+        best, spent, runs = min(best, seconds), spent + seconds, runs + 1
+    return best
+
+
+def _operands(problem: Problem) -> Operands:
+    generator = np.random.default_rng(0)
+
+    def sample(shape: tuple[int, ...]) -> Any:
+        return (generator.standard_normal(shape) * 50).astype(problem.dtype)
+
+    x, w = sample((1, *problem.signal)), sample((1, *problem.filter))
+    return Operands(x, w, np.empty((1, *problem.output), problem.dtype))
+
+
+def fit(measured: list[Measurement]) -> Rates:
+    """Return the non-negative rates with the least relative error over the cells."""
+    from scipy.optimize import nnls
+
+    rows, times = [], []
+    for cell in measured:
+        work: Work = PATHS[cell.name].work(cell.problem)
+        rows.append((1.0, *map(float, astuple(work))))
+        times.append(cell.seconds)
+    matrix = np.asarray(rows) / np.asarray(times)[:, None]
+    scale = np.maximum(matrix.max(axis=0), 1e-300)
+    solution, _ = nnls(matrix / scale, np.ones(len(times)))
+    return Rates(*(float(v) for v in solution / scale))
+
+
+def provenance() -> dict[str, Any]:
+    """Return what the rates are valid for, and whence they come."""
+    return {
+        "cpu": cpu_name(),
+        "target": host_target().name,
+        "numpy": np.__version__,
+        "scipy": version("scipy"),
+        "date": datetime.date.today().isoformat(),
+        "command": "python -m fastconv calibrate",
+    }

@@ -1,0 +1,132 @@
+"""Seconds per unit of Work, per path, dtype and number of axes: the only home of speed constants.
+
+The shipped table is ``rates.json`` beside this file, written by ``python -m fastconv calibrate``;
+a file of the same form in the user's configuration folder takes its place, if it was measured on
+this CPU. Each file names its CPU, versions and date.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import warnings
+from dataclasses import asdict, dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ..path import Work
+
+SHIPPED = Path(__file__).with_name("rates.json")
+
+# By path, dtype and "1d" or "2d": two axes and more share their loops.
+Key = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Seconds per count of `Work`, field by field, and per request."""
+
+    request: float
+    calls: float
+    multiply_adds: float
+    butterflies: float
+    bytes_moved: float
+
+    def seconds(self, work: Work) -> float:
+        """Return the predicted time of `work`."""
+        return (
+            self.request
+            + self.calls * work.calls
+            + self.multiply_adds * work.multiply_adds
+            + self.butterflies * work.butterflies
+            + self.bytes_moved * work.bytes_moved
+        )
+
+
+Table = dict[Key, Rates]
+
+
+def user_file() -> Path:
+    """Return where `calibrate` writes: ``FASTCONV_RATES`` or the configuration folder."""
+    if named := os.environ.get("FASTCONV_RATES"):
+        return Path(named)
+    base = os.environ.get("XDG_CONFIG_HOME")
+    try:
+        folder = Path(base) if base else Path.home() / ".config"
+    except RuntimeError:
+        folder = SHIPPED.parent
+    return folder / "fastconv" / "rates.json"
+
+
+def cpu_name() -> str:
+    """Return the CPU's model name, as the machine gives it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+@cache
+def tables() -> tuple[Table, dict[str, Any]]:
+    """Return the rates in force and their provenance."""
+    own = user_file()
+    if own.exists():
+        try:
+            table, provenance = read(own)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            warnings.warn(f"{own} must hold rates, got: {error}; ignored", stacklevel=2)
+        else:
+            if provenance.get("cpu") == cpu_name():
+                return table, provenance
+            warnings.warn(
+                f"{own} was measured on {provenance.get('cpu')}; ignored. "
+                "Run python -m fastconv calibrate again.",
+                stacklevel=2,
+            )
+    return read(SHIPPED)
+
+
+def read(path: Path) -> tuple[Table, dict[str, Any]]:
+    """Read a file of rates."""
+    content = json.loads(path.read_text())
+    table = {
+        (name, dtype, axes): Rates(**row)
+        for name, dtypes in content["rates"].items()
+        for dtype, kinds in dtypes.items()
+        for axes, row in kinds.items()
+    }
+    return table, content["provenance"]
+
+
+def write(path: Path, table: Table, provenance: dict[str, Any]) -> None:
+    """Write a file of rates, its rows sorted."""
+    rows: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
+    for (name, dtype, axes), row in sorted(table.items()):
+        short = {k: float(f"{v:.3g}") for k, v in asdict(row).items()}
+        rows.setdefault(name, {}).setdefault(dtype, {})[axes] = short
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"provenance": provenance, "rates": rows}, indent=1) + "\n")
+
+
+def rates(name: str, dtype: str, ndim: int) -> Rates:
+    """Return the rates of a path for a dtype and a number of axes.
+
+    Unsigned integers share the loops of signed ones; a dtype that is not compiled here is
+    taken for its nearest slow relative.
+    """
+    table, _ = tables()
+    axes = "1d" if ndim == 1 else "2d"
+    alias = dtype[1:] if dtype.startswith("uint") else dtype
+    for known in (alias, "complex128", "float64", "int64"):
+        if (name, known, axes) in table:
+            return table[name, known, axes]
+    return _UNKNOWN
+
+
+# A path that no calibration has met: slow enough to be chosen only where nothing else serves.
+_UNKNOWN = Rates(1e-4, 1e-5, 1e-7, 1e-8, 1e-9)

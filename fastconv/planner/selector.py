@@ -1,0 +1,140 @@
+"""Rank the paths for a Problem by predicted time, and run the best one that is ready."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from ..path import GUARANTEES, Box, Guarantee, Operands, Path
+from ..paths import PATHS
+from ..problem import Problem
+from ..runtime import load
+from .rates import rates
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the planner thinks of one path for one problem."""
+
+    name: str
+    why_not: str
+    guarantee: Guarantee | None
+    seconds: float
+
+
+def check_method(method: str) -> None:
+    """Refuse a method that is neither "auto" nor a path's name."""
+    if not isinstance(method, str):
+        raise TypeError(f"method must be a string, got {method!r}")
+    if method != AUTO and method not in PATHS:
+        raise ValueError(f"method must be one of {[AUTO, *PATHS]}, got {method!r}")
+
+
+def check_accuracy(accuracy: str | None) -> None:
+    """Refuse an accuracy that is neither None nor a guarantee's name."""
+    if accuracy is not None and not isinstance(accuracy, str):
+        raise TypeError(f"accuracy must be None or a string, got {accuracy!r}")
+    if accuracy is not None and accuracy not in GUARANTEES:
+        raise ValueError(f"accuracy must be one of {[None, *GUARANTEES]}, got {accuracy!r}")
+
+
+@lru_cache(maxsize=4096)
+def verdicts(problem: Problem, accuracy: str | None) -> tuple[Verdict, ...]:
+    """Return one verdict per path: the usable ones first, by predicted time."""
+    found = [_verdict(path, problem, accuracy) for path in PATHS.values()]
+    return tuple(sorted(found, key=lambda v: (v.why_not != "", v.seconds)))
+
+
+def _verdict(path: Path, problem: Problem, accuracy: str | None) -> Verdict:
+    if why_not := path.supports(problem):
+        return Verdict(path.name, why_not, None, float("inf"))
+    guarantee = path.guarantee(problem)
+    seconds = rates(path.name, problem.dtype, problem.ndim).seconds(path.work(problem))
+    why_not = ""
+    if accuracy is not None and GUARANTEES.index(guarantee) < GUARANTEES.index(accuracy):  # type: ignore[arg-type]
+        why_not = f"is {guarantee}, not {accuracy}"
+    return Verdict(path.name, why_not, guarantee, seconds)
+
+
+def rank(problem: Problem, method: str = AUTO, accuracy: str | None = None) -> list[Verdict]:
+    """Return the usable paths, the one predicted to be fastest first.
+
+    Raises
+    ------
+    ValueError
+        If `method` or `accuracy` leaves none.
+    """
+    usable = [v for v in verdicts(problem, accuracy) if not v.why_not]
+    if method != AUTO:
+        why_not = next(v.why_not for v in verdicts(problem, accuracy) if v.name == method)
+        if why_not:
+            raise ValueError(
+                f"method must suit the problem, got {method!r}, which {_reason(why_not)}"
+            )
+        return [v for v in usable if v.name == method]
+    if not usable:
+        if accuracy is not None and any(v.guarantee for v in verdicts(problem, accuracy)):
+            offered = {v.guarantee for v in verdicts(problem, accuracy) if v.guarantee}
+            raise ValueError(
+                f"accuracy must be one of {[g for g in GUARANTEES if g in offered]} "
+                f"for {problem.dtype}, got {accuracy!r}"
+            )
+        reasons = "; ".join(f"{v.name}: {v.why_not}" for v in verdicts(problem, accuracy))
+        raise ValueError(f"problem must suit a path, got {problem}: {reasons}")
+    return usable
+
+
+def _reason(why_not: str) -> str:
+    return why_not if why_not.startswith("is ") else f"cannot: {why_not}"
+
+
+def choose(problem: Problem, method: str = AUTO, accuracy: str | None = None) -> Path:
+    """Return the path that answers now: the best ranked whose compiled loops are ready.
+
+    A path named by `method` is returned whether it is ready or not: executing it waits.
+    """
+    ranked = rank(problem, method, accuracy)
+    first = PATHS[ranked[0].name]
+    if method != AUTO or len(ranked) == 1 or _is_ready(first, problem, ranked):
+        return first
+    for verdict in ranked[1:]:
+        path = PATHS[verdict.name]
+        if not path.kernels(problem) or _is_ready(path, problem, ranked):
+            return path
+    return first
+
+
+def _is_ready(path: Path, problem: Problem, ranked: list[Verdict]) -> bool:
+    """Return whether the path's loops are loaded; if not, tell how much they would have saved."""
+    others = [v.seconds for v in ranked if not PATHS[v.name].kernels(problem)]
+    mine = next(v.seconds for v in ranked if v.name == path.name)
+    saving = max(0.0, min(others) - mine) if others else float("inf")
+    return all(load.ready(*unit, saving) is not None for unit in path.kernels(problem))
+
+
+def run(
+    problem: Problem, operands: Operands, method: str = AUTO, accuracy: str | None = None
+) -> None:
+    """Compute `operands.out` by the chosen path; a local path mends what it returns."""
+    boxes = choose(problem, method, accuracy).execute(problem, operands)
+    for box in boxes:
+        _mend(problem, operands, box)
+
+
+def _mend(problem: Problem, operands: Operands, box: Box) -> None:
+    first, last, axes = box
+    part = problem.part(tuple(lo for lo, _ in axes), tuple(hi for _, hi in axes), last - first)
+    inside: Any = (slice(first, last), *(slice(lo, hi) for lo, hi in axes))
+    w = operands.w if problem.shared_filter else operands.w[first:last]
+    out = operands.out[inside]
+    contiguous = out if out.flags.c_contiguous else out.copy()
+    local = [v.name for v in rank(part) if PATHS[v.name].local]
+    ready = [n for n in local if _is_ready(PATHS[n], part, rank(part))]
+    PATHS[(ready or local)[0]].execute(
+        part, Operands(operands.x[first:last], w, contiguous, operands.fill, operands.workers)
+    )
+    if contiguous is not out:
+        out[...] = contiguous

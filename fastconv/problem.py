@@ -1,0 +1,99 @@
+"""The Problem: one piece of work described without its arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import prod
+
+from . import geometry
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """The canonical form that every request is reduced to.
+
+    ``out[b, i] = sum over t of x~[b, i*stride + t*dilation - pad] * w[b, t]`` on each axis, with
+    w in correlation order and x~ the signal extended by the boundary rule. What was a mode, a
+    swap, a flip or a conjugation has been settled before.
+
+    Parameters
+    ----------
+    dtype : str
+        NumPy's name of the one dtype that x, w and out have.
+    batch : int
+        How many independent signals.
+    shared_filter : bool
+        Whether all of them meet the same filter.
+    signal, filter, output : tuple of int
+        Lengths per axis.
+    stride, dilation, pad : tuple of int
+        Per axis; pad may be negative.
+    boundary : tuple of str
+        One of `geometry.BOUNDARIES` per axis.
+    reduction : str
+        "sum" for convolution; "max" for pooling, where the filter has only a size.
+    """
+
+    dtype: str
+    batch: int
+    shared_filter: bool
+    signal: tuple[int, ...]
+    filter: tuple[int, ...]
+    output: tuple[int, ...]
+    stride: tuple[int, ...]
+    dilation: tuple[int, ...]
+    pad: tuple[int, ...]
+    boundary: tuple[str, ...]
+    reduction: str = "sum"
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes that are convolved."""
+        return len(self.signal)
+
+    @property
+    def outputs(self) -> int:
+        """Number of outputs, the batch included."""
+        return self.batch * prod(self.output)
+
+    @property
+    def taps(self) -> int:
+        """Number of taps of one filter."""
+        return prod(self.filter)
+
+    @property
+    def multiply_adds(self) -> int:
+        """Number of products inside the signal that a direct loop adds up."""
+        if any(rule != "zero" for rule in self.boundary):
+            return self.outputs * self.taps
+        total = self.batch
+        for axis in range(self.ndim):
+            total *= self._products(axis)
+        return total
+
+    def _products(self, axis: int) -> int:
+        n, k, m = self.signal[axis], self.filter[axis], self.output[axis]
+        s, d, p = self.stride[axis], self.dilation[axis], self.pad[axis]
+        if s == d == 1 and k <= n and 0 <= p < k and m - 1 - p + k - n < k:
+            left, right = p, max(0, m - 1 - p + k - n)
+            return m * k - left * (left + 1) // 2 - right * (right + 1) // 2
+        lo, hi = geometry.interior(n, k, m, s, d, p)
+        return max(1, (hi - lo) * k + (m - hi + lo) * k // 2)
+
+    def part(self, lows: tuple[int, ...], highs: tuple[int, ...], batch: int) -> Problem:
+        """Return the problem of the outputs lows..highs alone, for `batch` signals."""
+        pad = tuple(p - lo * s for p, lo, s in zip(self.pad, lows, self.stride, strict=True))
+        output = tuple(hi - lo for lo, hi in zip(lows, highs, strict=True))
+        return replace(self, batch=batch, output=output, pad=pad)
+
+    def __str__(self) -> str:
+        axes = []
+        for a in range(self.ndim):
+            text = f"{self.signal[a]}*{self.filter[a]}->{self.output[a]}"
+            text += f" pad {self.pad[a]}"
+            if self.stride[a] != 1:
+                text += f" stride {self.stride[a]}"
+            if self.dilation[a] != 1:
+                text += f" dilation {self.dilation[a]}"
+            axes.append(f"{text} {self.boundary[a]}")
+        return f"{self.reduction} {self.dtype} {self.batch} x ({', '.join(axes)})"

@@ -1,0 +1,190 @@
+"""What every face asks of the engine: keywords checked, operands packed, `out` kept safe."""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .path import Operands
+from .planner import selector
+from .planner.explain import Explanation, explain_problem
+from .problem import Problem
+from .runtime import threads
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The keywords that all faces share.
+
+    Parameters
+    ----------
+    method : str
+        "auto" or a path's name.
+    accuracy : {None, "normwise", "componentwise", "exact"}
+        The least guarantee that is acceptable; None accepts every path.
+    out : ndarray or None
+        Where the result goes.
+    workers : int or None
+        The most threads; None for as many as there are CPUs.
+    """
+
+    method: str = selector.AUTO
+    accuracy: str | None = None
+    out: Array | None = None
+    workers: int | None = None
+
+    def check(self) -> None:
+        """Refuse what no request could mean."""
+        selector.check_method(self.method)
+        selector.check_accuracy(self.accuracy)
+        if self.workers is not None:
+            positive("workers", self.workers)
+        if self.out is not None and not isinstance(self.out, np.ndarray):
+            raise TypeError(f"out must be a NumPy array, got {type(self.out).__name__}")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A Problem and its arrays in canonical order: batch axes first, then the convolved ones.
+
+    Parameters
+    ----------
+    problem : Problem
+        The work.
+    x, w : ndarray
+        Signals (*batch, *signal) and correlation-ordered filters (*batch or (), *filter).
+    shape : tuple of int
+        The result's shape as the caller sees it.
+    moved : tuple of int or None
+        How the result's axes go back: `numpy.transpose` of the canonical result.
+    dtype : dtype
+        The result's dtype.
+    fill : scalar
+        The value outside, for the boundary rule "fill".
+    """
+
+    problem: Problem
+    x: Array
+    w: Array
+    batch: tuple[int, ...]
+    moved: tuple[int, ...] | None
+    dtype: np.dtype[Any]
+    fill: Any = 0
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The result's shape as the caller sees it."""
+        canonical = (*self.batch, *self.problem.output)
+        return canonical if self.moved is None else tuple(canonical[a] for a in self.moved)
+
+
+def positive(name: str, value: Any) -> int:
+    """Return `value` as an int that is at least 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no integer, or less than 1.
+    """
+    number = integer(name, value)
+    if number < 1:
+        raise ValueError(f"{name} must be at least 1, got {value!r}")
+    return number
+
+
+def integer(name: str, value: Any) -> int:
+    """Return `value` as an int; bool and anything without ``__index__`` is a TypeError."""
+    if isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer, got {value!r}") from None
+
+
+def answer(request: Request, settings: Settings) -> Array:
+    """Compute the request.
+
+    Returns
+    -------
+    ndarray
+        ``settings.out``, or a fresh C-contiguous array.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `out`, `method` or `accuracy` do not suit; before anything is stored.
+    """
+    problem = request.problem
+    if settings.out is not None:
+        check_out(settings.out, request.shape, request.dtype)
+    best = selector.rank(problem, settings.method, settings.accuracy)[0]
+    x = _pack(request.x, (problem.batch, *problem.signal), request.batch, problem)
+    filters = 1 if problem.shared_filter else problem.batch
+    w = _pack(request.w, (filters, *problem.filter),
+              () if problem.shared_filter else request.batch, problem)
+    plain = request.moved is None
+    target = settings.out if plain else None
+    result = _place(target, (problem.batch, *problem.output), request)
+    workers = threads.worthwhile(best.seconds, settings.workers)
+    if problem.outputs:
+        operands = Operands(x, w, result, request.fill, workers)
+        selector.run(problem, operands, settings.method, settings.accuracy)
+    final = result.reshape(*request.batch, *problem.output)
+    if request.moved is not None:
+        final = final.transpose(request.moved)
+    if settings.out is None:
+        return np.ascontiguousarray(final).reshape(request.shape)
+    if not np.may_share_memory(result, settings.out):
+        settings.out[...] = final
+    return settings.out
+
+
+def explain(request: Request, settings: Settings) -> Explanation:
+    """Return which path would answer, and why."""
+    return explain_problem(request.problem, settings.method, settings.accuracy)
+
+
+def check_out(out: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+    if out.shape != shape:
+        raise ValueError(f"out must have shape {shape}, got {out.shape}")
+    if out.dtype != dtype or not out.dtype.isnative:
+        raise TypeError(f"out must have dtype {dtype}, got {out.dtype}")
+    if not out.flags.writeable:
+        raise ValueError("out must be writeable, got a read-only array")
+
+
+def _pack(
+    array: Array, shape: tuple[int, ...], batch: tuple[int, ...], problem: Problem
+) -> Array:
+    """Return `array` broadcast over the batch: aligned, native, C-contiguous, of one dtype."""
+    core = array.shape[array.ndim - problem.ndim :]
+    if array.shape != (*batch, *core):
+        array = np.broadcast_to(array, (*batch, *core))
+    packed = np.require(array, problem.dtype, ("C", "A"))
+    return np.asarray(packed).reshape(shape)
+
+
+def _place(out: Array | None, shape: tuple[int, ...], request: Request) -> Array:
+    """Return `out` itself where a kernel may write to it directly, else a fresh array."""
+    if (
+        out is not None
+        and out.flags.c_contiguous
+        and out.flags.aligned
+        and not np.may_share_memory(out, request.x)
+        and not np.may_share_memory(out, request.w)
+    ):
+        return out.view(np.ndarray).reshape(shape)
+    return np.empty(shape, request.dtype)
+
+
+def count(batch: tuple[int, ...]) -> int:
+    """Return how many independent signals a batch shape holds."""
+    return prod(batch)

@@ -1,0 +1,238 @@
+"""Build kernels ahead of time: Numba's typed IR, our own C wrappers, LLVM's O3, one object.
+
+Run as ``python -m fastconv.runtime.build`` in a process of its own, so that the caller never
+imports Numba. Two entry points are emitted per kernel and dtype:
+
+``fc_<name>_<dtype>``
+    C ABI: (pointer, count) for each array, then the integers, all 64-bit; returns nothing.
+``py_<name>_<dtype>``
+    A METH_FASTCALL body for CPython: arrays as NumPy arrays, then Python ints. It reads the data
+    pointer from the array and releases the GIL. Its ``self`` is a bytes object that holds the
+    addresses of the four interpreter functions it calls: the object has no undefined symbols.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from ..kernels import KERNELS, Kernel
+from .target import TARGETS, Target, host_target
+
+# Where CPython (with a GIL) and NumPy's public array struct keep what the wrapper reads.
+_OBJECT_HEADER = 16
+_BYTES_DATA = 32
+_ARRAY_DATA, _ARRAY_DIMENSIONS = _OBJECT_HEADER, _OBJECT_HEADER + 16
+
+
+def build_object(units: list[tuple[str, str]], target: Target, *, triple: str = "") -> bytes:
+    """Return one relocatable object with every (kernel name, dtype) of `units`."""
+    import llvmlite.binding as llvm
+
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    triple = triple or llvm.get_process_triple()
+    machine = llvm.Target.from_triple(triple).create_target_machine(
+        cpu=target.cpu or "generic" if triple != llvm.get_process_triple() else _cpu(target),
+        features=target.features,
+        opt=3,
+        reloc="pic",
+        codemodel="small",
+    )
+    linked = None
+    for name, dtype in units:
+        module = llvm.parse_assembly(_unit_ir(KERNELS[name], dtype, target))
+        module.triple = triple
+        module.data_layout = str(machine.target_data)
+        if linked is None:
+            linked = module
+        else:
+            linked.link_in(module)
+    if linked is None:
+        raise ValueError("units must name at least one kernel, got none")
+    _optimise(llvm, linked, machine)
+    _refuse_leftovers(linked)
+    return bytes(machine.emit_object(linked))
+
+
+def _cpu(target: Target) -> str:
+    import llvmlite.binding as llvm
+
+    return target.cpu or str(llvm.get_host_cpu_name())
+
+
+def _optimise(llvm: Any, module: Any, machine: Any) -> None:
+    options = llvm.create_pipeline_tuning_options(speed_level=3)
+    options.loop_vectorization = True
+    options.slp_vectorization = True
+    options.loop_unrolling = True
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+
+
+def _unit_ir(kernel: Kernel, dtype: str, target: Target) -> str:
+    """Return the textual IR of one kernel: Numba's code made internal, our wrappers external."""
+    from numba import types
+    from numba.np.numpy_support import from_dtype
+    import numpy as np
+
+    from .jit import compile_kernel
+
+    module = importlib.import_module(f"fastconv.kernels.{kernel.module}")
+    function = getattr(module, f"make_{kernel.name}")(target, dtype)
+    dtypes = [dtype if a == "T" else a for a in kernel.arrays]
+    signature = tuple(
+        [types.Array(from_dtype(np.dtype(d)), 1, "C") for d in dtypes]
+        + [types.int64] * kernel.integers
+    )
+    symbol, text = compile_kernel(function, signature)
+    text = _make_internal(text)
+    sizes = [np.dtype(d).itemsize for d in dtypes]
+    return text + _wrappers(f"{kernel.name}_{dtype}", symbol, sizes, kernel.integers)
+
+
+def _make_internal(text: str) -> str:
+    """Make every definition and Numba environment private to the object."""
+    text = re.sub(r"^define (?!internal|linkonce_odr|private)", "define internal ", text, flags=re.M)
+    text = re.sub(r"^define linkonce_odr ", "define internal ", text, flags=re.M)
+    return re.sub(r"^(@_ZN08NumbaEnv\S+) = common (?:dso_local )?global", r"\1 = internal global",
+                  text, flags=re.M)
+
+
+def _wrappers(name: str, symbol: str, sizes: list[int], integers: int) -> str:
+    """Return the IR of the C entry point and the CPython entry point of one kernel."""
+    c_params, inner = [], []
+    for j, size in enumerate(sizes):
+        c_params += [f"ptr noalias %p{j}", f"i64 %n{j}"]
+        inner += ["ptr null", "ptr null", f"i64 %n{j}", f"i64 {size}", f"ptr %p{j}",
+                  f"i64 %n{j}", f"i64 {size}"]
+    c_params += [f"i64 %i{j}" for j in range(integers)]
+    inner += [f"i64 %i{j}" for j in range(integers)]
+    c_entry = f"""
+define void @fc_{name}({", ".join(c_params)}) {{
+  %ret = alloca ptr
+  %exc = alloca ptr
+  %status = call i32 @{symbol}(ptr %ret, ptr %exc, {", ".join(inner)})
+  ret void
+}}
+"""
+    lines, call = [], []
+    for j in range(len(sizes)):
+        lines += [
+            f"%a{j}.slot = getelementptr ptr, ptr %args, i64 {j}",
+            f"%a{j} = load ptr, ptr %a{j}.slot",
+            f"%a{j}.data = getelementptr i8, ptr %a{j}, i64 {_ARRAY_DATA}",
+            f"%p{j} = load ptr, ptr %a{j}.data",
+            f"%a{j}.dims = getelementptr i8, ptr %a{j}, i64 {_ARRAY_DIMENSIONS}",
+            f"%d{j} = load ptr, ptr %a{j}.dims",
+            f"%n{j} = load i64, ptr %d{j}",
+        ]
+        call += [f"ptr %p{j}", f"i64 %n{j}"]
+    for j in range(integers):
+        lines += [
+            f"%o{j}.slot = getelementptr ptr, ptr %args, i64 {len(sizes) + j}",
+            f"%o{j} = load ptr, ptr %o{j}.slot",
+            f"%i{j} = call i64 %as_ssize(ptr %o{j}, ptr null)",
+        ]
+        call.append(f"i64 %i{j}")
+    body = "\n  ".join(lines)
+    return c_entry + f"""
+define ptr @py_{name}(ptr %self, ptr %args, i64 %count) {{
+  %t0 = getelementptr i8, ptr %self, i64 {_BYTES_DATA}
+  %as_ssize = load ptr, ptr %t0
+  %t1 = getelementptr i8, ptr %self, i64 {_BYTES_DATA + 8}
+  %save = load ptr, ptr %t1
+  %t2 = getelementptr i8, ptr %self, i64 {_BYTES_DATA + 16}
+  %restore = load ptr, ptr %t2
+  %t3 = getelementptr i8, ptr %self, i64 {_BYTES_DATA + 24}
+  %incref = load ptr, ptr %t3
+  {body}
+  %state = call ptr %save()
+  call void @fc_{name}({", ".join(call)})
+  call void %restore(ptr %state)
+  call void %incref(ptr %self)
+  ret ptr %self
+}}
+"""
+
+
+def _refuse_leftovers(module: Any) -> None:
+    """Refuse undefined symbols and writable data: what a kernel must not need."""
+    allowed = re.compile(r"llvm\.|memset$|memcpy$|memmove$")
+    undefined = [f.name for f in module.functions if f.is_declaration and not allowed.match(f.name)]
+    writable = [g.name for g in module.global_variables if not g.is_global_constant()]
+    if undefined or writable:
+        raise RuntimeError(f"kernels must stand alone, got symbols {undefined + writable}")
+
+
+def link(objects: Path, library: Path) -> None:
+    """Link one object file into a shared library.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the machine has no linker.
+    """
+    import shutil
+    import subprocess
+
+    linker = next((p for p in map(shutil.which, ("ld", "ld.lld", "cc", "gcc")) if p), None)
+    if linker is None:
+        raise FileNotFoundError("a linker (ld) must be on PATH to build kernels")
+    driver = ["-nostdlib"] if linker.endswith("cc") else []
+    subprocess.run(
+        [linker, "-shared", *driver, "-z", "now", "-o", str(library), str(objects)], check=True
+    )
+
+
+def build_library(units: list[tuple[str, str]], target: Target) -> bytes:
+    """Return the bytes of a shared library with all `units`."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="fastconv-build-") as folder:
+        objects, library = Path(folder, "kernels.o"), Path(folder, "kernels.so")
+        objects.write_bytes(build_object(units, target))
+        link(objects, library)
+        return library.read_bytes()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Build the named units into the user's cache, or all into the package's ready folder."""
+    from . import cache
+
+    parser = argparse.ArgumentParser(prog="python -m fastconv.runtime.build", description=__doc__)
+    parser.add_argument("--target", choices=list(TARGETS), default=host_target().name)
+    parser.add_argument("--cache", action="store_true", help="write to the user's cache")
+    parser.add_argument("units", nargs="*", help="kernel_dtype, such as rows_float64")
+    args = parser.parse_args(argv)
+    os.environ.setdefault("NUMBA_OPT", "0")
+    target = TARGETS[args.target]
+    units = [u for u in all_units() if not args.units or "_".join(u) in args.units]
+    if args.cache:
+        for unit in units:
+            path = cache.library_path(target.name, "_".join(unit))
+            if path is None:
+                print("the cache folder must be writable", file=sys.stderr)
+                return 1
+            if not cache.intact(path):
+                cache.seal(path, build_library([unit], target))
+    else:
+        path = cache.ready_path(target.name)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(build_library(units, target))
+        print(path)
+    return 0
+
+
+def all_units() -> list[tuple[str, str]]:
+    """Return every (kernel name, dtype) of the export table."""
+    return [(k.name, dtype) for k in KERNELS.values() for dtype in k.dtypes]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

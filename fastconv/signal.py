@@ -1,0 +1,260 @@
+"""scipy.signal's convolutions, to the letter, with keywords of our own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import geometry, request
+from .planner.explain import Explanation
+from .problem import Problem
+from .request import Request, Settings
+
+__all__ = ["convolve2d", "correlate2d"]
+
+_MODES = ("full", "same", "valid")
+_BOUNDARIES = {
+    "fill": "fill", "wrap": "wrap", "circular": "wrap", "symm": "reflect", "symmetric": "reflect",
+}
+# bool, float16, longdouble and objects are SciPy's own: it refuses them or has loops for them.
+_COMPILED = "iufc"
+
+
+def convolve2d(
+    in1: npt.ArrayLike,
+    in2: npt.ArrayLike,
+    mode: str = "full",
+    boundary: str = "fill",
+    fillvalue: Any = 0,
+    *,
+    stride: int | tuple[int, int] = 1,
+    method: str = "auto",
+    accuracy: str | None = None,
+    out: npt.NDArray[Any] | None = None,
+    workers: int | None = None,
+) -> npt.NDArray[Any]:
+    """Convolve two 2-D arrays: `scipy.signal.convolve2d`, with keywords of its own.
+
+    Parameters
+    ----------
+    in1 : array_like, shape (n0, n1)
+        The image.
+    in2 : array_like, shape (k0, k1)
+        The filter.
+    mode : {"full", "same", "valid"}
+        "full" returns (n0 + k0 - 1, n1 + k1 - 1) outputs, "same" the shape of `in1` centred on
+        "full", "valid" those that need nothing outside (one operand must contain the other).
+    boundary : {"fill", "wrap", "symm"}
+        What lies outside `in1`: `fillvalue`, the other side, or its mirror image (edge repeated).
+    fillvalue : scalar
+        For ``boundary="fill"``.
+    stride : int or pair of int
+        Compute every `stride`-th row and column only.
+    method, accuracy, out, workers
+        As in `fastconv.convolve`.
+
+    Returns
+    -------
+    ndarray
+        `out`, or a fresh C-contiguous array of dtype ``numpy.result_type(in1, in2)``.
+
+    Raises
+    ------
+    ValueError
+        If an operand is not 2-D or is of a dtype that SciPy refuses, if mode or boundary are
+        unknown, or in "valid" if neither operand contains the other.
+    TypeError
+        If a keyword has the wrong type.
+
+    Notes
+    -----
+    ``out[i, j] = sum over u, v of in1[i - u, j - v] * in2[u, v]``. Integers wrap and are exact;
+    error bounds are `fastconv.convolve`'s with k0*k1 taps.
+
+    References
+    ----------
+    `scipy.signal.convolve2d`.
+
+    Examples
+    --------
+    >>> import fastconv
+    >>> fastconv.convolve2d([[1, 2], [3, 4]], [[1, 1]], "same", boundary="symm")
+    array([[2, 3],
+           [6, 7]])
+    """
+    settings = Settings(method, accuracy, out, workers)
+    return _answer("convolve2d", in1, in2, mode, boundary, fillvalue, stride, settings)
+
+
+def correlate2d(
+    in1: npt.ArrayLike,
+    in2: npt.ArrayLike,
+    mode: str = "full",
+    boundary: str = "fill",
+    fillvalue: Any = 0,
+    *,
+    stride: int | tuple[int, int] = 1,
+    method: str = "auto",
+    accuracy: str | None = None,
+    out: npt.NDArray[Any] | None = None,
+    workers: int | None = None,
+) -> npt.NDArray[Any]:
+    """Cross-correlate two 2-D arrays: `scipy.signal.correlate2d`, with keywords of its own.
+
+    Parameters
+    ----------
+    in1 : array_like, shape (n0, n1)
+        The image.
+    in2 : array_like, shape (k0, k1)
+        The template, conjugated if complex.
+    mode, boundary, fillvalue, stride, method, accuracy, out, workers
+        As in `convolve2d`. For even sizes "same" is centred one sample later than `convolve2d`
+        has it, as in SciPy.
+
+    Returns
+    -------
+    ndarray
+        `out`, or a fresh array.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As in `convolve2d`.
+
+    Notes
+    -----
+    ``out[i, j] = sum over u, v of in1[i + u, j + v] * conj(in2[u, v])``.
+
+    References
+    ----------
+    `scipy.signal.correlate2d`.
+
+    Examples
+    --------
+    >>> import fastconv
+    >>> fastconv.correlate2d([[1, 2, 3]], [[1, 0]], "valid")
+    array([[1, 2]])
+    """
+    settings = Settings(method, accuracy, out, workers)
+    return _answer("correlate2d", in1, in2, mode, boundary, fillvalue, stride, settings)
+
+
+def explain2d(
+    in1: Any, in2: Any, mode: Any, boundary: Any, stride: Any, settings: Settings
+) -> Explanation:
+    """Return what `fastconv.explain` shows for 2-D operands."""
+    settings.check()
+    x, w = np.asarray(in1), np.asarray(in2)
+    if not _settled(x, w, mode, boundary, np.asarray(0)):
+        _scipy("convolve2d")(x, w, mode, boundary)  # Raises what SciPy raises.
+        raise ValueError(f"in1 and in2 must have a compiled dtype, got {x.dtype} and {w.dtype}")
+    return request.explain(_request("convolve2d", x, w, mode, boundary, 0, stride), settings)
+
+
+def _answer(
+    name: str, in1: Any, in2: Any, mode: Any, boundary: Any, fillvalue: Any, stride: Any,
+    settings: Settings,
+) -> npt.NDArray[Any]:
+    settings.check()
+    x, w, fill = np.asarray(in1), np.asarray(in2), np.asarray(fillvalue)
+    if not _settled(x, w, mode, boundary, fill):
+        # SciPy's own words for its errors, and its loops for rare dtypes and for no samples.
+        result = _scipy(name)(in1, in2, mode, boundary, fillvalue)
+        return _beside(result, _pair(stride), settings)
+    made = _request(name, x, w, mode, boundary, fill[()], stride)
+    return request.answer(made, settings)
+
+
+def _scipy(name: str) -> Any:
+    """Return SciPy's function, even where its public name has been replaced by ours."""
+    from scipy.signal import _signaltools
+
+    return getattr(_signaltools, name)
+
+
+def _beside(
+    result: npt.NDArray[Any], strides: tuple[int, int], settings: Settings
+) -> npt.NDArray[Any]:
+    """Give SciPy's result the meaning of our keywords, or refuse them."""
+    if settings.method not in ("auto", "library"):
+        raise ValueError(
+            f"method must be 'auto' or 'library' for {result.dtype}, got {settings.method!r}"
+        )
+    result = result[:: strides[0], :: strides[1]]
+    if settings.out is None:
+        return np.ascontiguousarray(result)
+    request.check_out(settings.out, result.shape, result.dtype)
+    settings.out[...] = result
+    return settings.out
+
+
+def _settled(x: Any, w: Any, mode: Any, boundary: Any, fill: Any) -> bool:
+    """Return whether SciPy would accept the call and we have the means to answer it."""
+    if x.ndim != 2 or w.ndim != 2 or x.size == 0 or w.size == 0 or fill.size != 1:
+        return False
+    if not isinstance(mode, str) or mode not in _MODES:
+        return False
+    if not isinstance(boundary, str) or boundary not in _BOUNDARIES:
+        return False
+    dtype = np.result_type(x, w)
+    if dtype.kind not in _COMPILED or dtype.name not in _WIDTHS:
+        return False
+    if x.dtype.kind == "b" or w.dtype.kind == "b" or fill.dtype.kind not in "biufc":
+        return False
+    contains = [all(a >= b for a, b in zip(p, q, strict=True))
+                for p, q in ((x.shape, w.shape), (w.shape, x.shape))]
+    return (mode != "valid" or any(contains)) and np.can_cast(fill.dtype, dtype, "same_kind")
+
+
+_WIDTHS = frozenset(
+    ["float64", "float32", "complex128", "complex64"]
+    + [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
+)
+
+
+def _pair(stride: Any) -> tuple[int, int]:
+    if isinstance(stride, (tuple, list)):
+        if len(stride) != 2:
+            raise ValueError(f"stride must be one integer or a pair, got {stride!r}")
+        return request.positive("stride", stride[0]), request.positive("stride", stride[1])
+    return (request.positive("stride", stride),) * 2
+
+
+def _extent(n: int, k: int, mode: str, convolving: bool) -> tuple[int, int]:
+    """Return pad and the number of outputs along one axis, in correlation order."""
+    if mode == "full":
+        return k - 1, n + k - 1
+    if mode == "same":
+        return k // 2 if convolving else (k - 1) // 2, n
+    return 0, n - k + 1
+
+
+def _request(
+    name: str, x: Any, w: Any, mode: str, boundary: str, fill: Any, stride: Any
+) -> Request:
+    """Settle mode, swap, flip and conjugation."""
+    convolving = name == "convolve2d"
+    swap = mode == "valid" and any(k > n for n, k in zip(x.shape, w.shape, strict=True))
+    dtype = np.result_type(x, w)
+    if swap:
+        x, w = w, x
+    if convolving:
+        w = w[::-1, ::-1]
+    elif w.dtype.kind == "c":
+        w = w.conj()
+    if swap and not convolving:
+        x, w = x[::-1, ::-1], w[::-1, ::-1]  # SciPy reverses the result.
+    extents = [_extent(n, k, mode, convolving) for n, k in zip(x.shape, w.shape, strict=True)]
+    strides = _pair(stride)
+    rule = _BOUNDARIES[boundary]
+    if rule == "fill" and fill == 0 and (w.dtype.kind not in "fc" or np.isfinite(w).all()):
+        # Zeros times a finite tap add nothing; SciPy multiplies them, so inf and nan taps do.
+        rule = "zero"
+    problem = Problem(
+        dtype.name, 1, True, x.shape, w.shape,
+        tuple(geometry.strided(m, s) for (_, m), s in zip(extents, strides, strict=True)),
+        strides, (1, 1), tuple(p for p, _ in extents), (rule, rule),
+    )
+    return Request(problem, x, w, (), None, dtype, dtype.type(fill))

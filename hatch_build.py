@@ -1,0 +1,63 @@
+"""Build hook: compile the kernels into the wheel for the instruction sets of this platform.
+
+``FASTCONV_BUILD_TARGETS`` names them, separated by commas; empty leaves the wheel without kernels,
+which are then built on the user's machine.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+_DEFAULT = {("Linux", "x86_64"): "x86-64-v4,x86-64-v3", ("Linux", "aarch64"): "aarch64"}
+_LIMIT_SECONDS = 900
+
+
+class KernelHook(BuildHookInterface):
+    """Run the builder once per target, in processes of their own."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Build the libraries and add them to the wheel."""
+        machine = (platform.system(), platform.machine())
+        names = os.environ.get("FASTCONV_BUILD_TARGETS", _DEFAULT.get(machine, ""))
+        targets = [name for name in names.split(",") if name]
+        running = [self._start(name) for name in targets]
+        built = [path for path in map(self._finish, running) if path]
+        if built:
+            system, processor = machine[0].lower(), machine[1]
+            build_data["tag"] = f"py3-none-{system}_{processor}"
+            build_data["pure_python"] = False
+            build_data["artifacts"] += [str(p.relative_to(self.root)) for p in built]
+
+    def _start(self, target: str) -> subprocess.Popen[str]:
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA_")}
+        environment |= {"NUMBA_OPT": "0", "PYTHONHASHSEED": "0"}
+        environment["PYTHONPATH"] = os.pathsep.join(
+            [self.root, *filter(None, [os.environ.get("PYTHONPATH")])]
+        )
+        command = [sys.executable, "-m", "fastconv.runtime.build", "--target", target]
+        self.app.display_info(f"compiling kernels for {target}")
+        return subprocess.Popen(
+            command, cwd=self.root, env=environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )
+
+    def _finish(self, process: subprocess.Popen[str]) -> Path | None:
+        try:
+            output, errors = process.communicate(timeout=_LIMIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            output, errors = process.communicate()
+        if process.returncode:
+            self.app.display_warning(
+                "kernels are left out of the wheel, which will build them on first use: "
+                + (errors.strip().splitlines() or ["no reason given"])[-1]
+            )
+            return None
+        return Path(output.strip().splitlines()[-1])

@@ -1,0 +1,23 @@
+"""Settings for the whole suite: how long Hypothesis searches, and that missing kernels are compiled in place.
+
+`HYPOTHESIS_PROFILE=dev|ci|nightly` chooses the search; without it `CI=true` means ci, anything else dev.
+"""
+
+import os
+
+# Before fastconv is imported: a test must exercise the compiled kernels, not the stand-in that
+# answers while they are being built.
+os.environ.setdefault("FASTCONV_POLICY", "compile")
+
+from hypothesis import HealthCheck, settings
+
+# No deadline anywhere: the first call of a kernel compiles it. Drawing arrays of a drawn problem is
+# slow by nature, so the health check for slow data would only report the design.
+COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+
+settings.register_profile("dev", max_examples=20, **COMMON)
+settings.register_profile("ci", max_examples=50, derandomize=True, print_blob=True, **COMMON)
+settings.register_profile("nightly", max_examples=2000, print_blob=True, **COMMON)
+
+DEFAULT = "ci" if os.environ.get("CI", "").lower() == "true" else "dev"
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or DEFAULT)
