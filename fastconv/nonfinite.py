@@ -18,7 +18,9 @@ Array = npt.NDArray[Any]
 _MOST_BOXES = 64
 
 
-def quarantine(problem: Problem, x: Array, w: Array, transform_length: int) -> tuple[Array, list[Box]]:
+def quarantine(
+    problem: Problem, x: Array, w: Array, transform_length: int
+) -> tuple[Array, list[Box]]:
     """Return a signal that is safe to transform, and the outputs to be computed locally.
 
     Parameters
@@ -67,10 +69,7 @@ def _overflow(problem: Problem, peak: float, weight: float, length: int) -> list
 
 
 def _boxes(problem: Problem, bad: npt.NDArray[np.bool_]) -> list[Box]:
-    if problem.ndim == 1:
-        boxes = _boxes_1d(problem, bad)
-    else:
-        boxes = _boxes_nd(problem, bad)
+    boxes = _boxes_1d(problem, bad) if problem.ndim == 1 else _boxes_nd(problem, bad)
     area = sum((b1 - b0) * np.prod([hi - lo for lo, hi in axes]) for b0, b1, axes in boxes)
     # Past half of the outputs the transform no longer pays.
     return boxes if 2 * area <= problem.outputs else everything(problem)

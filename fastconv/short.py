@@ -59,7 +59,7 @@ _shortcuts: dict[Any, _Shortcut | None] = {}
 
 
 def convolve(a: Array, v: Array, mode: Any) -> Array | None:
-    """Return ``numpy.convolve(a, v, mode)`` for two base-class arrays, or None: not a short case."""
+    """Return ``numpy.convolve(a, v, mode)`` for two plain arrays, or None: not a short case."""
     number = _NUMBERS.get(mode) if type(mode) is str else None
     dtype = a.dtype
     if number is None or dtype is not v.dtype or a.ndim != 1 or v.ndim != 1:

@@ -8,8 +8,14 @@ import os
 # Before fastconv is imported: a test must exercise the compiled kernels, not the stand-in that
 # answers while they are being built.
 os.environ.setdefault("FASTCONV_POLICY", "compile")
+# The shipped rates, not what this machine's owner has calibrated: no such file exists.
+os.environ["FASTCONV_RATES"] = os.path.join(os.path.dirname(__file__), "not", "calibrated")
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+# So that a failing assert in there shows its values, as one in a test file does.
+pytest.register_assert_rewrite("agreement")
 
 # No deadline anywhere: the first call of a kernel compiles it. Drawing arrays of a drawn problem is
 # slow by nature, so the health check for slow data would only report the design.

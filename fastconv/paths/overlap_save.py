@@ -65,7 +65,7 @@ def execute(problem: Problem, operands: Operands) -> list[Box]:
 
     from ..runtime import threads
 
-    (n,), (k,), (m,) = problem.signal, problem.filter, problem.output
+    (k,), (m,) = problem.filter, problem.output
     (s,), (p,) = problem.stride, problem.pad
     out = operands.out
     if out.size == 0:
@@ -114,11 +114,12 @@ def _blocks(x: Any, start: int, count: int, step: int, length: int) -> Any:
 def _keep(result: Any, out: Any, position: int, stride: int) -> None:
     """Store the outputs of consecutive blocks, the first at stride-1 output `position`."""
     if stride == 1:
-        whole = min(len(result), (len(out) - position) // result.shape[1])
-        end = position + whole * result.shape[1]
-        out[position:end].reshape(whole, -1)[...] = result[:whole]
+        step = result.shape[1]
+        whole = min(len(result), (len(out) - position) // step)
+        end = position + whole * step
+        out[position:end].reshape(whole, step)[...] = result[:whole]
         if whole < len(result):
-            out[end : end + result.shape[1]] = result[whole, : len(out) - end]
+            out[end : end + step] = result[whole, : len(out) - end]
         return
     flat = result.reshape(-1)
     first = -(-position // stride)

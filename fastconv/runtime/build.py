@@ -77,9 +77,9 @@ def _optimise(llvm: Any, module: Any, machine: Any) -> None:
 
 def _unit_ir(kernel: Kernel, dtype: str, target: Target) -> str:
     """Return the textual IR of one kernel: Numba's code made internal, our wrappers external."""
+    import numpy as np
     from numba import types
     from numba.np.numpy_support import from_dtype
-    import numpy as np
 
     from .jit import compile_kernel
 
@@ -98,8 +98,8 @@ def _unit_ir(kernel: Kernel, dtype: str, target: Target) -> str:
 
 def _make_internal(text: str) -> str:
     """Make every definition and Numba environment private to the object."""
-    text = re.sub(r"^define (?!internal|linkonce_odr|private)", "define internal ", text, flags=re.M)
-    text = re.sub(r"^define linkonce_odr ", "define internal ", text, flags=re.M)
+    text = re.sub(r"^define (?:linkonce_odr )?(?!internal |private )", "define internal ", text,
+                  flags=re.M)
     return re.sub(r"^(@_ZN08NumbaEnv\S+) = common (?:dso_local )?global", r"\1 = internal global",
                   text, flags=re.M)
 

@@ -7,6 +7,7 @@ write. A file that is truncated, damaged or foreign is not loaded.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import stat
@@ -15,7 +16,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from ..kernels import SOURCE_FOLDERS
+from ..kernels import SOURCES
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 READY_FOLDER = _PACKAGE / "ready"
@@ -25,8 +26,8 @@ READY_FOLDER = _PACKAGE / "ready"
 def source_key() -> str:
     """Return the hash of all kernel and build sources: an edit anywhere gives another key."""
     digest = hashlib.sha256(sys.platform.encode())
-    for folder in SOURCE_FOLDERS:
-        for path in sorted((_PACKAGE / folder).glob("*.py")):
+    for pattern in SOURCES:
+        for path in sorted(_PACKAGE.glob(pattern)):
             digest.update(path.name.encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()[:24]
@@ -42,10 +43,8 @@ def cache_folder() -> Path | None:
     if named := os.environ.get("FASTCONV_CACHE_DIR"):
         choices.append(Path(named))
     base = os.environ.get("XDG_CACHE_HOME")
-    try:
+    with contextlib.suppress(RuntimeError):  # No home folder.
         choices.append((Path(base) if base else Path.home() / ".cache") / "fastconv")
-    except RuntimeError:
-        pass  # No home folder.
     user = os.getuid() if hasattr(os, "getuid") else "user"
     choices.append(Path(tempfile.gettempdir()) / f"fastconv-{user}")
     for folder in choices:

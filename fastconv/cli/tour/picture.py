@@ -14,7 +14,9 @@ from fastconv.cli.tour.inputs import InputError, fetch, short
 
 __all__ = ["Picture", "Rectangle", "parse_rectangle", "read_picture", "sample_picture"]
 
-_LONGEST_SIDE = 640  # the tour compares with SciPy's direct loop, whose time grows as the side to the fourth
+_LONGEST_SIDE = (
+    640  # the tour compares with SciPy's direct loop, whose time grows as the side to the fourth
+)
 _SHORTEST_SIDE = 96
 _SMALLEST_EYE = 8
 # The eye's place as fractions of the sides: rows 200:270, columns 225:322 of a 460 x 460 picture.
@@ -125,7 +127,9 @@ def _picture(data: bytes, source: str, about: str, eye: Rectangle | None) -> Pic
                 image = image.convert("RGBA" if transparent else "RGB")
     except Exception as error:  # Pillow's decoders raise whatever their format's damage leads to
         reason = "not an image that Pillow reads" if isinstance(error, OSError) else error
-        raise InputError(f"--image must be a readable image, got {short(source, 200)} ({reason})") from None
+        raise InputError(
+            f"--image must be a readable image, got {short(source, 200)} ({reason})"
+        ) from None
     if min(image.size) < _SHORTEST_SIDE:
         got = f"{image.height} x {image.width}"
         raise InputError(f"--image must have at least {_SHORTEST_SIDE} rows and columns, got {got}")
@@ -154,7 +158,9 @@ def _picture(data: bytes, source: str, about: str, eye: Rectangle | None) -> Pic
 
 def _default_eye(height: int, width: int) -> Rectangle:
     top, bottom, left, right = _EYE
-    return Rectangle(round(top * height), round(bottom * height), round(left * width), round(right * width))
+    return Rectangle(
+        round(top * height), round(bottom * height), round(left * width), round(right * width)
+    )
 
 
 def _check_eye(eye: Rectangle, height: int, width: int) -> None:

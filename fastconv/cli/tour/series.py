@@ -54,7 +54,9 @@ def sample_series(column: str | None = None) -> Series:
 
     column = "close" if column is None else column
     if column not in _SAMPLE_COLUMNS:
-        raise InputError(f"--column must be one of {', '.join(_SAMPLE_COLUMNS)}, got {short(column)}")
+        raise InputError(
+            f"--column must be one of {', '.join(_SAMPLE_COLUMNS)}, got {short(column)}"
+        )
     try:
         with np.load(get_sample_data("goog.npz", asfileobj=False)) as file:
             prices = file["price_data"]
@@ -97,14 +99,21 @@ def read_series(source: str, column: str | None) -> Series:
     if column is None or column not in header:
         names = short(", ".join(header), 200)[1:-1]
         got = "none" if column is None else short(column)
-        raise InputError(f"--column must name a column of {short(source, 200)} ({names}), got {got}")
+        raise InputError(
+            f"--column must name a column of {short(source, 200)} ({names}), got {got}"
+        )
     if len(rows) < SHORTEST:
         raise InputError(f"--series must hold at least {SHORTEST} rows, got {len(rows)}")
     index = header.index(column)
     values = np.array(
-        [_number(row, index, column, i, line) for i, (row, line) in enumerate(zip(rows, lines, strict=True), 1)]
+        [
+            _number(row, index, column, i, line)
+            for i, (row, line) in enumerate(zip(rows, lines, strict=True), 1)
+        ]
     )
-    days = next((d for j in range(len(header)) if (d := _dates(rows, j)) is not None), np.arange(len(rows)))
+    days = next(
+        (d for j in range(len(header)) if (d := _dates(rows, j)) is not None), np.arange(len(rows))
+    )
     daily = days.dtype.kind == "M" and bool(np.all(np.diff(days).astype(int) == 1))
     file = source.rstrip("/").replace("\\", "/").rsplit("/", 1)[-1]
     step = "day" if daily else "sample"
@@ -127,9 +136,13 @@ def _rows(source: str) -> tuple[list[str], list[list[str]], list[int]]:
         header = [name.strip() for name in next(reader, [])]
         numbered = [(row, reader.line_num) for row in reader if row]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"--series must be a CSV text file, got {short(source, 200)} ({error})") from None
+        raise InputError(
+            f"--series must be a CSV text file, got {short(source, 200)} ({error})"
+        ) from None
     if not header:
-        raise InputError(f"--series must be a CSV file with a header line, got {short(source, 200)} (empty)")
+        raise InputError(
+            f"--series must be a CSV file with a header line, got {short(source, 200)} (empty)"
+        )
     return header, [row for row, _ in numbered], [line for _, line in numbered]
 
 
@@ -141,12 +154,16 @@ def _number(row: list[str], index: int, column: str, i: int, line: int) -> float
         value = math.nan
     if not math.isfinite(value):
         got = short(cell) if cell else "a missing value"
-        raise InputError(f"column {column!r}, row {i} (line {line}) must be a finite number, got {got}")
+        raise InputError(
+            f"column {column!r}, row {i} (line {line}) must be a finite number, got {got}"
+        )
     return value
 
 
 def _dates(rows: list[list[str]], index: int) -> NDArray[Any] | None:
     try:
-        return np.array([datetime.date.fromisoformat(row[index].strip()) for row in rows], "datetime64[D]")
+        return np.array(
+            [datetime.date.fromisoformat(row[index].strip()) for row in rows], "datetime64[D]"
+        )
     except (ValueError, IndexError):
         return None

@@ -12,7 +12,9 @@ __all__ = ["OURS", "Race", "race"]
 OURS = "fastconv"
 
 _TURN_SECONDS = 0.002  # a turn repeats short work until the clock's own cost is lost in it
-_PATIENCE_SECONDS = 0.25  # slower work gets a single timed turn: the tour is a walk, not a benchmark
+_PATIENCE_SECONDS = (
+    0.25  # slower work gets a single timed turn: the tour is a walk, not a benchmark
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,9 @@ class Race:
     @property
     def rival(self) -> tuple[str, float]:
         """The fastest of the others, and its seconds."""
-        return min(((name, s) for name, s in self.seconds.items() if name != OURS), key=lambda row: row[1])
+        return min(
+            ((name, s) for name, s in self.seconds.items() if name != OURS), key=lambda row: row[1]
+        )
 
     @property
     def ratio(self) -> float:
@@ -52,7 +56,7 @@ def race(
     step: str,
     work: str,
     contenders: Mapping[str, Callable[[], object]],
-    plan: Any = None,
+    plan: Callable[[], Any] | None = None,
     *,
     rounds: int = 5,
 ) -> Race:
@@ -65,8 +69,8 @@ def race(
     contenders : mapping of str to callable
         `OURS` and peers named ``numpy.<function>`` or ``scipy.<function>``. First-call costs do
         not count, except that slow peers are called only once.
-    plan : object, optional
-        What `fastconv.explain` said about this work.
+    plan : callable, optional
+        Returns what `fastconv.explain` says about this work; asked after the timing, when all is warm.
     rounds : int
         Turns of each contender that is not slow.
     """
@@ -83,7 +87,8 @@ def race(
             best[name] = min(best[name], (time.perf_counter() - start) / repeats)
     chosen, reason, table = "-", "not a convolution: nothing to choose", ""
     if plan is not None:
-        chosen, reason, table = str(plan.chosen), str(plan.reason), str(plan)
+        told = plan()
+        chosen, reason, table = str(told.chosen), str(told.reason), str(told)
     return Race(step, work, chosen, reason, table, best)
 
 

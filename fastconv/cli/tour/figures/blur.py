@@ -15,7 +15,9 @@ def boxes(result: Blur) -> Figure:
     """Draw the sharp and the four blurred pictures, grey above, colour below."""
     left = result.contrast[WIDTHS[-1]]
     height, width = result.picture.grey.shape
-    title = f"A {WIDTHS[-1]} x {WIDTHS[-1]} box keeps {left:.0%} of the contrast and none of the detail"
+    title = (
+        f"A {WIDTHS[-1]} x {WIDTHS[-1]} box keeps {left:.0%} of the contrast and none of the detail"
+    )
     each = 10.0 / (len(WIDTHS) + 1) * height / width
     figure = canvas(title, 2 * each + 1.0)
     panels = figure.subplots(2, len(WIDTHS) + 1)

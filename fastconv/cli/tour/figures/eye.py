@@ -7,7 +7,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from fastconv.cli.tour.figures.style import DIVERGING, GREY, INK, ORANGE, RED, canvas, frame, image, panel
+from fastconv.cli.tour.figures.style import (
+    DIVERGING,
+    GREY,
+    INK,
+    ORANGE,
+    RED,
+    canvas,
+    frame,
+    image,
+    panel,
+)
 from fastconv.cli.tour.picture import Picture
 from fastconv.cli.tour.steps.eye import THRESHOLD, Eye, Peak
 
@@ -17,16 +27,27 @@ __all__ = ["template", "twice"]
 def template(result: Eye) -> Figure:
     """Draw how the template is made and what it answers over the picture."""
     picture = result.picture
-    found = "is highest exactly on the eye" if result.found_once else "is not highest on the eye here"
+    found = (
+        "is highest exactly on the eye" if result.found_once else "is not highest on the eye here"
+    )
     figure = canvas(f"The answer of the template {found}", _height(picture, 3.72) + 0.8)
     grid = figure.add_gridspec(3, 3, width_ratios=(0.66, 1, 1))
     crop, power, taps = (figure.add_subplot(grid[k, 0]) for k in range(3))
     image(crop, picture.eye.of(picture.grey), "the eye, cut out", cmap="gray", vmin=0, vmax=255)
     image(power, result.power, "its fourth power", cmap="gray", vmin=0, vmax=1)
     largest = float(np.max(np.abs(result.template)))
-    image(taps, result.template, "unit length, mean removed", cmap=DIVERGING, vmin=-largest, vmax=largest)
+    image(
+        taps,
+        result.template,
+        "unit length, mean removed",
+        cmap=DIVERGING,
+        vmin=-largest,
+        vmax=largest,
+    )
     where, answer = figure.add_subplot(grid[:, 1]), figure.add_subplot(grid[:, 2])
-    image(where, picture.grey, "framed: the eye; cross: highest answer", cmap="gray", vmin=0, vmax=255)
+    image(
+        where, picture.grey, "framed: the eye; cross: highest answer", cmap="gray", vmin=0, vmax=255
+    )
     frame(where, picture.eye, ORANGE)
     _mark(where, picture, result.once[0])
     _answer(figure, answer, picture, result.response, "the answer where the template fits")
@@ -60,7 +81,14 @@ def twice(result: Eye) -> Figure:
     colours = [ORANGE if peak.place in result.true_places else GREY for peak in result.twice]
     bars.bar(range(len(values)), values, width=0.62, color=colours)
     bars.axhline(-result.bias, color=INK, linewidth=1.0, linestyle=(0, (4, 2)))
-    bars.text(len(values) - 0.6, -result.bias, f"{THRESHOLD:.0%} of\nthe eye", fontsize=8.5, ha="right", va="bottom")
+    bars.text(
+        len(values) - 0.6,
+        -result.bias,
+        f"{THRESHOLD:.0%} of\nthe eye",
+        fontsize=8.5,
+        ha="right",
+        va="bottom",
+    )
     bars.set_xticks(range(len(values)), names, fontsize=8, rotation=30)
     bars.set(xlabel="window's first row, column", ylabel="answer before the bias")
     bars.set_ylim(0, max(values) * 1.08)
@@ -82,7 +110,9 @@ def _centre(picture: Picture, peak: Peak) -> tuple[float, float]:
     return peak.column + (width - 1) / 2, peak.row + (height - 1) / 2
 
 
-def _answer(figure: Figure, axes: Axes, picture: Picture, values: NDArray[np.float64], title: str) -> None:
+def _answer(
+    figure: Figure, axes: Axes, picture: Picture, values: NDArray[np.float64], title: str
+) -> None:
     """Show a "valid" map where it lies in the picture: half a template inside every edge."""
     left, top = _centre(picture, Peak(0, 0, 0.0))
     rows, columns = values.shape
@@ -106,7 +136,14 @@ def _mark(axes: Axes, picture: Picture, peak: Peak) -> None:
 
 def _ring(axes: Axes, picture: Picture, peak: Peak) -> None:
     place = _centre(picture, peak)
-    axes.plot(*place, marker="o", markersize=16, markerfacecolor="none", markeredgecolor=INK, markeredgewidth=1.3)
+    axes.plot(
+        *place,
+        marker="o",
+        markersize=16,
+        markerfacecolor="none",
+        markeredgecolor=INK,
+        markeredgewidth=1.3,
+    )
     left = place[0] > picture.grey.shape[1] / 2
     axes.annotate(
         f"({peak.row}, {peak.column})",
@@ -116,5 +153,10 @@ def _ring(axes: Axes, picture: Picture, peak: Peak) -> None:
         ha="right" if left else "left",
         va="center",
         fontsize=8.5,
-        bbox={"boxstyle": "round,pad=0.25", "facecolor": "white", "edgecolor": "none", "alpha": 0.85},
+        bbox={
+            "boxstyle": "round,pad=0.25",
+            "facecolor": "white",
+            "edgecolor": "none",
+            "alpha": 0.85,
+        },
     )

@@ -42,9 +42,18 @@ def shrinking(result: FeatureMap) -> Figure:
         (panels[0, 1], result.strided, f"stride {STRIDE}"),
         (panels[0, 2], result.pooled, f"max-pooling {STRIDE} x {STRIDE}"),
     ):
-        image(axes, values, f"{name}: {values.shape[0]} x {values.shape[1]}", extent=extent, **options)
+        image(
+            axes, values, f"{name}: {values.shape[0]} x {values.shape[1]}", extent=extent, **options
+        )
         for peak in result.eye.twice[:2]:
-            axes.plot(peak.column, peak.row, "o", markersize=15, markerfacecolor="none", markeredgecolor=INK)
+            axes.plot(
+                peak.column,
+                peak.row,
+                "o",
+                markersize=15,
+                markerfacecolor="none",
+                markeredgecolor=INK,
+            )
 
     peak = result.eye.picture.eye.corner
     top, left = ((k // STRIDE) * STRIDE for k in peak)
@@ -57,7 +66,9 @@ def shrinking(result: FeatureMap) -> Figure:
         image(axes, values, name, **options)
         _zoom(axes, top, left, valid.shape)
         axes.plot(peak[1], peak[0], "+", markersize=12, markeredgewidth=1.4, color=INK)
-    panels[1, 0].set_xlabel(f"the eye: row {peak[0]}, column {peak[1]}, value {valid[peak]:.3g}", color=GREY, fontsize=9)
+    panels[1, 0].set_xlabel(
+        f"the eye: row {peak[0]}, column {peak[1]}, value {valid[peak]:.3g}", color=GREY, fontsize=9
+    )
     i, j = top // STRIDE, left // STRIDE
     for axes, values in ((panels[1, 1], result.strided), (panels[1, 2], result.pooled)):
         if i < values.shape[0] and j < values.shape[1]:

@@ -23,9 +23,18 @@ def padding(result: Fourier) -> Figure:
     shown = 3 * LONG
     i = np.arange(shown)
     start.axvspan(0, LONG - 2, color=FAINT, alpha=0.55, linewidth=0)
-    start.plot(i, result.library[:shown], color=BLUE, linewidth=5, alpha=0.45, label="sliding window")
+    start.plot(
+        i, result.library[:shown], color=BLUE, linewidth=5, alpha=0.45, label="sliding window"
+    )
     start.plot(i, result.padded[:shown], color=INK, linewidth=1.2, label="transforms, zero-padded")
-    start.plot(i, result.circular[:shown], color=RED, linewidth=1.6, linestyle=(0, (4, 1.5)), label="transforms, not padded")
+    start.plot(
+        i,
+        result.circular[:shown],
+        color=RED,
+        linewidth=1.6,
+        linestyle=(0, (4, 1.5)),
+        label="transforms, not padded",
+    )
     start.set(xlim=(0, shown - 1), xlabel="output index of full", ylabel=result.series.name)
     panel(start, f"the first {LONG - 1} outputs are wrong")
 
@@ -45,7 +54,15 @@ def padding(result: Fourier) -> Figure:
     for difference, colour in parts:
         size = np.where(difference == 0, np.nan, np.abs(difference))
         error.semilogy(np.arange(size.size), size, ".", color=colour, markersize=2.2)
-    error.set(xlim=(0, result.library.size - 1), xlabel="output index of full", ylabel="difference from\nthe sliding window")
-    panel(error, f"padded, the largest difference is {result.error:.1g}: round-off, and nothing else")
-    error.legend(*start.get_legend_handles_labels(), loc="center", ncols=3, bbox_to_anchor=(0.5, 0.62))
+    error.set(
+        xlim=(0, result.library.size - 1),
+        xlabel="output index of full",
+        ylabel="difference from\nthe sliding window",
+    )
+    panel(
+        error, f"padded, the largest difference is {result.error:.1g}: round-off, and nothing else"
+    )
+    error.legend(
+        *start.get_legend_handles_labels(), loc="center", ncols=3, bbox_to_anchor=(0.5, 0.62)
+    )
     return figure

@@ -7,7 +7,17 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from fastconv.cli.tour.figures.style import BLUE, FAINT, GREY, INK, ORANGE, RED, canvas, panel, plain
+from fastconv.cli.tour.figures.style import (
+    BLUE,
+    FAINT,
+    GREY,
+    INK,
+    ORANGE,
+    RED,
+    canvas,
+    panel,
+    plain,
+)
 from fastconv.cli.tour.steps.smoothing import LONG, SHORT, Smoothing
 
 __all__ = ["averages", "bookkeeping", "residuals"]
@@ -18,11 +28,16 @@ _HALF = (LONG - 1) // 2
 def averages(result: Smoothing) -> Figure:
     """Draw the series and both averages, with the rims where the window leaves the series."""
     series = result.series
-    figure = canvas(f"The {LONG}-sample average keeps the trend; near the ends it sinks towards the zeros beyond", 4.4)
+    figure = canvas(
+        f"The {LONG}-sample average keeps the trend; near the ends it sinks towards the zeros beyond",
+        4.4,
+    )
     axes = figure.subplots()
     days = series.days
     axes.plot(days, series.values, color="#9aa5ae", linewidth=0.9, label=f"each {series.step}")
-    axes.plot(days, result.same[SHORT], color=ORANGE, linewidth=1.3, label=f"{SHORT}-sample average")
+    axes.plot(
+        days, result.same[SHORT], color=ORANGE, linewidth=1.3, label=f"{SHORT}-sample average"
+    )
     axes.plot(days, result.same[LONG], color=BLUE, linewidth=2.2, label=f"{LONG}-sample average")
     for edge, inner in ((0, _HALF), (-1, -1 - _HALF)):
         axes.axvspan(days[edge], days[inner], color=FAINT, alpha=0.55, linewidth=0)
@@ -37,14 +52,28 @@ def averages(result: Smoothing) -> Figure:
 def bookkeeping(result: Smoothing) -> Figure:
     """Draw the three modes against their own index and against the day they belong to."""
     n = result.series.values.size
-    figure = canvas(f"One average, three lengths: output i of full belongs to sample i - {_HALF}", 5.4)
+    figure = canvas(
+        f"One average, three lengths: output i of full belongs to sample i - {_HALF}", 5.4
+    )
     grid = figure.add_gridspec(2, 2, height_ratios=(1.0, 1.5))
     bars = figure.add_subplot(grid[0, :])
     rows = (
         ("input", 0, n, FAINT, f"n = {n}"),
-        ("full", -_HALF, n + LONG - 1, ORANGE, f"n + {LONG - 1} = {n + LONG - 1} outputs: the window touches the series"),
+        (
+            "full",
+            -_HALF,
+            n + LONG - 1,
+            ORANGE,
+            f"n + {LONG - 1} = {n + LONG - 1} outputs: the window touches the series",
+        ),
         ("same", 0, n, BLUE, f"n = {n} outputs: the middle of the window is on a sample"),
-        ("valid", _HALF, n - LONG + 1, INK, f"n - {LONG - 1} = {n - LONG + 1} outputs: the whole window is on samples"),
+        (
+            "valid",
+            _HALF,
+            n - LONG + 1,
+            INK,
+            f"n - {LONG - 1} = {n - LONG + 1} outputs: the whole window is on samples",
+        ),
     )
     gap = 0.006 * n
     for level, (name, start, length, colour, note) in enumerate(rows):
@@ -64,7 +93,11 @@ def bookkeeping(result: Smoothing) -> Figure:
     panel(bars, "the samples that the first and the last output are centred on")
 
     shown = min(n, 4 * LONG)
-    modes = (("full", result.full, ORANGE, -_HALF), ("same", result.same[LONG], BLUE, 0), ("valid", result.valid, INK, _HALF))
+    modes = (
+        ("full", result.full, ORANGE, -_HALF),
+        ("same", result.same[LONG], BLUE, 0),
+        ("valid", result.valid, INK, _HALF),
+    )
     wrong, right = figure.add_subplot(grid[1, 0]), figure.add_subplot(grid[1, 1])
     for width, (name, values, colour, shift) in zip((5.0, 2.6, 1.1), modes, strict=True):
         shade = {"color": colour, "linewidth": width, "solid_capstyle": "butt"}
@@ -104,10 +137,14 @@ def residuals(result: Smoothing) -> Figure:
     for values, colour, alpha, label in parts:
         axes.plot(days, values, color=colour, linewidth=0.9, alpha=alpha, label=label)
     axes.axhline(0, color=INK, linewidth=0.8)
-    axes.set(xlim=(days[0], days[-1]), ylabel=f"residual of {series.name}", xlabel=_time_label(result))
+    axes.set(
+        xlim=(days[0], days[-1]), ylabel=f"residual of {series.name}", xlabel=_time_label(result)
+    )
     axes.margins(y=0.05)
     axes.yaxis.set_major_formatter(plain)
-    legend = axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.3, columnspacing=1.4)
+    legend = axes.legend(
+        loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.3, columnspacing=1.4
+    )
     legend.set_in_layout(False)
     if series.dated:
         locator = AutoDateLocator(maxticks=8)
@@ -117,10 +154,24 @@ def residuals(result: Smoothing) -> Figure:
     side = figure.add_subplot(grid[0, 1])
     reach = max(float(np.quantile(np.abs(values), 0.995)) for values, *_ in parts)
     for values, colour, *_ in parts:
-        side.hist(values, bins=np.linspace(-reach, reach, 45).tolist(), histtype="step", color=colour, linewidth=1.5)
+        side.hist(
+            values,
+            bins=np.linspace(-reach, reach, 45).tolist(),
+            histtype="step",
+            color=colour,
+            linewidth=1.5,
+        )
     for level, (values, colour, *_) in enumerate(parts):
         note = plain(float(f"{np.std(values):.3g}"))
-        side.text(0.98, 0.97 - 0.065 * level, note, color=colour, ha="right", va="top", transform=side.transAxes)
+        side.text(
+            0.98,
+            0.97 - 0.065 * level,
+            note,
+            color=colour,
+            ha="right",
+            va="top",
+            transform=side.transAxes,
+        )
     panel(side, "spread (standard deviation)")
     side.set(xlabel="residual", ylabel=f"{series.step}s per bin")
     side.xaxis.set_major_formatter(plain)

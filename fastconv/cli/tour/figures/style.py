@@ -14,7 +14,21 @@ from matplotlib.patches import Rectangle as Patch
 
 from fastconv.cli.tour.picture import Rectangle
 
-__all__ = ["BLUE", "DIVERGING", "FAINT", "GREY", "INK", "ORANGE", "RED", "canvas", "drawing", "frame", "image", "panel", "plain"]
+__all__ = [
+    "BLUE",
+    "DIVERGING",
+    "FAINT",
+    "GREY",
+    "INK",
+    "ORANGE",
+    "RED",
+    "canvas",
+    "drawing",
+    "frame",
+    "image",
+    "panel",
+    "plain",
+]
 
 INK, GREY, FAINT = "#22303c", "#7b8894", "#d5dbe0"
 BLUE, ORANGE, RED = "#1f6f8b", "#d9822b", "#b8323a"
@@ -103,4 +117,13 @@ def frame(axes: Axes, place: Rectangle, colour: str, **options: Any) -> None:
     """Outline a rectangle of pixels."""
     height, width = place.shape
     options = {"linewidth": 2.0, **options}
-    axes.add_patch(Patch((place.left - 0.5, place.top - 0.5), width, height, fill=False, edgecolor=colour, **options))
+    axes.add_patch(
+        Patch(
+            (place.left - 0.5, place.top - 0.5),
+            width,
+            height,
+            fill=False,
+            edgecolor=colour,
+            **options,
+        )
+    )

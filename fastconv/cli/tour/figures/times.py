@@ -9,22 +9,18 @@ from matplotlib.ticker import FuncFormatter
 
 from fastconv.cli.tour.figures.style import BLUE, FAINT, GREY, INK, ORANGE, canvas
 from fastconv.cli.tour.timing import Race
+from fastconv.cli.tour.units import duration
 
-__all__ = ["duration", "times"]
-
-
-def duration(seconds: float) -> str:
-    """Return a time with three significant digits and a fitting unit."""
-    for unit, factor in (("s", 1.0), ("ms", 1e3)):
-        if seconds * factor >= 1.0:
-            return f"{seconds * factor:.3g} {unit}"
-    return f"{seconds * 1e6:.3g} \N{MICRO SIGN}s"
+__all__ = ["times"]
 
 
 def times(races: Sequence[Race]) -> Figure:
     """Draw every contender of every race on one logarithmic axis."""
     ahead = sum(r.ratio >= 1.0 for r in races)
-    figure = canvas(f"fastconv is the quickest in {ahead} of {len(races)} races of this run", 0.52 * len(races) + 1.6)
+    figure = canvas(
+        f"fastconv is the quickest in {ahead} of {len(races)} races of this run",
+        0.52 * len(races) + 1.6,
+    )
     axes = figure.subplots()
     groups = (("numpy", "NumPy's best", GREY), ("scipy", "SciPy's best", ORANGE))
     for row, contest in enumerate(races):
@@ -34,7 +30,14 @@ def times(races: Sequence[Race]) -> Figure:
             if best is not None:
                 ends.append(best[1])
                 axes.plot(best[1], row, "o", color=colour, markersize=8)
-        axes.plot([min(ends), max(ends)], [row, row], color=FAINT, linewidth=3, zorder=0.9, solid_capstyle="round")
+        axes.plot(
+            [min(ends), max(ends)],
+            [row, row],
+            color=FAINT,
+            linewidth=3,
+            zorder=0.9,
+            solid_capstyle="round",
+        )
         axes.plot(contest.ours, row, "D", color=BLUE, markersize=8, zorder=3)
     axes.plot([], [], "D", color=BLUE, markersize=8, label="fastconv")
     for _, label, colour in groups:

@@ -53,11 +53,20 @@ def blur(picture: Picture, rounds: int) -> Blur:
         what = f"{width} x {width} blur"
         greys[width] = fastconv.convolve2d(grey, w, "same", BOUNDARY)
         peer = scipy.signal.convolve2d(grey, w, "same", BOUNDARY)
-        checks.append(agree(f"{what}, grey, against scipy.signal.convolve2d", greys[width], peer, round_off(grey, w)))
+        checks.append(
+            agree(
+                f"{what}, grey, against scipy.signal.convolve2d",
+                greys[width],
+                peer,
+                round_off(grey, w),
+            )
+        )
         blurred = [fastconv.convolve2d(channel, w, "same", BOUNDARY) for channel in channels]
         for name, channel, got in zip(("red", "green", "blue"), channels, blurred, strict=True):
             peer = scipy.ndimage.uniform_filter(channel, width, mode="reflect")
-            bound = 2 * round_off(channel, w)  # the peer's running sums carry round-off of their own
+            bound = 2 * round_off(
+                channel, w
+            )  # the peer's running sums carry round-off of their own
             checks.append(agree(f"{what}, {name}, against scipy.ndimage", got, peer, bound))
         colours[width] = np.stack(blurred, axis=-1)
     contrast = {width: float(greys[width].std() / max(grey.std(), 1e-12)) for width in WIDTHS}
@@ -74,8 +83,10 @@ def _race(grey: Image, width: int, rounds: int) -> Race:
         {
             OURS: lambda: fastconv.convolve2d(grey, w, "same", BOUNDARY),
             "scipy.signal.convolve2d": lambda: scipy.signal.convolve2d(grey, w, "same", BOUNDARY),
-            "scipy.ndimage.uniform_filter": lambda: scipy.ndimage.uniform_filter(grey, width, mode="reflect"),
+            "scipy.ndimage.uniform_filter": lambda: scipy.ndimage.uniform_filter(
+                grey, width, mode="reflect"
+            ),
         },
-        fastconv.explain(grey, w, "same", boundary=BOUNDARY),
+        lambda: fastconv.explain(grey, w, "same", boundary=BOUNDARY),
         rounds=rounds,
     )

@@ -16,7 +16,9 @@ from fastconv.cli.tour.timing import OURS, Race, race
 __all__ = ["SLOPE", "THRESHOLD", "Eye", "Peak", "find_eye", "peaks"]
 
 SLOPE = 0.05  # five times the usual 0.01, so that what is held down can still be seen in a figure
-THRESHOLD = 0.75  # a place must answer at least this well, compared with the eye itself, to stay positive
+THRESHOLD = (
+    0.75  # a place must answer at least this well, compared with the eye itself, to stay positive
+)
 # Beyond this many multiply-adds SciPy's direct loop would take longer than the rest of the tour.
 _DIRECT_LIMIT = 1.5e9
 
@@ -93,7 +95,9 @@ def peaks(response: Image, window: tuple[int, int], count: int) -> tuple[Peak, .
         if not np.isfinite(rest[i, j]):
             break
         found.append(Peak(i, j, float(rest[i, j])))
-        rest[max(0, i - window[0] + 1) : i + window[0], max(0, j - window[1] + 1) : j + window[1]] = -np.inf
+        rest[
+            max(0, i - window[0] + 1) : i + window[0], max(0, j - window[1] + 1) : j + window[1]
+        ] = -np.inf
     return tuple(found)
 
 
@@ -117,12 +121,20 @@ def find_eye(picture: Picture, rounds: int) -> Eye:
     if direct:
         referee, peer = "correlate2d", scipy.signal.correlate2d(pasted, template, "valid")
     else:
-        referee, peer = "fftconvolve", scipy.signal.fftconvolve(pasted, template[::-1, ::-1], "valid")
+        referee, peer = (
+            "fftconvolve",
+            scipy.signal.fftconvolve(pasted, template[::-1, ::-1], "valid"),
+        )
     rectified = np.where(peer + bias >= 0, peer + bias, SLOPE * (peer + bias))
     here, there = response_pasted[eye.corner], response_pasted[picture.copy.corner]
     checks = (
         agree(f"eye response, against scipy.signal.{referee}", response_pasted, peer, bound),
-        agree("eye response without the copy", response, scipy.signal.fftconvolve(x, template[::-1, ::-1], "valid"), bound),
+        agree(
+            "eye response without the copy",
+            response,
+            scipy.signal.fftconvolve(x, template[::-1, ::-1], "valid"),
+            bound,
+        ),
         agree("correlation is convolution with the flipped template", flipped, response, bound),
         agree("leaky ReLU, against numpy.where", feature, rectified, bound),
         true("the eye must answer with its own product", abs(here - itself) <= bound, here),
@@ -152,6 +164,16 @@ def _race(x: Image, template: Image, direct: bool, rounds: int) -> Race:
         "scipy.signal.oaconvolve": lambda: scipy.signal.oaconvolve(x, flipped, "valid"),
     }
     if direct:
-        contenders["scipy.signal.correlate2d"] = lambda: scipy.signal.correlate2d(x, template, "valid")
-    work = f"{x.shape[0]} x {x.shape[1]} pixels, {template.shape[0]} x {template.shape[1]} taps, valid"
-    return race("4  find the eye", work, contenders, fastconv.explain(x, template, "valid"), rounds=rounds)
+        contenders["scipy.signal.correlate2d"] = lambda: scipy.signal.correlate2d(
+            x, template, "valid"
+        )
+    work = (
+        f"{x.shape[0]} x {x.shape[1]} pixels, {template.shape[0]} x {template.shape[1]} taps, valid"
+    )
+    return race(
+        "4  find the eye",
+        work,
+        contenders,
+        lambda: fastconv.explain(x, template, "valid"),
+        rounds=rounds,
+    )

@@ -69,7 +69,9 @@ def shrink(eye: Eye, rounds: int) -> FeatureMap:
         agree("valid is a part of full", valid, _part(full, valid_offset, valid.shape), bound),
         agree("stride 8 is every 8th output", strided, valid[::STRIDE, ::STRIDE], bound),
         equal("max-pooling, against numpy.max of blocks", pooled, blocks.max(axis=(1, 3))),
-        true("max-pooling must keep the largest answer", pooled.max() == blocks.max(), pooled.max()),
+        true(
+            "max-pooling must keep the largest answer", pooled.max() == blocks.max(), pooled.max()
+        ),
     )
     row, column = (k // STRIDE for k in eye.picture.eye.corner)
     near = response[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
@@ -89,9 +91,11 @@ def _stride_race(x: Image, template: Image, rounds: int) -> Race:
         f"{x.shape[0]} x {x.shape[1]} pixels, {template.shape[0]} x {template.shape[1]} taps, every 8th",
         {
             OURS: lambda: fastconv.correlate2d(x, template, "valid", stride=STRIDE),
-            "scipy.signal.fftconvolve": lambda: scipy.signal.fftconvolve(x, flipped, "valid")[::STRIDE, ::STRIDE],
+            "scipy.signal.fftconvolve": lambda: scipy.signal.fftconvolve(x, flipped, "valid")[
+                ::STRIDE, ::STRIDE
+            ],
         },
-        fastconv.explain(x, template, "valid", stride=STRIDE),
+        lambda: fastconv.explain(x, template, "valid", stride=STRIDE),
         rounds=rounds,
     )
 
@@ -105,8 +109,12 @@ def _pool_race(feature: Image, rounds: int) -> Race:
         f"{feature.shape[0]} x {feature.shape[1]} map, 8 x 8 blocks",
         {
             OURS: lambda: fastconv.nn.max_pool2d(feature, STRIDE),
-            "numpy.max of blocks": lambda: whole.reshape(rows, STRIDE, columns, STRIDE).max(axis=(1, 3)),
-            "scipy.ndimage.maximum_filter": lambda: scipy.ndimage.maximum_filter(whole, STRIDE)[middle, middle],
+            "numpy.max of blocks": lambda: whole.reshape(rows, STRIDE, columns, STRIDE).max(
+                axis=(1, 3)
+            ),
+            "scipy.ndimage.maximum_filter": lambda: scipy.ndimage.maximum_filter(whole, STRIDE)[
+                middle, middle
+            ],
         },
         rounds=rounds,
     )
