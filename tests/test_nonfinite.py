@@ -182,7 +182,7 @@ def test_what_overflows_is_infinite_and_its_neighbours_are_not(path, dtype, n, k
 def test_huge_samples_times_tiny_taps_are_moderate(path, dtype):
     rng = np.random.default_rng(2)
     top = float(np.finfo(dtype).max)
-    a = (rng.standard_normal(2000) * top / 64).astype(dtype)
+    a = (rng.standard_normal(2000) * (top / 64)).astype(dtype)
     v = (rng.standard_normal(100) / top * 1024).astype(dtype)
     assert_numpys_placement(path, a, v, "full")
     assert_numpys_placement(path, v, a, "valid")

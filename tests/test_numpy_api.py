@@ -239,7 +239,9 @@ class Quantity:
     """A foreign array that implements NumPy's functions itself and says which one was called."""
 
     def __array_function__(self, function, types, args, kwargs):
-        return function.__name__, types, args, kwargs
+        call = inspect.signature(function).bind(*args, **kwargs)
+        call.apply_defaults()
+        return function.__name__, types, call.arguments
 
 
 @faces

@@ -51,7 +51,7 @@ def assert_numpys(result, expected, a, v, mode, face):
 
 
 @pytest.mark.parametrize("face", FACES)
-@pytest.mark.parametrize(("first", "second"), itertools.product(NUMERIC, NUMERIC))
+@pytest.mark.parametrize(("first", "second"), list(itertools.product(NUMERIC, NUMERIC)))
 def test_every_pair_of_dtypes(face, first, second):
     rng = np.random.default_rng(7)
     for n, k in SIZES:

@@ -19,11 +19,7 @@ SUITES = {
     ),
     "polynomial classes": (["numpy.polynomial.tests"], "", {"convolve"}),
     "poly1d": (["numpy.lib.tests.test_polynomial"], "", {"convolve"}),
-    "masked arrays": (
-        ["numpy.ma.tests.test_core"],
-        "convolve or correlate",
-        {"convolve", "correlate"},
-    ),
+    "masked arrays": (["numpy.ma.tests.test_core"], "convolve or correlate", {"convolve"}),
 }
 
 

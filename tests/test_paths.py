@@ -361,7 +361,7 @@ def test_correlation_is_convolution_with_the_flipped_conjugate(path, dtype):
             assert_near(correlated, convolved, 2 * slack(guarantee, (a, v)))
 
 
-@pytest.mark.parametrize(("one", "other"), itertools.combinations(PATHS, 2))
+@pytest.mark.parametrize(("one", "other"), list(itertools.combinations(PATHS, 2)))
 @given(problem=long_problems(dtypes=[*FLOATS, "h", "q"], n=600, k=200))
 def test_any_two_paths_agree_within_their_bounds(one, other, problem):
     request, a, v = problem

@@ -1,7 +1,8 @@
 """The command line: a table of commands, each a module imported only when it is asked for.
 
-A command is a module with ``add_arguments(parser)`` and ``run(args) -> int`` (the exit status). To add one,
-write the module and add its row to `COMMANDS`; a row whose module is absent is not listed.
+A command is a module with ``add_arguments(parser)`` and ``run(args) -> int`` (the exit status).
+To add one, write the module and add its row to `COMMANDS`; a row whose module is absent is not
+listed.
 """
 
 from __future__ import annotations

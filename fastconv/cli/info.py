@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 __all__ = ["add_arguments", "run"]
 
@@ -28,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"processor: {rates.cpu_name()}, {threads.available_cpus()} CPUs")
     print(f"kernels for: {host.name}, vectors of {host.vector_bytes} bytes")
     ready = cache.ready_path(host.name)
-    print(f"in the package: {ready.name if ready.exists() else 'none'}")
+    print(f"in the package: {os.path.basename(ready) if os.path.exists(ready) else 'none'}")
     print(f"cache: {cache.cache_folder() or 'no folder can be written'}")
     for kernel in KERNELS.values():
         built = [d for d in kernel.dtypes if _is_built(host.name, f"{kernel.name}_{d}")]

@@ -31,7 +31,7 @@ def guarantee(problem: Problem) -> Guarantee:
 
 def work(problem: Problem) -> Work:
     """Return two transforms of each signal and one of each filter."""
-    length = prod(_lengths(problem))
+    length = prod(_least_lengths(problem))
     filters = 1 if problem.shared_filter else problem.batch
     transforms = (2 * problem.batch + filters) * (2 if "complex" in problem.dtype else 1)
     return Work(
@@ -53,19 +53,15 @@ def _axes(problem: Problem) -> list[tuple[int, int, int, int, int, int]]:
     return axes
 
 
-def _lengths(problem: Problem) -> list[int]:
-    """Return the transform length per axis: the needed outputs must be free of wrap-around."""
-    from scipy.fft import next_fast_len
-
+def _least_lengths(problem: Problem) -> list[int]:
+    """Return the least points per axis that leave the needed outputs free of wrap-around."""
     lengths = []
-    real = "complex" not in problem.dtype
-    for a, (n, k, m, s, d, p) in enumerate(_axes(problem)):
+    for n, k, m, s, d, p in _axes(problem):
         lo, hi = geometry.needed(n, k, m, s, d, p)
         n, reach, p = hi - lo, geometry.span(k, d), p + lo
         first = max(0, reach - 1 - p)
         last = min(n + reach - 1, reach - p + (m - 1) * s)
-        least = max(1, n, reach, last, n + reach - 1 - first)
-        lengths.append(next_fast_len(least, real=real and a == problem.ndim - 1))
+        lengths.append(max(1, n, reach, last, n + reach - 1 - first))
     return lengths
 
 
@@ -79,17 +75,18 @@ def execute(problem: Problem, operands: Operands) -> list[Box]:
     if operands.x.size == 0:
         out[...] = 0
         return []
-    lengths = _lengths(problem)
+    real = operands.x.dtype.kind == "f"
+    lengths = [
+        fft.next_fast_len(least, real=real and axis == problem.ndim - 1)
+        for axis, least in enumerate(_least_lengths(problem))
+    ]
     clean, boxes = quarantine(problem, operands.x, operands.w, prod(lengths))
     if boxes == everything(problem):
         return boxes
     x, offsets, strides = _extend(problem, clean, operands.fill)
     w = _spread(problem, operands.w)
     axes = tuple(range(1, problem.ndim + 1))
-    if x.dtype.kind == "c":
-        forward, backward = fft.fftn, fft.ifftn
-    else:
-        forward, backward = fft.rfftn, fft.irfftn
+    forward, backward = (fft.rfftn, fft.irfftn) if real else (fft.fftn, fft.ifftn)
     workers = operands.workers
     spectrum = forward(x, lengths, axes=axes, workers=workers)
     flipped = w[(slice(None), *(slice(None, None, -1),) * problem.ndim)]

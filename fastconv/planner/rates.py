@@ -7,18 +7,15 @@ this CPU. Each file names its CPU, versions and date.
 
 from __future__ import annotations
 
-import json
 import os
-import platform
 import warnings
 from dataclasses import asdict, dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from ..path import Work
 
-SHIPPED = Path(__file__).with_name("rates.json")
+SHIPPED = os.path.join(os.path.dirname(__file__), "rates.json")
 
 # By path, dtype and "1d" or "2d": two axes and more share their loops.
 Key = tuple[str, str, str]
@@ -48,26 +45,25 @@ class Rates:
 Table = dict[Key, Rates]
 
 
-def user_file() -> Path:
+def user_file() -> str:
     """Return where `calibrate` writes: ``FASTCONV_RATES`` or the configuration folder."""
     if named := os.environ.get("FASTCONV_RATES"):
-        return Path(named)
-    base = os.environ.get("XDG_CONFIG_HOME")
-    try:
-        folder = Path(base) if base else Path.home() / ".config"
-    except RuntimeError:
-        folder = SHIPPED.parent
-    return folder / "fastconv" / "rates.json"
+        return named
+    base = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser(os.path.join("~", ".config"))
+    return os.path.join(base, "fastconv", "rates.json")
 
 
 def cpu_name() -> str:
     """Return the CPU's model name, as the machine gives it."""
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
+        with open("/proc/cpuinfo") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
     except OSError:
         pass
+    import platform
+
     return platform.processor() or platform.machine()
 
 
@@ -75,7 +71,7 @@ def cpu_name() -> str:
 def tables() -> tuple[Table, dict[str, Any]]:
     """Return the rates in force and their provenance."""
     own = user_file()
-    if own.exists():
+    if os.path.exists(own):
         try:
             table, provenance = read(own)
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -91,9 +87,12 @@ def tables() -> tuple[Table, dict[str, Any]]:
     return read(SHIPPED)
 
 
-def read(path: Path) -> tuple[Table, dict[str, Any]]:
+def read(path: str) -> tuple[Table, dict[str, Any]]:
     """Read a file of rates."""
-    content = json.loads(path.read_text())
+    import json
+
+    with open(path) as file:
+        content = json.load(file)
     table = {
         (name, dtype, axes): Rates(**row)
         for name, dtypes in content["rates"].items()
@@ -103,14 +102,18 @@ def read(path: Path) -> tuple[Table, dict[str, Any]]:
     return table, content["provenance"]
 
 
-def write(path: Path, table: Table, provenance: dict[str, Any]) -> None:
+def write(path: str, table: Table, provenance: dict[str, Any]) -> None:
     """Write a file of rates, its rows sorted."""
     rows: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
     for (name, dtype, axes), row in sorted(table.items()):
         short = {k: float(f"{v:.3g}") for k, v in asdict(row).items()}
         rows.setdefault(name, {}).setdefault(dtype, {})[axes] = short
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"provenance": provenance, "rates": rows}, indent=1) + "\n")
+    import json
+
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    with open(path, "w") as file:
+        json.dump({"provenance": provenance, "rates": rows}, file, indent=1)
+        file.write("\n")
 
 
 def rates(name: str, dtype: str, ndim: int) -> Rates:

@@ -223,8 +223,8 @@ def main(argv: list[str] | None = None) -> int:
                 cache.seal(path, build_library([unit], target))
     else:
         path = cache.ready_path(target.name)
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(build_library(units, target))
+        Path(path).parent.mkdir(exist_ok=True)
+        Path(path).write_bytes(build_library(units, target))
         print(path)
     return 0
 

@@ -7,56 +7,56 @@ write. A file that is truncated, damaged or foreign is not loaded.
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import os
 import stat
 import sys
-import tempfile
 from functools import cache
-from pathlib import Path
 
 from ..kernels import SOURCES
 
-_PACKAGE = Path(__file__).resolve().parent.parent
-READY_FOLDER = _PACKAGE / "ready"
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PACKAGE_PARENT = os.path.dirname(_PACKAGE)
+# Caches of this many other versions are kept; a build removes the oldest beyond them.
+_GENERATIONS = 4
 
 
 @cache
 def source_key() -> str:
     """Return the hash of all kernel and build sources: an edit anywhere gives another key."""
-    digest = hashlib.sha256(sys.platform.encode())
-    for pattern in SOURCES:
-        for path in sorted(_PACKAGE.glob(pattern)):
-            digest.update(path.name.encode())
-            digest.update(path.read_bytes())
+    from hashlib import sha256
+
+    digest = sha256(sys.platform.encode())
+    for folder, names in SOURCES:
+        place = os.path.join(_PACKAGE, folder)
+        for name in names or sorted(n for n in os.listdir(place) if n.endswith(".py")):
+            digest.update(name.encode())
+            with open(os.path.join(place, name), "rb") as file:
+                digest.update(file.read())
     return digest.hexdigest()[:24]
 
 
 @cache
-def cache_folder() -> Path | None:
+def cache_folder() -> str | None:
     """Return the private folder for built kernels, or None where none can be had.
 
     ``FASTCONV_CACHE_DIR`` comes first, then the user's cache folder, then the temporary folder.
     """
+    from tempfile import gettempdir
+
     choices = []
     if named := os.environ.get("FASTCONV_CACHE_DIR"):
-        choices.append(Path(named))
-    base = os.environ.get("XDG_CACHE_HOME")
-    with contextlib.suppress(RuntimeError):  # No home folder.
-        choices.append((Path(base) if base else Path.home() / ".cache") / "fastconv")
+        choices.append(named)
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser(os.path.join("~", ".cache"))
+    choices.append(os.path.join(base, "fastconv"))
     user = os.getuid() if hasattr(os, "getuid") else "user"
-    choices.append(Path(tempfile.gettempdir()) / f"fastconv-{user}")
-    for folder in choices:
-        if _private(folder):
-            return folder
-    return None
+    choices.append(os.path.join(gettempdir(), f"fastconv-{user}"))
+    return next((folder for folder in choices if os.path.isabs(folder) and _private(folder)), None)
 
 
-def _private(folder: Path) -> bool:
+def _private(folder: str) -> bool:
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = folder.stat()
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        status = os.stat(folder)
     except OSError:
         return False
     if hasattr(os, "getuid"):
@@ -66,38 +66,71 @@ def _private(folder: Path) -> bool:
     return os.access(folder, os.W_OK | os.X_OK)
 
 
-def library_path(target: str, unit: str) -> Path | None:
+@cache
+def _generation() -> str:
+    """Return the folder name for what these sources give under the installed compiler."""
+    from importlib.metadata import version
+
+    return f"{source_key()}-{version('numba')}-{version('llvmlite')}"
+
+
+def library_path(target: str, unit: str) -> str | None:
     """Return where the library of one unit (``rows_float64``) is or would be cached."""
     folder = cache_folder()
-    return None if folder is None else folder / source_key() / target / f"{unit}.so"
+    return folder and os.path.join(folder, _generation(), target, f"{unit}.so")
 
 
-def ready_path(target: str) -> Path:
+def ready_path(target: str) -> str:
     """Return where an installed package keeps the library of all kernels for `target`."""
-    return READY_FOLDER / f"{target}-{source_key()}.so"
+    return os.path.join(_PACKAGE, "ready", f"{target}-{source_key()}.so")
 
 
-def seal(path: Path, library: bytes) -> None:
-    """Write `library` with its trailer to `path`, atomically."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    trailer = hashlib.sha256(library).digest() + len(library).to_bytes(8, "little")
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
+def seal(path: str, library: bytes) -> None:
+    """Write `library` with its trailer to `path`, atomically; forget the oldest generations."""
+    from tempfile import mkstemp
+
+    folder = os.path.dirname(path)
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    handle, temporary = mkstemp(dir=folder, prefix=".partial-")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(library + trailer)
+            file.write(library + _trailer(library))
         os.chmod(temporary, 0o700)
         os.replace(temporary, path)
     except OSError:
         os.unlink(temporary)
         raise
+    _prune(os.path.dirname(os.path.dirname(folder)))
 
 
-def intact(path: Path) -> bool:
+def _trailer(library: bytes) -> bytes:
+    from hashlib import sha256
+
+    return sha256(library).digest() + len(library).to_bytes(8, "little")
+
+
+def intact(path: str) -> bool:
     """Return whether `path` holds exactly what `seal` wrote."""
     try:
-        content = path.read_bytes()
+        with open(path, "rb") as file:
+            content = file.read()
     except OSError:
         return False
-    library, trailer = content[:-40], content[-40:]
-    expected = hashlib.sha256(library).digest() + len(library).to_bytes(8, "little")
-    return len(content) > 40 and trailer == expected
+    return len(content) > 40 and content[-40:] == _trailer(content[:-40])
+
+
+def generations() -> list[str]:
+    """Return the cached generations, newest first."""
+    folder = cache_folder()
+    if folder is None:
+        return []
+    found = [entry for entry in os.scandir(folder) if entry.is_dir()]
+    return [e.path for e in sorted(found, key=lambda e: e.stat().st_mtime, reverse=True)]
+
+
+def _prune(folder: str) -> None:
+    from shutil import rmtree
+
+    if folder == cache_folder():
+        for old in generations()[_GENERATIONS:]:
+            rmtree(old, ignore_errors=True)

@@ -10,17 +10,18 @@ from __future__ import annotations
 import atexit
 import ctypes
 import os
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..kernels import KERNELS
 from . import cache
 from .target import host_target
+
+if TYPE_CHECKING:
+    import subprocess
 
 Loaded = Callable[..., Any]
 
@@ -120,7 +121,7 @@ def _find(name: str, dtype: str) -> Loaded | None:
     target = host_target().name
     ready_library = cache.ready_path(target)
     unit = f"{name}_{dtype}"
-    if ready_library.exists():
+    if os.path.exists(ready_library):
         return _bind(ready_library, name, dtype)
     path = cache.library_path(target, unit)
     if path is None or not cache.intact(path):
@@ -128,12 +129,12 @@ def _find(name: str, dtype: str) -> Loaded | None:
     return _bind(path, name, dtype)
 
 
-def _bind(path: Path, name: str, dtype: str) -> Loaded | None:
+def _bind(path: str, name: str, dtype: str) -> Loaded | None:
     try:
-        library = _libraries.get(str(path)) or ctypes.CDLL(str(path))
+        library = _libraries.get(path) or ctypes.CDLL(path)
     except OSError:
         return None  # A folder mounted noexec, say.
-    _libraries[str(path)] = library
+    _libraries[path] = library
     symbol = f"{name}_{dtype}"
     if not hasattr(library, "fc_" + symbol):
         return None
@@ -191,17 +192,18 @@ class _Build:
     """One build in a process of its own."""
 
     def __init__(self, name: str, dtype: str) -> None:
+        import subprocess
+
         self.missed_seconds = 0.0
         folder = cache.cache_folder()
         if folder is None:
             raise OSError("no folder for built kernels can be written")
-        self._log = folder / f"build-{name}_{dtype}.log"
+        self._log = os.path.join(folder, f"build-{name}_{dtype}.log")
         self._next_look = 0.0
-        package_parent = str(Path(__file__).resolve().parents[2])
         environment = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA_")}
         environment |= {"NUMBA_OPT": "0", "PYTHONHASHSEED": "0"}
         program = (
-            f"import sys; sys.path.insert(0, {package_parent!r}); "
+            f"import sys; sys.path.insert(0, {cache.PACKAGE_PARENT!r}); "
             "from fastconv.runtime.build import main; sys.exit(main())"
         )
         command = [sys.executable, "-P", "-c", program, "--cache", "--target", host_target().name,
@@ -215,9 +217,11 @@ class _Build:
 
     def finished(self, wait: bool) -> bool:
         if wait:
+            from subprocess import TimeoutExpired
+
             try:
                 self._process.wait(BUILD_LIMIT_SECONDS)
-            except subprocess.TimeoutExpired:
+            except TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
             return True
@@ -229,7 +233,8 @@ class _Build:
 
     def complaint(self) -> str:
         try:
-            lines = self._log.read_text(errors="replace").strip().splitlines()
+            with open(self._log, errors="replace") as log:
+                lines = log.read().strip().splitlines()
         except OSError:
             lines = []
         return lines[-1] if lines else f"the build ended with status {self._process.returncode}"

@@ -1,8 +1,9 @@
 """``python -m fastconv tour``: a book chapter on convolution, walked through on real data.
 
-It writes figures, one HTML page and the numbers as JSON, and prints a table; every number is compared with NumPy or
-SciPy on the way. Files: `series` and `picture` read the inputs; `steps` holds the numbers and their assertions,
-`figures` their pictures, `text` their words; `page` and `terminal` show them.
+It writes figures, one HTML page and the numbers as JSON, and prints a table; every number is
+compared with NumPy or SciPy on the way. `series` and `picture` read the inputs; `steps` holds the
+numbers and their assertions, `figures` their pictures, `text` their words; `page` and `terminal`
+show them.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ def run(args: argparse.Namespace) -> int:
     Returns
     -------
     int
-        0, or 1 if a number disagreed with NumPy or SciPy, or 2 if an input was wrong; the reason is one line on stderr.
+        0, or 1 if a number disagreed with NumPy or SciPy, or 2 if an input was wrong; the reason
+        is one line on stderr.
     """
     from fastconv.cli.tour.checks import CheckFailed
     from fastconv.cli.tour.inputs import InputError

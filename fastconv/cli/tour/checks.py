@@ -1,4 +1,4 @@
-"""Assertions against NumPy and SciPy: each keeps how far apart two answers were, and how far they may be."""
+"""Assertions against NumPy and SciPy, each with the difference found and the difference allowed."""
 
 from __future__ import annotations
 
@@ -31,12 +31,13 @@ def round_off(x: NDArray[Any], w: NDArray[Any]) -> float:
 
     Notes
     -----
-    ``16 eps log2(n) |x|_2 |w|_2``: the normwise bound of FFT convolution with a constant of 16. It also covers the
-    direct sum, whose error is at most ``taps eps sum |x||w|`` and in practice far smaller.
+    ``16 eps log2(n) |x|_2 |w|_2``: the normwise bound of FFT convolution with a constant of 16.
+    The direct sum, whose error is at most ``taps eps sum |x||w|``, stays far below it in practice.
 
     References
     ----------
-    N. J. Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed., SIAM 2002, theorem 24.2.
+    N. J. Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd ed., SIAM 2002,
+    theorem 24.2.
     """
     eps = float(np.finfo(np.float64).eps)
     norms = float(np.linalg.norm(x)) * float(np.linalg.norm(w))

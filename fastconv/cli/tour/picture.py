@@ -1,4 +1,4 @@
-"""The picture: matplotlib's bundled photograph, or the user's image, as grey and as colour channels."""
+"""The picture: matplotlib's photograph or the user's image, as grey and as colour channels."""
 
 from __future__ import annotations
 
@@ -64,6 +64,8 @@ class Rectangle:
 class Picture:
     """An image in grey and in colour, with the rectangle to look for and a place for its copy."""
 
+    title: str
+    """What it is, within a sentence."""
     source: str
     about: str
     grey: NDArray[np.uint8]
@@ -91,8 +93,9 @@ def sample_picture(eye: Rectangle | None = None) -> Picture:
         raise InputError(f"matplotlib's sample data must be installed, got {error}") from None
     # Chosen by eye: her left eye with the lens around it, as it lies in this photograph.
     eye = Rectangle(170, 205, 280, 345) if eye is None else eye
-    about = "Rear Admiral Grace Hopper, computer pioneer: the photograph that matplotlib ships as sample data. "
-    return _picture(data, "matplotlib sample data, grace_hopper.jpg", about, eye)
+    about = "Rear Admiral Grace Hopper, computer pioneer, as matplotlib ships her photograph. "
+    source = "grace_hopper.jpg (matplotlib's sample data)"
+    return _picture(data, "a photograph of Grace Hopper", source, about, eye)
 
 
 def read_picture(source: str, eye: Rectangle | None = None) -> Picture:
@@ -103,19 +106,20 @@ def read_picture(source: str, eye: Rectangle | None = None) -> Picture:
     source : str
         A path or a URL of anything Pillow reads.
     eye : Rectangle, optional
-        The part to look for, in pixels of the file. By default the part that lies where the eye of the book's
-        460 x 460 cartoon does.
+        The part to look for, in pixels of the file. By default rows 200:270 and columns 225:322 of
+        a picture of 460 x 460, and the same fractions of any other.
 
     Raises
     ------
     InputError
-        If it is not an image, is smaller than 96 x 96, or the eye does not fit in it with a copy beside it.
+        If it is not an image, is smaller than 96 x 96, or the eye does not fit in it with a copy
+        beside it.
     """
     file = source.rstrip("/").replace("\\", "/").rsplit("/", 1)[-1]
-    return _picture(fetch("--image", source), file, "", eye)
+    return _picture(fetch("--image", source), file, file, "", eye)
 
 
-def _picture(data: bytes, source: str, about: str, eye: Rectangle | None) -> Picture:
+def _picture(data: bytes, title: str, source: str, about: str, eye: Rectangle | None) -> Picture:
     from PIL import Image, ImageOps
 
     try:
@@ -143,7 +147,7 @@ def _picture(data: bytes, source: str, about: str, eye: Rectangle | None) -> Pic
     if factor > 1:
         image = image.reduce(factor)
         eye = Rectangle(*(edge // factor for edge in (eye.top, eye.bottom, eye.left, eye.right)))
-        about += f"Each {factor} x {factor} block of the file is averaged into one pixel, to keep the tour short. "
+        about += f"Each {factor} x {factor} block of the file is averaged into one pixel. "
         _check_eye(eye, image.height, image.width)
     colour = np.array(image)
     grey = np.array(image.convert("L"))
@@ -153,7 +157,7 @@ def _picture(data: bytes, source: str, about: str, eye: Rectangle | None) -> Pic
     if copy.touches(eye):
         raise InputError(f"--eye must leave room for a copy in a corner of the image, got {eye}")
     about += "Grey is 0.299 red + 0.587 green + 0.114 blue, rounded to 8 bits."
-    return Picture(source, about, grey, colour, eye, copy)
+    return Picture(title, source, about, grey, colour, eye, copy)
 
 
 def _default_eye(height: int, width: int) -> Rectangle:
@@ -165,7 +169,8 @@ def _default_eye(height: int, width: int) -> Rectangle:
 
 def _check_eye(eye: Rectangle, height: int, width: int) -> None:
     if min(eye.shape) < _SMALLEST_EYE or eye.bottom > height or eye.right > width:
-        rule = f"lie inside the {height} x {width} image and be at least {_SMALLEST_EYE} x {_SMALLEST_EYE}"
+        least = f"{_SMALLEST_EYE} x {_SMALLEST_EYE}"
+        rule = f"lie inside the {height} x {width} image and be at least {least}"
         raise InputError(f"--eye must {rule}, got {eye}")
 
 

@@ -31,6 +31,8 @@ _SAMPLE_COLUMNS = {
 class Series:
     """A real series, one sample per step."""
 
+    title: str
+    """What it is, within a sentence."""
     name: str
     """What the values are, with their unit: the label of the axis."""
     about: str
@@ -63,11 +65,13 @@ def sample_series(column: str | None = None) -> Series:
     except OSError as error:
         raise InputError(f"matplotlib's sample data must be installed, got {error}") from None
     return Series(
+        title="Google's share price",
         name=_SAMPLE_COLUMNS[column],
-        about="Google's shares on each trading day since the company went public, 19 August 2004, until 14 October "
-        "2008, from the sample data that matplotlib ships. Weekends and holidays are not in it: "
+        about="Google's shares on each trading day since the company went public, 19 August 2004, "
+        "until 14 October 2008, from the sample data that matplotlib ships. Weekends and holidays "
+        "are not in it: "
         "41 samples are 41 trading days, about two months.",
-        source="matplotlib sample data, goog.npz",
+        source="goog.npz (matplotlib's sample data)",
         values=prices[column].astype(np.float64),
         days=prices["date"].astype("datetime64[D]"),
         step="trading day",
@@ -92,8 +96,8 @@ def read_series(source: str, column: str | None) -> Series:
     Raises
     ------
     InputError
-        If the text is not a CSV file, the column is not in it, a cell is missing, not a number or not finite, or
-        there are fewer than `SHORTEST` rows.
+        If the text is not a CSV file, the column is not in it, a cell is missing, not a number or
+        not finite, or there are fewer than `SHORTEST` rows.
     """
     header, rows, lines = _rows(source)
     if column is None or column not in header:
@@ -119,6 +123,7 @@ def read_series(source: str, column: str | None) -> Series:
     step = "day" if daily else "sample"
     span = f", {days[0]} to {days[-1]}" if days.dtype.kind == "M" else ""
     return Series(
+        title=f"{column} of {file}",
         name=f"{column} per {step}" if daily else column,
         about=f"Column {column} of {file}: {len(rows)} {step}s{span}.",
         source=file,

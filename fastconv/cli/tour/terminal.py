@@ -1,4 +1,4 @@
-"""What the tour prints: progress while it runs, then its numbers and a table (rich's where installed)."""
+"""What the tour prints: progress while it runs, then numbers and a table (rich's if installed)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ from fastconv.cli.tour.units import duration, ratio
 
 __all__ = ["progress", "report"]
 
-_HEAD = ("step", "work", "path", "fastconv", "NumPy", "SciPy", "fastest other / ours")
+_HEAD = ("step", "work", "path", "fastconv", "NumPy", "SciPy", "ratio")
+_RATIO = "time of the fastest other / time of fastconv; above 1, fastconv is ahead"
 
 
 @contextmanager
 def progress(total: int) -> Iterator[Callable[[str], None]]:
-    """Show on stderr which of `total` steps is under way; yields the function that names the next one."""
+    """Show on stderr which of `total` steps is under way; yield the function that names the next."""
     if sys.stderr.isatty() and find_spec("rich") is not None:
         with _rich_progress(total) as tell:
             yield tell
@@ -67,26 +68,30 @@ def report(chapter: Chapter) -> None:
         _rich_table(rows)
     else:
         _plain_table(rows)
+    print(f"ratio: {_RATIO}")
     print()
-    for chosen, reason in dict.fromkeys((r.chosen, r.reason) for r in chapter.races if r.table):
-        print(f"{chosen}: {reason}")
+    for contest in chapter.races:
+        if contest.table:
+            print(f"{contest.step[3:]}, {contest.work}: {contest.reason}")
 
 
 def _findings(chapter: Chapter) -> Iterator[str]:
     smoothing, eye = chapter.smoothing, chapter.eye
     first, last = smoothing.first_last
-    yield f"series   {smoothing.series.source}: {smoothing.series.values.size} {smoothing.series.step}s"
+    series = smoothing.series
+    yield f"series   {series.source}: {series.values.size} {series.step}s"
     yield f"         {LONG}-sample average, same: first {first:.12g}, last {last:.12g}"
     spread = ", ".join(
         f"{width} samples {smoothing.residual[width].std():.4g}" for width in (LONG, SHORT)
     )
-    yield f"         residuals, standard deviation: {spread}; shift forgotten {smoothing.misplaced.std():.4g}"
+    lost = f"shift forgotten {smoothing.misplaced.std():.4g}"
+    yield f"         residuals, standard deviation: {spread}; {lost}"
     yield (
         f"         zero-padded transforms differ by {chapter.fourier.error:.1e}; unpadded by up to "
         + (f"{abs(chapter.fourier.wrapped).max():.4g}")
     )
     rows, columns = eye.picture.grey.shape
-    yield f"picture  {eye.picture.source}: {rows} x {columns}, the eye at rows and columns {eye.picture.eye}"
+    yield f"picture  {eye.picture.source}: {rows} x {columns}, the eye at {eye.picture.eye}"
     places = " and ".join(f"({peak.row}, {peak.column})" for peak in eye.twice[:2])
     truth = " and ".join(f"({row}, {column})" for row, column in eye.true_places)
     verdict = "found twice" if eye.found_twice else f"NOT found twice: it lies at {truth}"
@@ -118,8 +123,8 @@ def _rich_table(rows: Sequence[tuple[str, ...]]) -> None:
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in _HEAD:
-        table.add_column(name, justify="right" if name in ("fastconv", _HEAD[-1]) else "left")
+        table.add_column(name, justify="right" if name in ("fastconv", "ratio") else "left")
     for row in rows:
         table.add_row(*row)
-    # Written to a file or a pipe, rich would fold the table to 80 columns.
-    Console(width=None if sys.stdout.isatty() else 150).print(table)
+    # Written to a file or a pipe, rich would fold it to 80 columns.
+    Console(width=None if sys.stdout.isatty() else 200).print(table)

@@ -12,9 +12,7 @@ __all__ = ["OURS", "Race", "race"]
 OURS = "fastconv"
 
 _TURN_SECONDS = 0.002  # a turn repeats short work until the clock's own cost is lost in it
-_PATIENCE_SECONDS = (
-    0.25  # slower work gets a single timed turn: the tour is a walk, not a benchmark
-)
+_PATIENCE_SECONDS = 0.1  # slower work is timed once: the tour is a walk, not a benchmark
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +33,7 @@ class Race:
         return self.seconds[OURS]
 
     def best(self, family: str) -> tuple[str, float] | None:
-        """Return the fastest contender whose name starts with `family`, and its seconds; None if there is none."""
+        """Return name and seconds of the fastest contender of a family ("numpy"), or None."""
         rows = [(name, s) for name, s in self.seconds.items() if name.startswith(family)]
         return min(rows, key=lambda row: row[1], default=None)
 
@@ -70,7 +68,7 @@ def race(
         `OURS` and peers named ``numpy.<function>`` or ``scipy.<function>``. First-call costs do
         not count, except that slow peers are called only once.
     plan : callable, optional
-        Returns what `fastconv.explain` says about this work; asked after the timing, when all is warm.
+        Returns what `fastconv.explain` says about this work; asked last, when all is warm.
     rounds : int
         Turns of each contender that is not slow.
     """
@@ -93,7 +91,7 @@ def race(
 
 
 def _first(call: Callable[[], object], *, patient: bool) -> float:
-    """Return the seconds of one call, after one that does not count unless it shows the work to be slow."""
+    """Return the seconds of a second call, or of the first if that shows the work to be slow."""
     start = time.perf_counter()
     call()
     seconds = time.perf_counter() - start

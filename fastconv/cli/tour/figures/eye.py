@@ -23,6 +23,8 @@ from fastconv.cli.tour.steps.eye import THRESHOLD, Eye, Peak
 
 __all__ = ["template", "twice"]
 
+_REACH = 15.5  # pixels of the map around the eye that are enlarged
+
 
 def template(result: Eye) -> Figure:
     """Draw how the template is made and what it answers over the picture."""
@@ -72,6 +74,7 @@ def twice(result: Eye) -> Figure:
     for place in (picture.eye, picture.copy):
         frame(where, place, ORANGE)
     _answer(figure, answer, picture, result.feature, "leaky_relu(answer + bias)")
+    _enlarge(answer, picture)
     for peak in result.twice[:2]:
         _mark(where, picture, peak)
         _ring(answer, picture, peak)
@@ -126,6 +129,28 @@ def _answer(
     bar.outline.set_visible(False)  # type: ignore[operator]
     bar.ax.tick_params(labelsize=8, length=2)
     bar.ax.grid(visible=False)
+
+
+def _enlarge(axes: Axes, picture: Picture) -> None:
+    """Show the surroundings of the eye's peak, a few pixels wide, in a free lower corner."""
+    shown = axes.images[0]
+    free = 0.66 if picture.copy.left < picture.eye.left else 0.02
+    inset = axes.inset_axes(
+        (free, 0.02, 0.32, 0.32 * picture.grey.shape[1] / picture.grey.shape[0])
+    )
+    image(
+        inset,
+        shown.get_array(),
+        "",
+        cmap=DIVERGING,
+        clim=shown.get_clim(),
+        extent=shown.get_extent(),
+    )
+    column, row = _centre(picture, Peak(*picture.eye.corner, 0.0))
+    inset.set_xlim(column - _REACH, column + _REACH)
+    inset.set_ylim(row + _REACH, row - _REACH)
+    for spine in inset.spines.values():
+        spine.set(color=GREY, linewidth=1.0)
 
 
 def _mark(axes: Axes, picture: Picture, peak: Peak) -> None:

@@ -20,7 +20,7 @@ def shrinking(result: FeatureMap) -> Figure:
     title = (
         f"Stride {STRIDE} meets {result.kept:.0%} of the eye's answer; max-pooling keeps all of it"
         if result.kept < 0.995
-        else f"Here stride {STRIDE} happens to meet the eye's peak; max-pooling keeps it wherever it is"
+        else f"Here stride {STRIDE} happens to meet the eye; max-pooling always would"
     )
     figure = canvas(title, 7.0)
     panels = figure.subplots(2, 3, height_ratios=(1.15, 1))

@@ -29,7 +29,7 @@ def averages(result: Smoothing) -> Figure:
     """Draw the series and both averages, with the rims where the window leaves the series."""
     series = result.series
     figure = canvas(
-        f"The {LONG}-sample average keeps the trend; near the ends it sinks towards the zeros beyond",
+        f"The {LONG}-sample average keeps the trend; at the ends it sinks towards the zeros beyond",
         4.4,
     )
     axes = figure.subplots()
@@ -147,7 +147,7 @@ def residuals(result: Smoothing) -> Figure:
     )
     legend.set_in_layout(False)
     if series.dated:
-        locator = AutoDateLocator(maxticks=8)
+        locator = AutoDateLocator()
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
 

@@ -69,14 +69,14 @@ _STYLE = {
     "savefig.facecolor": "white",
     "figure.dpi": 150,
     "savefig.dpi": 150,
-    "image.interpolation": "nearest",
+    "image.interpolation": "antialiased",
     "axes.formatter.useoffset": False,
 }
 
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Make figures within this block in the tour's style, and leave matplotlib's settings as they were."""
+    """Draw within this block in the tour's style; matplotlib's settings come back after it."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_STYLE)

@@ -1,1 +1,1 @@
-"""The numbers of each chapter step, computed by this library and asserted against NumPy and SciPy."""
+"""The numbers of each step, computed by this library and asserted against NumPy and SciPy."""

@@ -1,4 +1,4 @@
-"""Step 3: a picture blurred by boxes of 4, 8, 16 and 32 pixels, in grey and in each colour channel."""
+"""Step 3: a picture blurred by boxes of 4, 8, 16 and 32 pixels, in grey and per colour channel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from fastconv.cli.tour.timing import OURS, Race, race
 __all__ = ["WIDTHS", "Blur", "blur"]
 
 WIDTHS = (4, 8, 16, 32)
-# scipy.signal's "symm", scipy.ndimage's "reflect": d c b a | a b c d. With zeros outside, every rim would darken.
+# scipy.signal's "symm", scipy.ndimage's "reflect": d c b a | a b c d.
+# With zeros outside, every rim would darken.
 BOUNDARY = "symm"
 
 Image = NDArray[np.float64]

@@ -50,7 +50,7 @@ class Eye:
     pasted: Image
     """The picture with the copy in it, 0..1."""
     response: Image
-    """Answer at every place the template fits in the picture; output (i, j) belongs to rows i.., columns j.."""
+    """Answer wherever the template fits in the picture; (i, j) is the corner of its window."""
     response_pasted: Image
     bias: float
     feature: Image

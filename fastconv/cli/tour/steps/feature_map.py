@@ -86,9 +86,10 @@ def _part(full: Image, offset: tuple[int, int], shape: tuple[int, ...]) -> Image
 
 def _stride_race(x: Image, template: Image, rounds: int) -> Race:
     flipped = template[::-1, ::-1]
+    height, width = template.shape
     return race(
         "5  stride 8",
-        f"{x.shape[0]} x {x.shape[1]} pixels, {template.shape[0]} x {template.shape[1]} taps, every 8th",
+        f"{x.shape[0]} x {x.shape[1]} pixels, {height} x {width} taps, every 8th",
         {
             OURS: lambda: fastconv.correlate2d(x, template, "valid", stride=STRIDE),
             "scipy.signal.fftconvolve": lambda: scipy.signal.fftconvolve(x, flipped, "valid")[
