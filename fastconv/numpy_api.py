@@ -7,15 +7,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import geometry, request, short
+from . import geometry, request
 from .planner.explain import Explanation
 from .problem import Problem
 from .request import Request, Settings
+from .short import shortcut
 
 __all__ = ["choose_method", "convolve", "correlate", "explain"]
 
 _MODES: dict[Any, str] = {0: "valid", 1: "same", 2: "full"}
 _NAMES = ("full", "same", "valid")
+_ndarray, _ONE, _AUTO = np.ndarray, 1, "auto"
 
 
 def convolve(
@@ -92,13 +94,16 @@ def convolve(
     >>> fastconv.convolve([1, 2, 3, 4, 5], [1, 1], "valid", stride=2)
     array([3, 7])
     """
+    # Identity, not equality: whatever is not literally the default takes the long way.
     if (
-        type(a) is np.ndarray and type(v) is np.ndarray and axis is None and out is None
-        and method == "auto" and accuracy is None and stride == 1 and workers is None
+        type(a) is _ndarray and type(v) is _ndarray
+        and axis is out is accuracy is workers is None and stride is _ONE and method is _AUTO
     ):
-        result = short.convolve(a, v, mode)
-        if result is not None:
-            return result
+        dtype = a.dtype
+        if dtype is v.dtype and type(mode) is str:
+            result = shortcut(dtype)(a, v, mode)
+            if result is not None:
+                return result
     return _answer("convolve", a, v, mode, axis, stride, Settings(method, accuracy, out, workers))
 
 
@@ -248,7 +253,7 @@ def _answer(
 ) -> npt.NDArray[Any]:
     settings.check()
     original = getattr(_NUMPY, name)
-    plain = axis is None and settings == _PLAIN and _is_one(stride)
+    plain = axis is None and settings.plain and type(stride) is int and stride == 1
     if _foreign(a) or _foreign(v):
         if not plain:
             raise TypeError(
@@ -276,13 +281,6 @@ class _NUMPY:
 
     convolve = staticmethod(np.convolve)
     correlate = staticmethod(np.correlate)
-
-
-_PLAIN = Settings()
-
-
-def _is_one(stride: Any) -> bool:
-    return type(stride) is int and stride == 1
 
 
 def _foreign(operand: Any) -> bool:

@@ -40,6 +40,14 @@ class Settings:
     out: Array | None = None
     workers: int | None = None
 
+    @property
+    def plain(self) -> bool:
+        """Whether all of them have their defaults."""
+        return (
+            self.method == selector.AUTO
+            and self.accuracy is self.out is self.workers is None
+        )
+
     def check(self) -> None:
         """Refuse what no request could mean."""
         selector.check_method(self.method)
@@ -130,20 +138,20 @@ def answer(request: Request, settings: Settings) -> Array:
     filters = 1 if problem.shared_filter else problem.batch
     w = _pack(request.w, (filters, *problem.filter),
               () if problem.shared_filter else request.batch, problem)
-    plain = request.moved is None
-    target = settings.out if plain else None
-    result = _place(target, (problem.batch, *problem.output), request)
+    target = settings.out if request.moved is None else None
+    canonical = (*request.batch, *problem.output)
+    result = _place(target, canonical, request)
     workers = threads.worthwhile(best.seconds, settings.workers)
     if problem.outputs:
-        operands = Operands(x, w, result, request.fill, workers)
+        into = result.reshape(problem.batch, *problem.output)
+        operands = Operands(x, w, into, request.fill, workers)
         selector.run(problem, operands, settings.method, settings.accuracy)
-    final = result.reshape(*request.batch, *problem.output)
     if request.moved is not None:
-        final = final.transpose(request.moved)
+        result = result.transpose(request.moved)
     if settings.out is None:
-        return np.ascontiguousarray(final).reshape(request.shape)
-    if not np.may_share_memory(result, settings.out):
-        settings.out[...] = final
+        return result if request.moved is None else result.copy()
+    if result.base is not settings.out:
+        settings.out[...] = result
     return settings.out
 
 
@@ -173,7 +181,7 @@ def _pack(
 
 
 def _place(out: Array | None, shape: tuple[int, ...], request: Request) -> Array:
-    """Return `out` itself where a kernel may write to it directly, else a fresh array."""
+    """Return a view of `out` where a kernel may write to it directly, else a fresh array."""
     if (
         out is not None
         and out.flags.c_contiguous
@@ -181,7 +189,7 @@ def _place(out: Array | None, shape: tuple[int, ...], request: Request) -> Array
         and not np.may_share_memory(out, request.x)
         and not np.may_share_memory(out, request.w)
     ):
-        return out.view(np.ndarray).reshape(shape)
+        return np.ndarray(shape, out.dtype, out)
     return np.empty(shape, request.dtype)
 
 

@@ -1,12 +1,13 @@
 """The short way of plain 1-D calls: a few checks, one look-up, one call.
 
 A request with all the trimmings takes some 30 us to settle; NumPy answers a small one in one. So
-two plain arrays are answered here by the direct loop or by NumPy's, wherever the planner's rates
-say that nothing else can be faster.
+two plain arrays of one dtype are answered here by the direct loop or by NumPy's, wherever the
+planner's rates say that nothing else can be faster.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,111 +24,136 @@ from .problem import Problem
 from .runtime import load, threads
 
 Array = npt.NDArray[Any]
+# (a, v, mode) -> the convolution, or None where the long way must decide.
+Shortcut = Callable[[Array, Array, Any], Array | None]
 
-# NumPy's numbers for its modes, and what they mean in correlation order for n >= k.
+# NumPy's numbers for its modes.
 _NUMBERS = {"valid": 0, "same": 1, "full": 2}
-_DTYPES = ("float64", "float32", "int64", "int32", "int16", "int8",
-           "uint64", "uint32", "uint16", "uint8", "complex128", "complex64", "bool")
+DTYPES = ("float64", "float32", "complex128", "complex64", "bool",
+          "int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8")
+# A small call (samples, taps) that stands for those near the crossover.
+_PROBE = (1000, 5)
+_LONGEST = 1 << 20
+
+_shortcuts: dict[np.dtype[Any], Shortcut] = {}
 
 
-@dataclass(slots=True)
-class _Shortcut:
-    """What one pair of dtypes needs to know.
+def shortcut(dtype: np.dtype[Any]) -> Shortcut:
+    """Return the short way for two arrays of `dtype`."""
+    found = _shortcuts.get(dtype)
+    if found is None:
+        limits = Limits.of(dtype) if dtype.isnative and dtype.name in DTYPES else None
+        found = _shortcuts[dtype] = _no_way if limits is None else _short_way(dtype, limits)
+    return found
+
+
+def _no_way(a: Array, v: Array, mode: Any) -> Array | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Where the direct loop is best for one dtype, by the planner's rates.
 
     Parameters
     ----------
-    dtype : dtype
-        Of both operands.
-    unit : tuple of str
-        The compiled loop.
-    view : str
-        The dtype that the loop is compiled for.
     crossover : float
         Below this many products NumPy's own loop is quicker.
     longest : int
-        Above this many taps a transform may be quicker: not for the short way.
+        Above this many taps a transform may be quicker.
     """
 
-    dtype: np.dtype[Any]
-    unit: tuple[str, str]
-    view: str
     crossover: float
     longest: int
 
+    @classmethod
+    def of(cls, dtype: np.dtype[Any]) -> Limits:
+        """Ask the rates."""
+        name = dtype.name
+        probe = _problem(name, *_PROBE)
+        per_call, per_product = [], []
+        for path in ("direct", "library"):
+            row = rates(path, name, "1d")
+            seconds = row.seconds(PATHS[path].work(probe)) - row.per_call
+            per_product.append(seconds / probe.multiply_adds)
+            per_call.append(rates(path, name, "short").per_call)
+        head_start, gain = per_call[0] - per_call[1], per_product[1] - per_product[0]
+        longest = 1
+        while longest < _LONGEST and _direct_is_best(name, 2 * longest):
+            longest *= 2
+        return cls(max(0.0, head_start / gain) if gain > 0 else np.inf, longest)
 
-_shortcuts: dict[Any, _Shortcut | None] = {}
 
-
-def convolve(a: Array, v: Array, mode: Any) -> Array | None:
-    """Return ``numpy.convolve(a, v, mode)`` for two plain arrays, or None: not a short case."""
-    number = _NUMBERS.get(mode) if type(mode) is str else None
-    dtype = a.dtype
-    if number is None or dtype is not v.dtype or a.ndim != 1 or v.ndim != 1:
-        return None
-    shortcut = _shortcuts.get(dtype, False)
-    if shortcut is False:
-        shortcut = _shortcuts[dtype] = _measure(dtype)
-    if shortcut is None:
-        return None
-    n, k = len(a), len(v)
-    if k > n:
-        a, v, n, k = v, a, k, n
-    if k == 0:
-        return None
-    products = n * k
-    if products < shortcut.crossover:
-        return _numpy_correlate(a, v[::-1], number)  # type: ignore[no-any-return]
-    if k > shortcut.longest or not a.flags.carray:
-        return None
-    kernel = load.ready(*shortcut.unit)
-    if kernel is None:
-        return None
-    if number == 2:
-        pad, m = k - 1, n + k - 1
-    elif number == 1:
-        pad, m = k // 2, n
-    else:
-        pad, m = 0, n - k + 1
-    out = np.empty(m, dtype)
-    w = v[::-1].copy()
-    if dtype.kind == "u":
-        x, w, target = a.view(shortcut.view), w.view(shortcut.view), out.view(shortcut.view)
-    else:
-        x, target = a, out
-    if m <= BAND:
-        kernel(x, w, target, 1, 0, 0, 0, n, k, m, 1, 1, pad)
-        return out
-
-    def some_outputs(lo: int, hi: int) -> None:
-        kernel(x, w, target[lo:], 1, 0, 0, 0, n, k, hi - lo, 1, 1, pad - lo)
-
-    row = rates("direct", dtype.name, 1)
-    seconds = row.multiply_adds * products + row.bytes_moved * dtype.itemsize * (n + m)
-    threads.run(some_outputs, geometry.bands(m, BAND), threads.worthwhile(seconds))
-    return out
+def _direct_is_best(dtype: str, k: int) -> bool:
+    return selector.rank(_problem(dtype, 2 * _LONGEST, k))[0].name == "direct"
 
 
 def _problem(dtype: str, n: int, k: int) -> Problem:
     return Problem(dtype, 1, True, (n,), (k,), (n - k + 1,), (1,), (1,), (0,), ("zero",))
 
 
-def _measure(dtype: np.dtype[Any]) -> _Shortcut | None:
-    """Ask the planner's rates where the direct loop is best."""
-    name = dtype.name
-    if name not in _DTYPES or not dtype.isnative:
-        return None
-    unit = PATHS["direct"].kernels(_problem(name, 2, 1))[0]
-    direct, numpy = rates("direct", name, 1), rates("library", name, 1)
-    head_start = direct.request + direct.calls - numpy.request - numpy.calls
-    per_product = numpy.multiply_adds - direct.multiply_adds
-    crossover = head_start / per_product if per_product > 0 else np.inf
-    longest = 1
-    while longest < 1 << 20:
-        best = selector.rank(_problem(name, 1 << 21, 2 * longest))[0]
-        if best.name != "direct":
-            break
-        longest *= 2
-    return _Shortcut(dtype, unit, unit[1], max(0.0, crossover), longest)
+def _short_way(dtype: np.dtype[Any], limits: Limits) -> Shortcut:
+    ((name, loop_dtype),) = PATHS["direct"].kernels(_problem(dtype.name, 2, 1))
+    signed = None if loop_dtype == dtype.name else np.dtype(loop_dtype)
+    crossover, longest = limits.crossover, limits.longest
+    kernel: Any = None
+
+    def convolve(a: Array, v: Array, mode: Any) -> Array | None:
+        nonlocal kernel
+        if a.ndim != 1 or v.ndim != 1:
+            return None
+        n, k = a.size, v.size
+        if k > n:
+            a, v, n, k = v, a, k, n
+        if n * k < crossover or kernel is None:
+            if k == 0 or mode not in _NUMBERS:
+                return None
+            if n * k < crossover:
+                return _numpy_correlate(a, v[::-1], _NUMBERS[mode])  # type: ignore[no-any-return]
+            kernel = load.ready(name, loop_dtype)
+            if kernel is None:
+                return None
+        if mode == "full":
+            pad, m = k - 1, n + k - 1
+        elif mode == "same":
+            pad, m = k // 2, n
+        elif mode == "valid":
+            pad, m = 0, n - k + 1
+        else:
+            return None
+        if k > longest or k == 0 or not a.flags.carray:
+            return None
+        out = np.empty(m, dtype)
+        if signed is None:
+            x, w, target = a, v[::-1].copy(), out
+        else:
+            x, w, target = a.view(signed), v[::-1].copy().view(signed), out.view(signed)
+        if m <= BAND:
+            kernel(x, w, target, 1, 0, 0, 0, n, k, m, 1, 1, pad)
+        else:
+            _by_bands(kernel, x, w, target, pad)
+        return out
+
+    return convolve
+
+
+def _by_bands(kernel: Any, x: Array, w: Array, out: Array, pad: int) -> None:
+    n, k, m = len(x), len(w), len(out)
+
+    def some_outputs(lo: int, hi: int) -> None:
+        kernel(x, w, out[lo:], 1, 0, 0, 0, n, k, hi - lo, 1, 1, pad - lo)
+
+    row = rates("direct", out.dtype.name, "1d")
+    seconds = row.multiply_adds * n * k + row.bytes_moved * out.itemsize * (n + m)
+    threads.run(some_outputs, geometry.bands(m, BAND), threads.worthwhile(seconds))
+
+
+def ways(dtype: np.dtype[Any]) -> dict[str, Shortcut]:
+    """Return the short way forced to each of its two loops: what `calibrate` measures."""
+    return {
+        "direct": _short_way(dtype, Limits(0.0, _LONGEST)),
+        "library": _short_way(dtype, Limits(np.inf, _LONGEST)),
+    }
 
 
 def forget() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import geometry, request
+from .path import is_float
 from .planner.explain import Explanation
 from .problem import Problem
 from .request import Request, Settings
@@ -182,9 +183,13 @@ def _beside(
         raise ValueError(
             f"method must be 'auto' or 'library' for {result.dtype}, got {settings.method!r}"
         )
+    if settings.accuracy == "exact" and is_float(result.dtype.name):
+        raise ValueError(
+            f"accuracy must be 'normwise' or 'componentwise' for {result.dtype}, got 'exact'"
+        )
     result = result[:: strides[0], :: strides[1]]
     if settings.out is None:
-        return np.ascontiguousarray(result)
+        return result.copy()
     request.check_out(settings.out, result.shape, result.dtype)
     settings.out[...] = result
     return settings.out
@@ -205,7 +210,15 @@ def _settled(x: Any, w: Any, mode: Any, boundary: Any, fill: Any) -> bool:
         return False
     contains = [all(a >= b for a, b in zip(p, q, strict=True))
                 for p, q in ((x.shape, w.shape), (w.shape, x.shape))]
-    return (mode != "valid" or any(contains)) and np.can_cast(fill.dtype, dtype, "same_kind")
+    return (mode != "valid" or any(contains)) and _castable(fill, dtype)
+
+
+def _castable(fill: Any, dtype: Any) -> bool:
+    """Return whether the fill value means the same in `dtype`; SciPy casts the others its way."""
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        return fill.dtype.kind in "biu" and limits.min <= int(fill) <= limits.max
+    return np.can_cast(fill.dtype, dtype, "same_kind")
 
 
 _WIDTHS = frozenset(

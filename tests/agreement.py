@@ -1,4 +1,4 @@
-"""What it means that two results agree: identical, within a path's bound, or of one kind where not finite."""
+"""What it means that two results agree: identical, within a bound, or of one kind."""
 
 import numpy as np
 import reference

@@ -1,6 +1,6 @@
-"""Settings for the whole suite: how long Hypothesis searches, and that missing kernels are compiled in place.
+"""Settings for the whole suite: how long Hypothesis searches, and how kernels come to be.
 
-`HYPOTHESIS_PROFILE=dev|ci|nightly` chooses the search; without it `CI=true` means ci, anything else dev.
+`HYPOTHESIS_PROFILE=dev|ci|nightly` chooses the search; without it `CI=true` means ci, else dev.
 """
 
 import os

@@ -6,9 +6,10 @@ prints at the end how many calls reached fastconv.
 
 import functools
 
-import fastconv
 import numpy as np
 from numpy._core import numeric
+
+import fastconv
 
 CALLS = {"convolve": 0, "correlate": 0}
 ORIGINALS = {name: getattr(np, name) for name in CALLS}

@@ -156,7 +156,7 @@ SCIPY_BOUNDARIES = {
 
 
 def correlate2d(in1, in2, mode="full", boundary="fill", fillvalue=0, stride=1):
-    """scipy.signal.correlate2d: in2 is conjugated, and 'same' is one sample early for even sizes."""
+    """scipy.signal.correlate2d: in2 is conjugated; 'same' is a sample early for even sizes."""
     in1, in2 = np.asarray(in1), np.asarray(in2)
     if swapped_for_valid(in1, in2, mode):
         out = in_scipys_extent(in2, conjugate(in1), mode, 0, boundary, fillvalue)[::-1, ::-1]
@@ -166,7 +166,7 @@ def correlate2d(in1, in2, mode="full", boundary="fill", fillvalue=0, stride=1):
 
 
 def convolve2d(in1, in2, mode="full", boundary="fill", fillvalue=0, stride=1):
-    """scipy.signal.convolve2d: in2 is flipped on both axes, 'same' is centred on the full result."""
+    """scipy.signal.convolve2d: in2 is flipped on both axes, 'same' is centred on full."""
     in1, in2 = np.asarray(in1), np.asarray(in2)
     if swapped_for_valid(in1, in2, mode):
         in1, in2 = in2, in1
@@ -226,7 +226,7 @@ def leaky_relu(x, negative_slope=0.01):
     return np.where(x < 0, x * x.dtype.type(negative_slope), x)
 
 
-# ---------------------------------------------------------------- what is exact, and how wrong a path may be
+# ---------------------------------------------------------------- how wrong a path may be
 
 
 def precise(x, dtype):
@@ -241,7 +241,7 @@ def magnitude(x, dtype):
 
 
 def unit(dtype):
-    """Spacing of numbers near one in `dtype`, plus what the reference sum itself may lose per term."""
+    """Spacing of numbers near one in `dtype`, plus what the reference loses per term."""
     return np.longdouble(np.finfo(dtype).eps) + np.longdouble(np.finfo(np.longdouble).eps)
 
 

@@ -90,8 +90,8 @@ def overlapping(x):
     return np.lib.stride_tricks.as_strided(contiguous(x), x.shape, (x.itemsize // 2,))
 
 
-# Names are what a failing example shows. `broadcast` and `overlapping` change the values on the way,
-# so always read the values from the result.
+# Names are what a failing example shows. `broadcast` and `overlapping` change the values on the
+# way, so always read the values from the result.
 LAYOUTS = {
     "contiguous": contiguous,
     "reversed": reversed_,

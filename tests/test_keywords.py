@@ -2,7 +2,6 @@
 
 import itertools
 
-import fastconv
 import numpy as np
 import pytest
 from agreement import assert_fresh, assert_identical
@@ -10,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reference import FACES, along_axis
 from strategies import EXACT, LAYOUTS, MODES, lay_out, problems, random_array
+
+import fastconv
 
 faces = pytest.mark.parametrize("face", list(FACES))
 
@@ -20,7 +21,7 @@ def ours(face):
 
 
 def whole(shape, dtype="d", seed=0):
-    """Small whole numbers: every path's direct sum is exact in every order."""
+    """Small whole numbers: their sums of products are exact in every order (a transform is not)."""
     return np.random.default_rng(seed).integers(0, 9, shape).astype(dtype)
 
 
@@ -60,9 +61,11 @@ def whole(shape, dtype="d", seed=0):
 def test_axis_convolves_along_it_and_broadcasts_the_others(face, mode, a_shape, v_shape, axis):
     for dtype in ("d", "h", "F"):
         a, v = whole(a_shape, dtype, 1), whole(v_shape, dtype, 2)
-        result = ours(face)(a, v, mode, axis=axis)
-        assert_identical(result, along_axis(FACES[face], a, v, mode, axis))
-        assert_fresh(result)
+        expected = along_axis(FACES[face], a, v, mode, axis)
+        for keywords in ({"accuracy": "componentwise"}, {"method": "direct"}):
+            result = ours(face)(a, v, mode, axis=axis, **keywords)
+            assert_identical(result, expected)
+            assert_fresh(result)
 
 
 @faces
@@ -106,13 +109,13 @@ def test_axis_must_exist(face, axis):
 @faces
 @pytest.mark.parametrize("axis", [1.0, "0", (0,), [0]])
 def test_axis_must_be_an_integer(face, axis):
-    with pytest.raises(TypeError, match="axis|integer"):
+    with pytest.raises(TypeError, match=r"axis must .*, got"):
         ours(face)([1.0, 2.0], [1.0], "full", axis=axis)
 
 
 @faces
 def test_other_axes_must_broadcast(face):
-    with pytest.raises(ValueError, match="broadcast|shape"):
+    with pytest.raises(ValueError, match=r"broadcast|shape"):
         ours(face)(np.ones((2, 7)), np.ones((3, 3)), "full", axis=-1)
 
 
@@ -125,7 +128,7 @@ def test_the_convolved_axis_must_not_be_empty(face, a, v):
 
 @faces
 def test_without_axis_two_dimensions_are_refused(face):
-    with pytest.raises(ValueError, match="dimension|too deep"):
+    with pytest.raises(ValueError, match=r"dimension|too deep"):
         ours(face)(np.ones((2, 7)), np.ones(3), "full", stride=2)
 
 
@@ -139,7 +142,7 @@ def test_stride_is_slicing(face, dtype, stride):
     for n, k in [(13, 4), (4, 13), (8, 8), (1, 1), (40, 17)]:
         a, v = whole(n, dtype, n), whole(k, dtype, k)
         for mode in MODES:
-            result = ours(face)(a, v, mode, stride=stride)
+            result = ours(face)(a, v, mode, stride=stride, accuracy="componentwise")
             expected = np.ascontiguousarray(getattr(np, face)(a, v, mode)[::stride])
             assert_identical(result, expected)
             assert_fresh(result)
@@ -340,9 +343,7 @@ def test_whole_numbers_are_exact_whatever_is_asked(problem):
         return
     expected = getattr(np, request.face)(a, v, request.mode)[:: request.stride].copy()
     for accuracy in (None, "normwise", "componentwise", "exact"):
-        result = ours(request.face)(
-            a, v, request.mode, stride=request.stride, accuracy=accuracy
-        )
+        result = ours(request.face)(a, v, request.mode, stride=request.stride, accuracy=accuracy)
         assert_identical(result, expected)
 
 
@@ -364,7 +365,12 @@ def test_workers_must_be_an_integer(face, workers):
 @pytest.mark.parametrize("workers", [1, 2, 3, 7, np.int64(2)])
 def test_the_number_of_workers_changes_no_bit(face, workers):
     rng = np.random.default_rng(3)
-    shapes = [((60_000,), (37,), None), ((64, 500), (9,), -1), ((500, 64), (9,), 0), ((5,), (3,), 0)]
+    shapes = [
+        ((60_000,), (37,), None),
+        ((64, 500), (9,), -1),
+        ((500, 64), (9,), 0),
+        ((5,), (3,), 0),
+    ]
     for dtype, (a, v, axis) in itertools.product(["d", "f", "h"], shapes):
         a, v = random_array(rng, dtype, a), random_array(rng, dtype, v)
         for mode, stride in [("full", 1), ("same", 2), ("valid", 1)]:
@@ -384,8 +390,15 @@ def test_keywords_combine(problem, workers):
     rows = np.stack([a, a[::-1], a])
     out = np.empty((3, len(expected)), expected.dtype)
     result = ours(request.face)(
-        rows, v, request.mode, axis=-1, stride=request.stride, accuracy="componentwise",
-        out=out, workers=workers, method="direct",
+        rows,
+        v,
+        request.mode,
+        axis=-1,
+        stride=request.stride,
+        accuracy="componentwise",
+        out=out,
+        workers=workers,
+        method="direct",
     )
     assert result is out
     np.testing.assert_array_equal(result[0], result[2])

@@ -2,7 +2,6 @@
 
 import itertools
 
-import fastconv.nn
 import numpy as np
 import pytest
 import reference
@@ -10,6 +9,8 @@ from agreement import assert_fresh, assert_identical
 from hypothesis import example, given
 from hypothesis import strategies as st
 from strategies import INTEGERS, LAYOUTS, any_value, arrays, lay_out, random_array
+
+import fastconv.nn
 
 max_pool2d, leaky_relu = fastconv.nn.max_pool2d, fastconv.nn.leaky_relu
 
@@ -22,9 +23,7 @@ def poolings(draw):
     window = draw(st.integers(1, 5)), draw(st.integers(1, 5))
     stride = draw(st.one_of(st.none(), st.integers(1, 4), st.tuples(*[st.integers(1, 4)] * 2)))
     padding = draw(st.integers(0, window[0] // 2)), draw(st.integers(0, window[1] // 2))
-    sides = [
-        draw(st.integers(max(1, k - 2 * p), 9)) for k, p in zip(window, padding, strict=True)
-    ]
+    sides = [draw(st.integers(max(1, k - 2 * p), 9)) for k, p in zip(window, padding, strict=True)]
     batch = draw(st.sampled_from([(), (1,), (2,), (0,), (2, 3)]))
     x = draw(arrays(draw(st.sampled_from(["f", "d", "b", "H"])), (*batch, *sides), any_value))
     return x, window, stride, padding
@@ -49,7 +48,9 @@ def assert_same_maximum(result, expected):
 
 
 @pytest.mark.parametrize("dtype", POOLED)
-@pytest.mark.parametrize(("kernel", "stride"), [(1, 1), (2, 2), (2, 1), (3, 2), (3, 1), (5, 3), (7, 7)])
+@pytest.mark.parametrize(
+    ("kernel", "stride"), [(1, 1), (2, 2), (2, 1), (3, 2), (3, 1), (5, 3), (7, 7)]
+)
 def test_every_dtype_and_usual_window(dtype, kernel, stride):
     rng = np.random.default_rng(0)
     for height, width in itertools.product([7, 8, 33], [7, 16, 70]):

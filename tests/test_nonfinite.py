@@ -1,14 +1,15 @@
 """NaN and infinity reach exactly the outputs that NumPy's loop would give them, on every path."""
 
-import fastconv
 import numpy as np
 import pytest
 from agreement import assert_same_kind, assert_within
-from fastconv.paths import PATHS
 from hypothesis import example, given
 from hypothesis import strategies as st
 from reference import componentwise_bound, normwise_bound, precise
 from strategies import FLOATS, MODES, any_value, problems, random_array
+
+import fastconv
+from fastconv.paths import PATHS
 
 # The paths that take sums of floats (others in the table take maxima).
 LINEAR = [row.name for row in fastconv.explain([1.0], [1.0]).rows if row.supported]
@@ -22,7 +23,7 @@ def cleaned(x):
 
 
 def assert_numpys_placement(path, a, v, mode, stride=1, face="convolve"):
-    """The kinds are NumPy's, and the finite outputs are as accurate as if nothing else were there."""
+    """The kinds are NumPy's; finite outputs are as accurate as if nothing else were there."""
     expected = getattr(np, face)(a, v, mode)[::stride]
     result = getattr(fastconv, face)(a, v, mode, method=path, stride=stride)
     assert_same_kind(result, expected)

@@ -7,8 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import fastconv
 import pytest
+
+import fastconv
 
 # What to run of NumPy, and which of the two functions it must have called.
 SUITES = {

@@ -2,12 +2,13 @@
 
 import math
 
-import fastconv
 import numpy as np
 import pytest
-from fastconv.paths import PATHS
 from hypothesis import given
 from strategies import EXACT, FLOATS, NUMERIC, problems
+
+import fastconv
+from fastconv.paths import PATHS
 
 GUARANTEES = ["normwise", "componentwise", "exact"]  # weakest first
 

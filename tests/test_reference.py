@@ -1,4 +1,4 @@
-"""The definition itself: NumPy and SciPy agree with it, and its error bounds can tell right from wrong."""
+"""The definition itself: NumPy and SciPy agree with it; its bounds tell right from wrong."""
 
 import numpy as np
 import pytest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import time
+import timeit
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass
 from importlib.metadata import version
@@ -15,7 +16,7 @@ from ..path import Operands, Path, Work
 from ..paths import PATHS
 from ..problem import Problem
 from ..runtime.target import host_target
-from .rates import Rates, Table, cpu_name
+from .rates import Rates, Table, cpu_name, kind
 
 DTYPES = ("float64", "float32", "complex128", "complex64",
           "int64", "int32", "int16", "int8", "bool")
@@ -75,13 +76,13 @@ def calibrate(progress: Callable[[float, str], None] = lambda share, what: None)
             progress((i + j / len(grid)) / len(DTYPES), f"{dtype} {problem.signal}")
             for path in PATHS.values():
                 if _affordable(path, problem):
-                    axes = "1d" if problem.ndim == 1 else "2d"
                     seconds = measure(path, problem)
-                    cells.setdefault((path.name, axes), []).append(
+                    cells.setdefault((path.name, kind(problem.ndim)), []).append(
                         Measurement(path.name, problem, seconds)
                     )
-        for (name, axes), measured in cells.items():
-            table[name, dtype, axes] = fit(measured)
+        for (name, which), measured in cells.items():
+            table[name, dtype, which] = fit(measured)
+        table |= _short_way(dtype)
     progress(1.0, "done")
     return table
 
@@ -117,6 +118,18 @@ def _operands(problem: Problem) -> Operands:
 
     x, w = sample((1, *problem.signal)), sample((1, *problem.filter))
     return Operands(x, w, np.empty((1, *problem.output), problem.dtype))
+
+
+def _short_way(dtype: str) -> Table:
+    """Return what one call costs on the short way, by our loop and by NumPy's."""
+    from .. import short
+
+    a, v = np.ones(8, dtype), np.ones(3, dtype)
+    table: Table = {}
+    for name, way in short.ways(a.dtype).items():
+        best = min(timeit.repeat(lambda w=way: w(a, v, "full"), number=1000, repeat=20)) / 1000  # type: ignore[misc]
+        table[name, dtype, "short"] = Rates(best, 0.0, 0.0, 0.0, 0.0)
+    return table
 
 
 def fit(measured: list[Measurement]) -> Rates:

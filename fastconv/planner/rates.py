@@ -17,7 +17,8 @@ from ..path import Work
 
 SHIPPED = os.path.join(os.path.dirname(__file__), "rates.json")
 
-# By path, dtype and "1d" or "2d": two axes and more share their loops.
+# By path, dtype and kind: "1d", "2d" (two axes and more share their loops), or "short" for what a
+# call costs on the short way.
 Key = tuple[str, str, str]
 
 
@@ -30,6 +31,11 @@ class Rates:
     multiply_adds: float
     butterflies: float
     bytes_moved: float
+
+    @property
+    def per_call(self) -> float:
+        """Seconds that one call takes apart from its work."""
+        return self.request + self.calls
 
     def seconds(self, work: Work) -> float:
         """Return the predicted time of `work`."""
@@ -116,18 +122,22 @@ def write(path: str, table: Table, provenance: dict[str, Any]) -> None:
         file.write("\n")
 
 
-def rates(name: str, dtype: str, ndim: int) -> Rates:
-    """Return the rates of a path for a dtype and a number of axes.
+def kind(ndim: int) -> str:
+    """Return the kind of rates that serve problems with `ndim` axes."""
+    return "1d" if ndim == 1 else "2d"
+
+
+def rates(name: str, dtype: str, which: str) -> Rates:
+    """Return the rates of a path for a dtype and a kind.
 
     Unsigned integers share the loops of signed ones; a dtype that is not compiled here is
     taken for its nearest slow relative.
     """
     table, _ = tables()
-    axes = "1d" if ndim == 1 else "2d"
     alias = dtype[1:] if dtype.startswith("uint") else dtype
     for known in (alias, "complex128", "float64", "int64"):
-        if (name, known, axes) in table:
-            return table[name, known, axes]
+        if (name, known, which) in table:
+            return table[name, known, which]
     return _UNKNOWN
 
 

@@ -10,7 +10,7 @@ from ..path import GUARANTEES, Box, Guarantee, Operands, Path
 from ..paths import PATHS
 from ..problem import Problem
 from ..runtime import load
-from .rates import rates
+from .rates import kind, rates
 
 AUTO = "auto"
 
@@ -52,7 +52,7 @@ def _verdict(path: Path, problem: Problem, accuracy: str | None) -> Verdict:
     if why_not := path.supports(problem):
         return Verdict(path.name, why_not, None, float("inf"))
     guarantee = path.guarantee(problem)
-    seconds = rates(path.name, problem.dtype, problem.ndim).seconds(path.work(problem))
+    seconds = rates(path.name, problem.dtype, kind(problem.ndim)).seconds(path.work(problem))
     why_not = ""
     if accuracy is not None and GUARANTEES.index(guarantee) < GUARANTEES.index(accuracy):  # type: ignore[arg-type]
         why_not = f"is {guarantee}, not {accuracy}"

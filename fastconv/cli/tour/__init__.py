@@ -143,9 +143,15 @@ def _folder(out: str) -> Path:
 
 
 def _command(args: argparse.Namespace) -> str:
+    from fastconv.cli.tour.inputs import is_url
+
     words = ["python", "-m", "fastconv", "tour"]
     for name in ("series", "column", "image", "eye"):
         value = getattr(args, name)
-        if value is not None:
-            words += [f"--{name}", value]
+        if value is None:
+            continue
+        if name in ("series", "image") and not is_url(value):
+            # The page may be sent on: it names the file, not the folders it lay in.
+            value = value.replace("\\", "/").rsplit("/", 1)[-1]
+        words += [f"--{name}", value]
     return shlex.join(words)

@@ -9,6 +9,7 @@ from html import escape
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import fastconv
 from fastconv.cli.tour.chapter import Chapter
 from fastconv.cli.tour.checks import Check
 from fastconv.cli.tour.text import Section, opening, sections
@@ -95,9 +96,9 @@ def _figure(file: Path, caption: str) -> str:
 
 def _checks(checks: tuple[Check, ...]) -> str:
     rows = "".join(
-        f"<tr><td>{escape(c.what)}</td>"
-        f'<td class="n">{c.error:.1e}</td><td class="n">{c.bound:.1e}</td></tr>'
-        for c in checks
+        f"<tr><td>{escape(check.what)}</td>"
+        f'<td class="n">{_size(check.error)}</td><td class="n">{_size(check.bound)}</td></tr>'
+        for check in checks
     )
     head = (
         "<tr><th>what was compared</th>"
@@ -109,17 +110,21 @@ def _checks(checks: tuple[Check, ...]) -> str:
     )
 
 
+def _size(difference: float) -> str:
+    return f"{difference:.1e}" if difference else "none"
+
+
 def _times(races: tuple[Race, ...]) -> str:
     rows = "".join(_time_row(contest) for contest in races)
     head = "".join(
         f'<th class="{css}">{name}</th>'
         for name, css in (
-            ("what", ""),
-            ("path, and why", ""),
+            ("what", "what"),
+            ("path, and why", "why"),
             ("fastconv", "n"),
             ("NumPy\N{RIGHT SINGLE QUOTATION MARK}s best", "n"),
             ("SciPy\N{RIGHT SINGLE QUOTATION MARK}s best", "n"),
-            ("fastest other / ours", "n"),
+            ("ratio", "n"),
         )
     )
     tables = "".join(
@@ -135,27 +140,30 @@ def _times(races: tuple[Race, ...]) -> str:
 
 
 def _time_row(contest: Race) -> str:
-    cells = []
-    for family in ("numpy", "scipy"):
-        best = contest.best(family)
-        text = (
-            "\N{EN DASH}"
-            if best is None
-            else f"{duration(best[1])}<small>{escape(best[0])}</small>"
-        )
-        cells.append(f'<td class="n">{text}</td>')
     ahead = "n ahead" if contest.ratio >= 1.0 else "n"
     return (
         f"<tr><td>{escape(contest.step[3:])}<small>{escape(contest.work)}</small></td>"
         f"<td>{escape(contest.chosen)}<small>{escape(contest.reason)}</small></td>"
-        f'<td class="n">{duration(contest.ours)}</td>{"".join(cells)}'
+        f'<td class="n">{duration(contest.ours)}</td>'
+        f"{_peers(contest, 'numpy')}{_peers(contest, 'scipy')}"
         f'<td class="{ahead}">{ratio(contest.ratio)}</td></tr>'
     )
 
 
+def _peers(contest: Race, family: str) -> str:
+    """Return a cell with the best of a family, and the others small below it."""
+    rows = contest.of(family)
+    if not rows:
+        return '<td class="n">\N{EN DASH}</td>'
+    (name, seconds), *others = rows
+    lines = [escape(name), *(f"{escape(other)} {duration(time)}" for other, time in others)]
+    small = "".join(f"<small>{line.split('.', 1)[-1]}</small>" for line in lines)
+    return f'<td class="n">{duration(seconds)}{small}</td>'
+
+
 def _versions() -> str:
-    names = []
-    for package in ("fastconv", "numpy", "scipy", "numba", "matplotlib"):
+    names = [f"fastconv {fastconv.__version__}"]
+    for package in ("numpy", "scipy", "numba", "matplotlib"):
         try:
             names.append(f"{package} {version(package)}")
         except PackageNotFoundError:

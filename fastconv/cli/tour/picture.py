@@ -6,6 +6,7 @@ import io
 import re
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,8 +88,7 @@ def sample_picture(eye: Rectangle | None = None) -> Picture:
     from matplotlib.cbook import get_sample_data
 
     try:
-        with get_sample_data("grace_hopper.jpg") as file:
-            data = file.read()
+        data = Path(str(get_sample_data("grace_hopper.jpg", asfileobj=False))).read_bytes()
     except OSError as error:
         raise InputError(f"matplotlib's sample data must be installed, got {error}") from None
     # Chosen by eye: her left eye with the lens around it, as it lies in this photograph.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,29 +11,26 @@ from importlib.util import find_spec
 from fastconv.cli.tour.chapter import Chapter
 from fastconv.cli.tour.steps.smoothing import LONG, SHORT
 from fastconv.cli.tour.timing import Race
-from fastconv.cli.tour.units import duration, ratio
+from fastconv.cli.tour.units import duration, ratio, significant
 
 __all__ = ["progress", "report"]
 
-_HEAD = ("step", "work", "path", "fastconv", "NumPy", "SciPy", "ratio")
+_HEAD = ("step", "path", "fastconv", "NumPy", "SciPy", "ratio", "fastest other")
 _RATIO = "time of the fastest other / time of fastconv; above 1, fastconv is ahead"
 
 
 @contextmanager
 def progress(total: int) -> Iterator[Callable[[str], None]]:
-    """Show on stderr which of `total` steps is under way; yield the function that names the next."""
-    if sys.stderr.isatty() and find_spec("rich") is not None:
-        with _rich_progress(total) as tell:
-            yield tell
-        return
-    done = 0
+    """Show on stderr which of `total` steps is under way; yield what to tell the next's name."""
+    live = sys.stderr.isatty() and find_spec("rich") is not None
+    with _rich_progress(total) if live else _plain_progress(total) as tell:
+        yield tell
 
-    def tell(name: str) -> None:
-        nonlocal done
-        done += 1
-        print(f"[{done}/{total}] {name}", file=sys.stderr, flush=True)
 
-    yield tell
+@contextmanager
+def _plain_progress(total: int) -> Iterator[Callable[[str], None]]:
+    numbers = itertools.count(1)
+    yield lambda name: print(f"[{next(numbers)}/{total}] {name}", file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -40,22 +38,14 @@ def _rich_progress(total: int) -> Iterator[Callable[[str], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
-    columns = (
-        SpinnerColumn(),
-        MofNCompleteColumn(),
-        BarColumn(bar_width=24),
-        TextColumn("{task.description}"),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=total)
-        started = False
-
-        def tell(name: str) -> None:
-            nonlocal started
-            bar.update(task, description=name, advance=1 if started else 0)
-            started = True
-
-        yield tell
+    bar, text = BarColumn(bar_width=24), TextColumn("{task.description}")
+    console = Console(stderr=True)
+    with Progress(
+        SpinnerColumn(), MofNCompleteColumn(), bar, text, console=console, transient=True
+    ) as shown:
+        task = shown.add_task("", total=total)
+        numbers = itertools.count()
+        yield lambda name: shown.update(task, description=name, completed=next(numbers))
 
 
 def report(chapter: Chapter) -> None:
@@ -82,13 +72,13 @@ def _findings(chapter: Chapter) -> Iterator[str]:
     yield f"series   {series.source}: {series.values.size} {series.step}s"
     yield f"         {LONG}-sample average, same: first {first:.12g}, last {last:.12g}"
     spread = ", ".join(
-        f"{width} samples {smoothing.residual[width].std():.4g}" for width in (LONG, SHORT)
+        f"{width} samples {significant(smoothing.residual[width].std())}" for width in (LONG, SHORT)
     )
-    lost = f"shift forgotten {smoothing.misplaced.std():.4g}"
+    lost = f"shift forgotten {significant(smoothing.misplaced.std())}"
     yield f"         residuals, standard deviation: {spread}; {lost}"
     yield (
         f"         zero-padded transforms differ by {chapter.fourier.error:.1e}; unpadded by up to "
-        + (f"{abs(chapter.fourier.wrapped).max():.4g}")
+        + (f"{significant(abs(chapter.fourier.wrapped).max())}")
     )
     rows, columns = eye.picture.grey.shape
     yield f"picture  {eye.picture.source}: {rows} x {columns}, the eye at {eye.picture.eye}"
@@ -100,20 +90,24 @@ def _findings(chapter: Chapter) -> Iterator[str]:
 
 
 def _row(contest: Race) -> tuple[str, ...]:
-    cells = []
-    for family in ("numpy", "scipy"):
-        best = contest.best(family)
-        cells.append("-" if best is None else f"{duration(best[1])} {best[0].split('.')[-1]}")
-    ours = duration(contest.ours)
-    return contest.step, contest.work, contest.chosen, ours, *cells, ratio(contest.ratio)
+    peers = [contest.best(family) for family in ("numpy", "scipy")]
+    times = [
+        duration(contest.ours),
+        *("-" if peer is None else duration(peer[1]) for peer in peers),
+    ]
+    fastest = contest.rival[0].rsplit(".", 1)[-1]
+    return contest.step, contest.chosen, *times, ratio(contest.ratio), fastest
 
 
 def _plain_table(rows: Sequence[tuple[str, ...]]) -> None:
     widths = [max(len(row[c]) for row in (_HEAD, *rows)) for c in range(len(_HEAD))]
-    for row in (_HEAD, tuple("-" * width for width in widths), *rows):
-        print(
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    rule = tuple("-" * width for width in widths)
+    for row in (_HEAD, rule, *rows):
+        cells = (
+            cell.rjust(width) if name in _HEAD[2:6] else cell.ljust(width)
+            for name, cell, width in zip(_HEAD, row, widths, strict=True)
         )
+        print("  ".join(cells).rstrip())
 
 
 def _rich_table(rows: Sequence[tuple[str, ...]]) -> None:
@@ -123,8 +117,8 @@ def _rich_table(rows: Sequence[tuple[str, ...]]) -> None:
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in _HEAD:
-        table.add_column(name, justify="right" if name in ("fastconv", "ratio") else "left")
+        table.add_column(name, justify="right" if name in _HEAD[2:6] else "left")
     for row in rows:
         table.add_row(*row)
     # Written to a file or a pipe, rich would fold it to 80 columns.
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    Console(width=None if sys.stdout.isatty() else 120).print(table)

@@ -14,6 +14,7 @@ from fastconv.cli.tour.steps.blur import WIDTHS
 from fastconv.cli.tour.steps.eye import SLOPE, THRESHOLD, Eye
 from fastconv.cli.tour.steps.feature_map import STRIDE
 from fastconv.cli.tour.steps.smoothing import LONG, SHORT
+from fastconv.cli.tour.units import significant
 
 __all__ = ["Section", "opening", "sections"]
 
@@ -55,9 +56,9 @@ def _smoothing(chapter: Chapter) -> Section:
     result = chapter.smoothing
     series, n = result.series, result.series.values.size
     first, last = result.first_last
-    head = float(np.mean(series.values[: _HALF + 1]))
+    head = significant(float(np.mean(series.values[: _HALF + 1])), 6)
     parts = (result.residual[SHORT], result.residual[LONG], result.misplaced)
-    short, long, lost = (f"{np.std(part):.4g}" for part in parts)
+    short, long, lost = (significant(float(np.std(part))) for part in parts)
     return Section(
         "A moving average, and the day it belongs to",
         (
@@ -82,7 +83,7 @@ def _smoothing(chapter: Chapter) -> Section:
         {
             "1-moving-averages": f"""In the shaded rims part of the window lies beyond the series,
             where samples count as zero. The first output of <code>same</code> is {first:.12g},
-            while the {_HALF + 1} samples its window does reach have the mean {head:.6g}; the last
+            while the {_HALF + 1} samples its window does reach have the mean {head}; the last
             output is {last:.12g}.""",
             "1-shift": f"""Above: the samples that the outputs of each mode are centred on. Below:
             the first outputs, plotted as they come (left) and where they belong (right). Mode
@@ -98,7 +99,7 @@ def _smoothing(chapter: Chapter) -> Section:
 def _fourier(chapter: Chapter) -> Section:
     result = chapter.fourier
     n, length = result.circular.size, result.library.size
-    worst = float(np.max(np.abs(result.wrapped)))
+    worst = significant(float(np.max(np.abs(result.wrapped))))
     return Section(
         "The same average through Fourier transforms",
         (
@@ -110,7 +111,7 @@ def _fourier(chapter: Chapter) -> Section:
             sequences are padded with zeros to at least that size; {result.padded_size} is the next
             one whose transform is quick. The result then agrees with the sliding window to
             {result.error:.1g}, which is round-off. Without padding the last {LONG - 1} outputs are
-            added onto the first {LONG - 1}, which puts them off by up to {worst:.4g} here.""",
+            added onto the first {LONG - 1}, which puts them off by up to {worst} here.""",
             "2-zero-padding",
         ),
         {
@@ -229,6 +230,7 @@ def _times() -> Section:
         {
             "6-times": """Each time is the shortest of a few rounds in which the contenders take
             turns, in one process, after a first call that does not count; slow functions are timed
-            once. Short runs on a busy machine vary: differences below 10 % are ties."""
+            once. The ratio below is the time of the fastest other over that of fastconv. Short runs
+            on a busy machine vary: differences below 10 % are ties."""
         },
     )

@@ -32,10 +32,14 @@ class Race:
         """Seconds of this library."""
         return self.seconds[OURS]
 
-    def best(self, family: str) -> tuple[str, float] | None:
-        """Return name and seconds of the fastest contender of a family ("numpy"), or None."""
+    def of(self, family: str) -> list[tuple[str, float]]:
+        """Return name and seconds of the contenders of a family ("numpy"), the fastest first."""
         rows = [(name, s) for name, s in self.seconds.items() if name.startswith(family)]
-        return min(rows, key=lambda row: row[1], default=None)
+        return sorted(rows, key=lambda row: row[1])
+
+    def best(self, family: str) -> tuple[str, float] | None:
+        """Return name and seconds of the fastest contender of a family, or None."""
+        return next(iter(self.of(family)), None)
 
     @property
     def rival(self) -> tuple[str, float]:

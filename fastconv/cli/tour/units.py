@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["duration", "ratio"]
+__all__ = ["duration", "ratio", "significant"]
 
 
 def duration(seconds: float) -> str:
@@ -20,6 +20,14 @@ def ratio(value: float) -> str:
         if value < 10
         else f"{_three(value)}\N{MULTIPLICATION SIGN}"
     )
+
+
+def significant(value: float, digits: int = 4) -> str:
+    """Return a number with `digits` significant digits, thousands apart, never with an exponent
+    from one up to a thousand million.
+    """
+    rounded = float(f"{value:.{digits}g}")
+    return f"{rounded:,.10g}"
 
 
 def _three(value: float) -> str:

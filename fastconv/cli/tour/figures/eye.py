@@ -104,7 +104,7 @@ def twice(result: Eye) -> Figure:
 
 def _height(picture: Picture, width: float) -> float:
     rows, columns = picture.grey.shape
-    return min(max(width * rows / columns, 3.2), 6.5)
+    return float(min(max(width * rows / columns, 3.2), 6.5))
 
 
 def _centre(picture: Picture, peak: Peak) -> tuple[float, float]:
@@ -126,7 +126,7 @@ def _answer(
     axes.set_ylim(picture.grey.shape[0] - 0.5, -0.5)
     axes.set_facecolor("#f2f4f5")
     bar = figure.colorbar(shown, cax=axes.inset_axes((1.025, 0.0, 0.028, 1.0)))
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=8, length=2)
     bar.ax.grid(visible=False)
 

@@ -55,8 +55,8 @@ def shrinking(result: FeatureMap) -> Figure:
                 markeredgecolor=INK,
             )
 
-    peak = result.eye.picture.eye.corner
-    top, left = ((k // STRIDE) * STRIDE for k in peak)
+    corner = result.eye.picture.eye.corner
+    top, left = ((k // STRIDE) * STRIDE for k in corner)
     zoomed = (
         (panels[1, 0], valid, "every output around the eye"),
         (panels[1, 1], _blocks(result.strided, valid.shape), "the outputs stride computes (dots)"),
@@ -65,9 +65,11 @@ def shrinking(result: FeatureMap) -> Figure:
     for axes, values, name in zoomed:
         image(axes, values, name, **options)
         _zoom(axes, top, left, valid.shape)
-        axes.plot(peak[1], peak[0], "+", markersize=12, markeredgewidth=1.4, color=INK)
+        axes.plot(corner[1], corner[0], "+", markersize=12, markeredgewidth=1.4, color=INK)
     panels[1, 0].set_xlabel(
-        f"the eye: row {peak[0]}, column {peak[1]}, value {valid[peak]:.3g}", color=GREY, fontsize=9
+        f"the eye: row {corner[0]}, column {corner[1]}, value {valid[corner]:.3g}",
+        color=GREY,
+        fontsize=9,
     )
     i, j = top // STRIDE, left // STRIDE
     for axes, values in ((panels[1, 1], result.strided), (panels[1, 2], result.pooled)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -15,6 +14,7 @@ from fastconv.cli.tour.figures.style import (
     ORANGE,
     RED,
     canvas,
+    dates,
     panel,
     plain,
 )
@@ -45,6 +45,8 @@ def averages(result: Smoothing) -> Figure:
     axes.set(xlim=(days[0], days[-1]), ylabel=series.name, xlabel=_time_label(result))
     axes.margins(y=0.04)
     axes.yaxis.set_major_formatter(plain)
+    if series.dated:
+        dates(axes)
     axes.legend(loc="best")
     return figure
 
@@ -100,11 +102,11 @@ def bookkeeping(result: Smoothing) -> Figure:
     )
     wrong, right = figure.add_subplot(grid[1, 0]), figure.add_subplot(grid[1, 1])
     for width, (name, values, colour, shift) in zip((5.0, 2.6, 1.1), modes, strict=True):
-        shade = {"color": colour, "linewidth": width, "solid_capstyle": "butt"}
         i = np.arange(values.size)
-        wrong.plot(i[:shown], values[:shown], **{**shade, "linewidth": 1.6}, label=name)
+        wrong.plot(i[:shown], values[:shown], color=colour, label=name)
         keep = i + shift < shown
-        right.plot(i[keep] + shift, values[keep], **shade, label=name)
+        centre, value = i[keep] + shift, values[keep]
+        right.plot(centre, value, color=colour, lw=width, solid_capstyle="butt", label=name)
     panel(wrong, f"against the output's own index: {_HALF} samples apart")
     panel(right, "against the sample it is centred on: one curve")
     wrong.set(xlabel="output index i", ylabel=result.series.name)
@@ -147,9 +149,7 @@ def residuals(result: Smoothing) -> Figure:
     )
     legend.set_in_layout(False)
     if series.dated:
-        locator = AutoDateLocator()
-        axes.xaxis.set_major_locator(locator)
-        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+        dates(axes)
 
     side = figure.add_subplot(grid[0, 1])
     reach = max(float(np.quantile(np.abs(values), 0.995)) for values, *_ in parts)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle as Patch
 
@@ -23,6 +24,7 @@ __all__ = [
     "ORANGE",
     "RED",
     "canvas",
+    "dates",
     "drawing",
     "frame",
     "image",
@@ -38,7 +40,7 @@ DIVERGING = LinearSegmentedColormap.from_list(
     "tour", ["#0d3b4f", "#1f6f8b", "#9cc4d0", "#ffffff", "#f3c48f", "#d9822b", "#8a3d09"]
 )
 
-_STYLE = {
+_STYLE: dict[str, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9.5,
@@ -79,7 +81,7 @@ def drawing() -> Iterator[None]:
     """Draw within this block in the tour's style; matplotlib's settings come back after it."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_STYLE)
+        cast(Any, matplotlib.rcParams).update(_STYLE)
         yield
 
 
@@ -99,6 +101,13 @@ def panel(axes: Axes, title: str) -> None:
 def plain(value: float, _: object = None) -> str:
     """Write a number without an exponent, thousands apart: the tick format of every data axis."""
     return f"{value:,.10g}".replace("-", "\N{MINUS SIGN}")
+
+
+def dates(axes: Axes) -> None:
+    """Label a time axis shortly: years, and months between them."""
+    locator = cast(Any, AutoDateLocator)()
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(cast(Any, ConciseDateFormatter)(locator))
 
 
 def image(axes: Axes, pixels: Any, title: str, **options: Any) -> Any:

@@ -79,7 +79,7 @@ def _race(grey: Image, width: int, rounds: int) -> Race:
     w = square(width)
     height, columns = grey.shape
     return race(
-        "3  box blur",
+        f"3  box blur {width} x {width}",
         f"{height} x {columns} pixels, {width} x {width} taps, same",
         {
             OURS: lambda: fastconv.convolve2d(grey, w, "same", BOUNDARY),

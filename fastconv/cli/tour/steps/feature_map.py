@@ -88,7 +88,7 @@ def _stride_race(x: Image, template: Image, rounds: int) -> Race:
     flipped = template[::-1, ::-1]
     height, width = template.shape
     return race(
-        "5  stride 8",
+        f"5  stride {STRIDE}",
         f"{x.shape[0]} x {x.shape[1]} pixels, {height} x {width} taps, every 8th",
         {
             OURS: lambda: fastconv.correlate2d(x, template, "valid", stride=STRIDE),
@@ -106,7 +106,7 @@ def _pool_race(feature: Image, rounds: int) -> Race:
     whole = feature[: rows * STRIDE, : columns * STRIDE]
     middle = slice(STRIDE // 2, None, STRIDE)
     return race(
-        "5  max-pooling",
+        f"5  max-pooling {STRIDE} x {STRIDE}",
         f"{feature.shape[0]} x {feature.shape[1]} map, 8 x 8 blocks",
         {
             OURS: lambda: fastconv.nn.max_pool2d(feature, STRIDE),

@@ -78,7 +78,7 @@ def transform(series: Series, rounds: int) -> Fourier:
         true("wrap-around must stay in the first 40 outputs", spill <= bound, spill),
     )
     contest = race(
-        "2  through transforms",
+        f"2  average of {LONG}, full",
         f"{n} samples, {LONG} taps, full",
         {
             OURS: lambda: fastconv.convolve(x, w),

@@ -113,7 +113,7 @@ def smooth(series: Series, rounds: int) -> Smoothing:
 def _race(x: Signal, width: int, rounds: int) -> Race:
     w = box(width)
     return race(
-        "1  moving average",
+        f"1  average of {width}",
         f"{x.size} samples, {width} taps, same",
         {
             OURS: lambda: fastconv.convolve(x, w, "same"),
