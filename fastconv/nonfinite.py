@@ -61,11 +61,12 @@ def _peak(x: Array) -> float:
 
 
 def _overflow(problem: Problem, peak: float, weight: float, length: int) -> list[Box]:
-    real = np.finfo(problem.dtype)
+    if not peak or not weight:
+        return []
     # An unscaled spectrum grows by `length` in the forward and again in the inverse transform.
-    if peak and weight and np.log2(peak) + np.log2(weight) + 2 * np.log2(length) > real.maxexp - 4:
-        return everything(problem)
-    return []
+    log_peak, log_weight, growth = np.log2(peak), np.log2(weight), 2 * np.log2(length)
+    largest = max(log_peak, log_weight, log_peak + log_weight) + growth
+    return everything(problem) if largest > np.finfo(problem.dtype).maxexp - 4 else []
 
 
 def _boxes(problem: Problem, bad: npt.NDArray[np.bool_]) -> list[Box]:
