@@ -128,7 +128,8 @@ def leaky_relu(x: npt.ArrayLike, negative_slope: float = 0.01) -> npt.NDArray[An
     if array.dtype.kind != "f":
         array = array.astype(np.float64)
     # Strictly positive as in torch: -0.0 takes the slope and keeps its sign.
-    return np.where(array > 0, array, array * array.dtype.type(negative_slope))
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.where(array > 0, array, array * array.dtype.type(negative_slope))
 
 
 def _pair(name: str, value: Any, least: int) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from . import geometry, request
 from .planner.explain import Explanation
 from .problem import Problem
 from .request import Request, Settings
-from .short import shortcut
+from .short import CONVOLVE, CORRELATE, shortcut
 
 __all__ = ["choose_method", "convolve", "correlate", "explain"]
 
@@ -101,7 +101,7 @@ def convolve(
     ):
         dtype = a.dtype
         if dtype is v.dtype and type(mode) is str:
-            result = shortcut(dtype)(a, v, mode)
+            result = shortcut(dtype)(a, v, mode, CONVOLVE)
             if result is not None:
                 return result
     return _answer("convolve", a, v, mode, axis, stride, Settings(method, accuracy, out, workers))
@@ -159,6 +159,15 @@ def correlate(
     >>> fastconv.correlate([1, 2, 3], [0, 1, 0.5], "full")
     array([0.5, 2. , 3.5, 3. , 0. ])
     """
+    if (
+        type(a) is _ndarray and type(v) is _ndarray
+        and axis is out is accuracy is workers is None and stride is _ONE and method is _AUTO
+    ):
+        dtype = a.dtype
+        if dtype is v.dtype and dtype.kind != "c" and type(mode) is str:
+            result = shortcut(dtype)(a, v, mode, CORRELATE)
+            if result is not None:
+                return result
     return _answer("correlate", a, v, mode, axis, stride, Settings(method, accuracy, out, workers))
 
 

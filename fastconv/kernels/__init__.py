@@ -35,6 +35,8 @@ class Kernel:
         The dtype of each array argument; ``T`` stands for the kernel's own.
     integers : int
         How many int64 arguments follow the arrays.
+    one_call : bool
+        Whether it has the signature of ``rows`` and gets an entry that answers a whole call.
     """
 
     name: str
@@ -42,12 +44,14 @@ class Kernel:
     dtypes: tuple[str, ...]
     arrays: tuple[str, ...]
     integers: int
+    one_call: bool = False
 
 
 KERNELS: dict[str, Kernel] = {
     k.name: k
     for k in (
-        Kernel("rows", "direct1d", (*FLOATS, *COMPLEX, *INTEGERS, "bool"), ("T", "T", "T"), 10),
+        Kernel("rows", "direct1d", (*FLOATS, *COMPLEX, *INTEGERS, "bool"), ("T", "T", "T"), 10,
+               one_call=True),
         Kernel("plane", "direct2d", (*FLOATS, *COMPLEX, *INTEGERS, "bool"),
                ("T", "T", "T", "int64", "int64", "T"), 19),
     )
@@ -57,5 +61,5 @@ KERNELS: dict[str, Kernel] = {
 # No names: every module of the folder.
 SOURCES: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("kernels", ()),
-    ("runtime", ("build.py", "jit.py", "target.py")),
+    ("runtime", ("build.py", "entry.py", "jit.py", "target.py")),
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import time
-import timeit
 from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass
 from importlib.metadata import version
@@ -82,7 +81,6 @@ def calibrate(progress: Callable[[float, str], None] = lambda share, what: None)
                     )
         for (name, which), measured in cells.items():
             table[name, dtype, which] = fit(measured)
-        table |= _short_way(dtype)
     progress(1.0, "done")
     return table
 
@@ -118,18 +116,6 @@ def _operands(problem: Problem) -> Operands:
 
     x, w = sample((1, *problem.signal)), sample((1, *problem.filter))
     return Operands(x, w, np.empty((1, *problem.output), problem.dtype))
-
-
-def _short_way(dtype: str) -> Table:
-    """Return what one call costs on the short way, by our loop and by NumPy's."""
-    from .. import short
-
-    a, v = np.ones(8, dtype), np.ones(3, dtype)
-    table: Table = {}
-    for name, way in short.ways(a.dtype).items():
-        best = min(timeit.repeat(lambda w=way: w(a, v, "full"), number=1000, repeat=20)) / 1000  # type: ignore[misc]
-        table[name, dtype, "short"] = Rates(best, 0.0, 0.0, 0.0, 0.0)
-    return table
 
 
 def fit(measured: list[Measurement]) -> Rates:

@@ -17,8 +17,7 @@ from ..path import Work
 
 SHIPPED = os.path.join(os.path.dirname(__file__), "rates.json")
 
-# By path, dtype and kind: "1d", "2d" (two axes and more share their loops), or "short" for what a
-# call costs on the short way.
+# By path, dtype and kind: "1d" or "2d" (two axes and more share their loops).
 Key = tuple[str, str, str]
 
 
@@ -31,11 +30,6 @@ class Rates:
     multiply_adds: float
     butterflies: float
     bytes_moved: float
-
-    @property
-    def per_call(self) -> float:
-        """Seconds that one call takes apart from its work."""
-        return self.request + self.calls
 
     def seconds(self, work: Work) -> float:
         """Return the predicted time of `work`."""

@@ -1,14 +1,7 @@
 """Build kernels ahead of time: Numba's typed IR, our own C wrappers, LLVM's O3, one object.
 
 Run as ``python -m fastconv.runtime.build`` in a process of its own, so that the caller never
-imports Numba. Two entry points are emitted per kernel and dtype:
-
-``fc_<name>_<dtype>``
-    C ABI: (pointer, count) for each array, then the integers, all 64-bit; returns nothing.
-``py_<name>_<dtype>``
-    A METH_FASTCALL body for CPython: arrays as NumPy arrays, then Python ints. It reads the data
-    pointer from the array and releases the GIL. Its ``self`` is a bytes object that holds the
-    addresses of the four interpreter functions it calls: the object has no undefined symbols.
+imports Numba. `entry` says which entry points each kernel gets.
 """
 
 from __future__ import annotations
@@ -22,12 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from ..kernels import KERNELS, Kernel
+from .entry import entries
 from .target import TARGETS, Target, host_target
-
-# Where CPython (with a GIL) and NumPy's public array struct keep what the wrapper reads.
-_OBJECT_HEADER = 16
-_BYTES_DATA = 32
-_ARRAY_DATA, _ARRAY_DIMENSIONS = _OBJECT_HEADER, _OBJECT_HEADER + 16
 
 
 def build_object(units: list[tuple[str, str]], target: Target, *, triple: str = "") -> bytes:
@@ -93,7 +82,7 @@ def _unit_ir(kernel: Kernel, dtype: str, target: Target) -> str:
     symbol, text = compile_kernel(function, signature)
     text = _make_internal(text)
     sizes = [np.dtype(d).itemsize for d in dtypes]
-    return text + _wrappers(f"{kernel.name}_{dtype}", symbol, sizes, kernel.integers)
+    return text + entries(f"{kernel.name}_{dtype}", symbol, sizes, kernel.integers, kernel.one_call)
 
 
 def _make_internal(text: str) -> str:
@@ -102,63 +91,6 @@ def _make_internal(text: str) -> str:
                   flags=re.M)
     return re.sub(r"^(@_ZN08NumbaEnv\S+) = common (?:dso_local )?global", r"\1 = internal global",
                   text, flags=re.M)
-
-
-def _wrappers(name: str, symbol: str, sizes: list[int], integers: int) -> str:
-    """Return the IR of the C entry point and the CPython entry point of one kernel."""
-    c_params, inner = [], []
-    for j, size in enumerate(sizes):
-        c_params += [f"ptr noalias %p{j}", f"i64 %n{j}"]
-        inner += ["ptr null", "ptr null", f"i64 %n{j}", f"i64 {size}", f"ptr %p{j}",
-                  f"i64 %n{j}", f"i64 {size}"]
-    c_params += [f"i64 %i{j}" for j in range(integers)]
-    inner += [f"i64 %i{j}" for j in range(integers)]
-    c_entry = f"""
-define void @fc_{name}({", ".join(c_params)}) {{
-  %ret = alloca ptr
-  %exc = alloca ptr
-  %status = call i32 @{symbol}(ptr %ret, ptr %exc, {", ".join(inner)})
-  ret void
-}}
-"""
-    lines, call = [], []
-    for j in range(len(sizes)):
-        lines += [
-            f"%a{j}.slot = getelementptr ptr, ptr %args, i64 {j}",
-            f"%a{j} = load ptr, ptr %a{j}.slot",
-            f"%a{j}.data = getelementptr i8, ptr %a{j}, i64 {_ARRAY_DATA}",
-            f"%p{j} = load ptr, ptr %a{j}.data",
-            f"%a{j}.dims = getelementptr i8, ptr %a{j}, i64 {_ARRAY_DIMENSIONS}",
-            f"%d{j} = load ptr, ptr %a{j}.dims",
-            f"%n{j} = load i64, ptr %d{j}",
-        ]
-        call += [f"ptr %p{j}", f"i64 %n{j}"]
-    for j in range(integers):
-        lines += [
-            f"%o{j}.slot = getelementptr ptr, ptr %args, i64 {len(sizes) + j}",
-            f"%o{j} = load ptr, ptr %o{j}.slot",
-            f"%i{j} = call i64 %as_ssize(ptr %o{j}, ptr null)",
-        ]
-        call.append(f"i64 %i{j}")
-    body = "\n  ".join(lines)
-    return c_entry + f"""
-define ptr @py_{name}(ptr %self, ptr %args, i64 %count) {{
-  %t0 = getelementptr i8, ptr %self, i64 {_BYTES_DATA}
-  %as_ssize = load ptr, ptr %t0
-  %t1 = getelementptr i8, ptr %self, i64 {_BYTES_DATA + 8}
-  %save = load ptr, ptr %t1
-  %t2 = getelementptr i8, ptr %self, i64 {_BYTES_DATA + 16}
-  %restore = load ptr, ptr %t2
-  %t3 = getelementptr i8, ptr %self, i64 {_BYTES_DATA + 24}
-  %incref = load ptr, ptr %t3
-  {body}
-  %state = call ptr %save()
-  call void @fc_{name}({", ".join(call)})
-  call void %restore(ptr %state)
-  call void %incref(ptr %self)
-  ret ptr %self
-}}
-"""
 
 
 def _refuse_leftovers(module: Any) -> None:

@@ -14,14 +14,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import Any
 
 from ..kernels import KERNELS
-from . import cache
+from . import cache as files
+from . import entry
 from .target import host_target
-
-if TYPE_CHECKING:
-    import subprocess
 
 Loaded = Callable[..., Any]
 
@@ -32,6 +31,7 @@ BUILD_LIMIT_SECONDS = 300
 _POLL_SECONDS = 0.02
 
 _loaded: dict[tuple[str, str], Loaded] = {}
+_calls: dict[tuple[str, str], Loaded] = {}
 _failed: dict[tuple[str, str], str] = {}
 _builds: dict[tuple[str, str], _Build] = {}
 _libraries: dict[str, ctypes.CDLL] = {}
@@ -119,12 +119,12 @@ def _acquire(name: str, dtype: str, saving_seconds: float) -> Loaded | None:
 
 def _find(name: str, dtype: str) -> Loaded | None:
     target = host_target().name
-    ready_library = cache.ready_path(target)
+    ready_library = files.ready_path(target)
     unit = f"{name}_{dtype}"
     if os.path.exists(ready_library):
         return _bind(ready_library, name, dtype)
-    path = cache.library_path(target, unit)
-    if path is None or not cache.intact(path):
+    path = files.library_path(target, unit)
+    if path is None or not files.intact(path):
         return None
     return _bind(path, name, dtype)
 
@@ -135,12 +135,42 @@ def _bind(path: str, name: str, dtype: str) -> Loaded | None:
     except OSError:
         return None  # A folder mounted noexec, say.
     _libraries[path] = library
-    symbol = f"{name}_{dtype}"
-    if not hasattr(library, "fc_" + symbol):
+    unit = f"{name}_{dtype}"
+    if not hasattr(library, "fc_" + unit):
         return None
-    if object.__basicsize__ == 16 and hasattr(library, "py_" + symbol):
-        return _builtin(library, symbol)
-    return _foreign(library, symbol, len(KERNELS[name].arrays), KERNELS[name].integers)
+    if not _layout_is_known():
+        return _foreign(library, unit, len(KERNELS[name].arrays), KERNELS[name].integers)
+    if KERNELS[name].one_call:
+        _calls[name, dtype] = _builtin(library, "call_" + unit)
+    return _builtin(library, "py_" + unit)
+
+
+def whole_call(name: str, dtype: str) -> Loaded | None:
+    """Return the entry (a, v, extent, type number) of a loaded kernel, where it has one."""
+    return _calls.get((name, dtype))
+
+
+@cache
+def _layout_is_known() -> bool:
+    """Return whether arrays and objects lie in memory as `entry` has it."""
+    if sys.implementation.name != "cpython" or object.__basicsize__ != entry.OBJECT_HEADER:
+        return False
+    import numpy as np
+
+    probe = np.zeros((3, 5), np.int16)[:, ::2]
+    at = id(probe)
+    sizes = ctypes.POINTER(ctypes.c_int64)
+
+    def read(offset: int, kind: Any) -> Any:
+        return kind.from_address(at + offset)
+
+    return (
+        read(entry.DATA, ctypes.c_size_t).value == probe.ctypes.data
+        and read(entry.NDIM, ctypes.c_int).value == 2
+        and read(entry.DIMENSIONS, sizes)[:2] == [3, 3]
+        and read(entry.STRIDES, sizes)[:2] == [10, 4]
+        and read(entry.FLAGS, ctypes.c_int).value & entry.CONTIGUOUS_ALIGNED == 0x0100
+    )
 
 
 class _MethodDef(ctypes.Structure):
@@ -157,16 +187,37 @@ _method_defs: list[_MethodDef] = []  # CPython keeps a pointer to each: they liv
 
 
 def _builtin(library: ctypes.CDLL, symbol: str) -> Loaded:
-    """Make a CPython builtin of the library's own METH_FASTCALL entry point."""
-    api = ctypes.pythonapi
-    functions = ("PyNumber_AsSsize_t", "PyEval_SaveThread", "PyEval_RestoreThread", "Py_IncRef")
-    table = b"".join(_address(getattr(api, f)).to_bytes(8, "little") for f in functions)
-    method = _MethodDef(symbol.encode(), _address(getattr(library, "py_" + symbol)),
-                        _METH_FASTCALL, None)
+    """Make a CPython builtin of one of the library's METH_FASTCALL entries."""
+    method = _MethodDef(symbol.encode(), _address(getattr(library, symbol)), _METH_FASTCALL, None)
     _method_defs.append(method)
-    make = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.POINTER(_MethodDef), ctypes.py_object,
-                             ctypes.c_void_p)(("PyCFunction_NewEx", api))
-    return make(ctypes.byref(method), table, None)  # type: ignore[no-any-return]
+    make = ctypes.PYFUNCTYPE(
+        ctypes.py_object, ctypes.POINTER(_MethodDef), ctypes.py_object, ctypes.c_void_p
+    )(("PyCFunction_NewEx", ctypes.pythonapi))
+    return make(ctypes.byref(method), _functions(), None)  # type: ignore[no-any-return]
+
+
+@cache
+def _functions() -> bytes:
+    """Return the addresses of `entry.FUNCTIONS`."""
+    import numpy as np
+
+    known = {"PyArray_New": _numpy_function(_PYARRAY_NEW), "ndarray": id(np.ndarray),
+             "None": id(None)}  # fmt: skip
+    addresses = (known.get(f) or _address(getattr(ctypes.pythonapi, f)) for f in entry.FUNCTIONS)
+    return b"".join(address.to_bytes(8, "little") for address in addresses)
+
+
+# Its place in NumPy's C-API table, part of NumPy's stable binary interface.
+_PYARRAY_NEW = 93
+
+
+def _numpy_function(index: int) -> int:
+    from numpy._core._multiarray_umath import _ARRAY_API
+
+    pointer = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
+        ("PyCapsule_GetPointer", ctypes.pythonapi)
+    )(_ARRAY_API, None)
+    return int(ctypes.cast(pointer, ctypes.POINTER(ctypes.c_size_t))[index])
 
 
 def _address(function: Any) -> int:
@@ -195,7 +246,7 @@ class _Build:
         import subprocess
 
         self.missed_seconds = 0.0
-        folder = cache.cache_folder()
+        folder = files.cache_folder()
         if folder is None:
             raise OSError("no folder for built kernels can be written")
         self._log = os.path.join(folder, f"build-{name}_{dtype}.log")
@@ -203,7 +254,7 @@ class _Build:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA_")}
         environment |= {"NUMBA_OPT": "0", "PYTHONHASHSEED": "0"}
         program = (
-            f"import sys; sys.path.insert(0, {cache.PACKAGE_PARENT!r}); "
+            f"import sys; sys.path.insert(0, {files.PACKAGE_PARENT!r}); "
             "from fastconv.runtime.build import main; sys.exit(main())"
         )
         command = [sys.executable, "-P", "-c", program, "--cache", "--target", host_target().name,
