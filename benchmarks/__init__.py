@@ -1,0 +1,1 @@
+"""Benchmarks: one registry of workloads, read by asv, pytest-benchmark and the command line."""

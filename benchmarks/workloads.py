@@ -1,0 +1,202 @@
+"""The one registry of workloads: what is timed, against whom, and what the right answer is.
+
+asv, pytest-benchmark, ``python -m fastconv bench`` and the README's table all read `WORKLOADS`, and
+`processes.MEASURES` for what needs a fresh process. To add a workload, add a line to the function
+of its group; to add a group, add the function and its row in `GROUPS`.
+
+quick
+    ``bench --quick`` and the smoke tests run it: together under a minute.
+headline
+    It has a row in the README's table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from fnmatch import fnmatch
+
+from . import peers
+from .families import Workload, batch, image, pool, signal
+from .operands import Maker, box_taps, gaussian_taps, outer, with_nan
+
+__all__ = ["GROUPS", "WORKLOADS", "Workload", "select"]
+
+REAL = ("float64", "float32")
+
+
+def small() -> Iterator[Workload]:
+    """Yield calls in which the call itself is most of the work."""
+    for dtype in (*REAL, "int64"):
+        for n, k in ((1, 1), (10, 3), (64, 5), (100, 5), (1000, 5), (1000, 31)):
+            main = dtype == "float64" and (n, k) in ((10, 3), (1000, 5))
+            yield signal("small", dtype, n, k, "full", quick=main, headline=main)
+
+
+def short_filters() -> Iterator[Workload]:
+    """Yield filters of a few taps: bound by memory, not by arithmetic."""
+    for dtype in REAL:
+        for n in (10**5, 10**7):
+            for k in (3, 5, 8, 16):
+                main = n == 10**5 and k in (3, 8)
+                yield signal("short", dtype, n, k, quick=main, headline=main)
+
+
+def long_filters() -> Iterator[Workload]:
+    """Yield filters on both sides of the crossover from direct loops to transforms."""
+    for dtype in REAL:
+        for k in (31, 48, 64, 128, 512):
+            main = k in (31, 512)
+            yield signal("long", dtype, 10**5, k, quick=main, headline=main)
+        for k in (64, 256, 1024, 4096, 16384, 65536):
+            main = dtype == "float64" and k == 1024
+            yield signal("long", dtype, 10**6, k, quick=main, headline=main)
+
+
+def equal_lengths() -> Iterator[Workload]:
+    """Yield two signals of one length: a single transform."""
+    for dtype in REAL:
+        for n in (10**3, 10**4, 10**5, 10**6):
+            main = dtype == "float64" and n == 10**4
+            yield signal("equal", dtype, n, n, "full", quick=main, headline=main)
+
+
+def batches() -> Iterator[Workload]:
+    """Yield many signals in one array, along its rows and along its columns."""
+    for dtype in REAL:
+        for axis in (0, -1):
+            main = dtype == "float64"
+            quick = main and axis == -1
+            yield batch("batch", dtype, 1000, 2000, 31, axis, quick=quick, headline=main)
+
+
+def integers() -> Iterator[Workload]:
+    """Yield integers that wrap as NumPy's do."""
+    for dtype in ("int8", "int16", "int32", "int64", "uint8"):
+        for k in (5, 31, 256):
+            main = dtype == "int64" and k == 31
+            yield signal("integer", dtype, 10**5, k, quick=main, headline=main)
+
+
+def complex_numbers() -> Iterator[Workload]:
+    """Yield complex signals and filters."""
+    for dtype in ("complex128", "complex64"):
+        for k in (8, 31, 512):
+            yield signal("complex", dtype, 10**5, k, headline=dtype == "complex128" and k == 31)
+
+
+def booleans() -> Iterator[Workload]:
+    """Yield the OR of ANDs."""
+    yield signal("bool", "bool", 10**5, 31)
+
+
+def strided() -> Iterator[Workload]:
+    """Yield every s-th output alone."""
+    for stride in (2, 4, 16):
+        quick = stride == 4
+        yield signal("stride", "float64", 10**6, 31, "full", stride=stride, quick=quick)
+    yield image("stride", "float32", 1024, 7, stride=2)
+
+
+def not_a_number() -> Iterator[Workload]:
+    """Yield signals with one NaN, which must reach its own windows and no other."""
+    yield signal("nan", "float64", 10**5, 31, make=with_nan)
+    yield signal("nan", "float64", 10**6, 1024, make=with_nan)
+    yield image("nan", "float64", 1024, 31, prefix="nan/2d", make=with_nan)
+
+
+def images() -> Iterator[Workload]:
+    """Yield images and filters of full rank, zeros outside."""
+    for n in (256, 1024, 4096):
+        for k in (3, 5, 7, 9, 15, 31):
+            for dtype in ("float32", "float64"):
+                main = n == 1024 and k in (3, 7, 15)
+                quick = (main and dtype == "float32") or (n == 256 and k == 7)
+                yield image("2d", dtype, n, k, quick=quick, headline=main)
+
+
+def borders() -> Iterator[Workload]:
+    """Yield images continued by their mirror image or their other side."""
+    for boundary in ("symm", "wrap"):
+        for k in (3, 7, 15):
+            quick = boundary == "symm" and k == 7
+            yield image("border", "float32", 1024, k, boundary, quick=quick)
+
+
+def integer_images() -> Iterator[Workload]:
+    """Yield pictures as cameras give them, with filters of their own dtype and of float32."""
+    for dtype in ("uint8", "int16"):
+        for k in (3, 7, 15):
+            yield image("2d-integer", dtype, 1024, k)
+            yield image("2d-integer", dtype, 1024, k, filter_dtype="float32")
+
+
+def boxes() -> Iterator[Workload]:
+    """Yield means over windows, given as an ordinary filter."""
+    special, make = (peers.cv2_blur(), peers.uniform_filter()), outer(box_taps)
+    yield from _structured("box", special, make)
+
+
+def separable() -> Iterator[Workload]:
+    """Yield Gaussians, given as an ordinary filter."""
+    yield from _structured("separable", peers.separable(gaussian_taps), outer(gaussian_taps))
+
+
+def _structured(group: str, special: tuple[peers.Peer, ...], make: Maker) -> Iterator[Workload]:
+    for dtype in ("float32", "float64"):
+        for k in (5, 15, 31):
+            main = k == 15 and dtype == "float32"
+            yield image(
+                group, dtype, 1024, k, prefix=f"2d-{group}", make=make, special=special,
+                headline=main,
+            )  # fmt: skip
+
+
+def pooling() -> Iterator[Workload]:
+    """Yield maxima over windows."""
+    yield pool("pooling", (64, 224, 224), 2, 2, 0, quick=True, headline=True)
+    yield pool("pooling", (64, 224, 224), 3, 2, 1)
+    yield pool("pooling", (1024, 1024), 15, 1, 7)
+
+
+GROUPS: dict[str, tuple[str, Callable[[], Iterator[Workload]]]] = {
+    "small": ("1-D, small calls", small),
+    "short": ("1-D, short filters", short_filters),
+    "long": ("1-D, long filters", long_filters),
+    "equal": ("1-D, equal lengths", equal_lengths),
+    "batch": ("1-D, many signals", batches),
+    "integer": ("1-D, integers", integers),
+    "complex": ("1-D, complex", complex_numbers),
+    "bool": ("1-D, bool", booleans),
+    "stride": ("every s-th output only", strided),
+    "nan": ("a NaN in the signal", not_a_number),
+    "2d": ("images, general filters", images),
+    "border": ("images, other borders", borders),
+    "2d-integer": ("images of integers", integer_images),
+    "box": ("images, box filters", boxes),
+    "separable": ("images, separable filters", separable),
+    "pooling": ("max-pooling", pooling),
+}
+
+WORKLOADS: dict[str, Workload] = {
+    workload.name: workload for _, make in GROUPS.values() for workload in make()
+}
+
+
+def select(patterns: list[str], names: Mapping[str, str]) -> list[str]:
+    """Return the names that match any pattern: a group, part of a name, or a shell pattern.
+
+    Parameters
+    ----------
+    patterns : list of str
+        None of them means all.
+    names : mapping of str to str
+        Group by name.
+    """
+    if not patterns:
+        return list(names)
+    groups = set(names.values())
+    return [
+        name
+        for name, group in names.items()
+        if any(p == group if p in groups else p in name or fnmatch(name, p) for p in patterns)
+    ]

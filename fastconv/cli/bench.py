@@ -1,0 +1,211 @@
+"""``python -m fastconv bench``: time every path beside NumPy, SciPy and the other libraries.
+
+The workloads live in the repository's ``benchmarks`` folder, which is no part of an installed
+package: the command runs in a checkout. It measures in a process of its own, whose environment
+limits every library to the same number of threads before any of them is loaded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import importlib.util
+import json
+import os
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+__all__ = ["add_arguments", "find_repository", "load_benchmarks", "run"]
+
+_SECONDS, _QUICK_SECONDS = 2.0, 0.8
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument(
+        "pattern",
+        nargs="*",
+        help="a group, part of a workload's name, or a shell pattern; by default all",
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer workloads, shorter races")
+    parser.add_argument("--list", action="store_true", help="name the workloads and stop")
+    parser.add_argument("--all", action="store_true", help="show every contender, not the best")
+    parser.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="threads (default: %(default)s)"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write machine, versions and all figures")
+    parser.add_argument(
+        "--read", metavar="FILE", help="show what --json wrote instead of measuring"
+    )
+    parser.add_argument(
+        "--markdown",
+        action="store_true",
+        help="print the README's table (its rows, unless there is a pattern)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure and show.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        As made by `add_arguments`.
+
+    Returns
+    -------
+    int
+        0; 1 if one of our answers was wrong; 2 for a wrong argument, or without a checkout.
+    """
+    root = find_repository()
+    if root is None:
+        return _fail(
+            "needs the repository's benchmarks folder, which is not installed: "
+            "run it from a checkout of fastconv"
+        )
+    if args.workers < 1:
+        return _fail(f"--workers must be at least 1, got {args.workers}")
+    if args.read:
+        return _show(load_benchmarks(root), args)
+    environment = _environment(args.workers)
+    if any(os.environ.get(name) != value for name, value in environment.items()):
+        # BLAS reads its thread count when it is loaded, and NumPy is loaded by now.
+        command = [sys.executable, "-m", "fastconv", "bench", *_words(args)]
+        package = str(Path(__file__).resolve().parents[2])
+        search = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
+        inherited = os.environ | environment | {"PYTHONPATH": search}
+        return subprocess.run(command, env=inherited).returncode
+    return _measure(load_benchmarks(root), args)
+
+
+def _fail(reason: str) -> int:
+    print(f"fastconv bench: {reason}", file=sys.stderr)
+    return 2
+
+
+def find_repository() -> Path | None:
+    """Return the checkout whose benchmarks to run: this package's own, or the one we are in."""
+    here = Path.cwd()
+    for folder in (Path(__file__).resolve().parents[2], here, *here.parents):
+        if (folder / "benchmarks" / "workloads.py").is_file() and (folder / "fastconv").is_dir():
+            return folder
+    return None
+
+
+def load_benchmarks(root: Path) -> ModuleType:
+    """Import the package ``benchmarks`` of the checkout `root`, whatever else has that name."""
+    folder = root / "benchmarks"
+    found = sys.modules.get("benchmarks")
+    if found is None or str(folder) not in list(found.__path__):
+        for name in [n for n in sys.modules if n.partition(".")[0] == "benchmarks"]:
+            del sys.modules[name]
+        spec = importlib.util.spec_from_file_location(
+            "benchmarks", folder / "__init__.py", submodule_search_locations=[str(folder)]
+        )
+        assert spec is not None
+        assert spec.loader is not None
+        found = sys.modules["benchmarks"] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(found)
+    for name in ("session", "report"):
+        importlib.import_module(f"benchmarks.{name}")
+    return found
+
+
+def _environment(workers: int) -> dict[str, str]:
+    """Return the variables that a run needs: threads limited, kernels always compiled."""
+    libraries = ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM")
+    limits = {f"{library}_NUM_THREADS": str(workers) for library in libraries}
+    return limits | {"FASTCONV_WORKERS": str(workers), "FASTCONV_POLICY": "compile"}
+
+
+def _words(args: argparse.Namespace) -> list[str]:
+    """Return the arguments as words again."""
+    words = [f"--{name}" for name in ("quick", "list", "all", "markdown") if getattr(args, name)]
+    words += ["--workers", str(args.workers)] if args.workers != 1 else []
+    words += ["--json", args.json] if args.json else []
+    return [*words, *args.pattern]
+
+
+def _command(args: argparse.Namespace) -> str:
+    """Return the command that measures the same again, wherever its figures are kept."""
+    shown = argparse.Namespace(**vars(args) | {"json": None, "markdown": False, "all": False})
+    return shlex.join(["python", "-m", "fastconv", "bench", *_words(shown)])
+
+
+def _measure(benchmarks: Any, args: argparse.Namespace) -> int:
+    session, report = benchmarks.session, benchmarks.report
+    wanted = session.names(args.pattern, args.quick)
+    if not wanted:
+        groups = ", ".join(benchmarks.workloads.GROUPS)
+        return _fail(f"pattern must match a workload, got {args.pattern} (groups: {groups})")
+    if args.list:
+        print("\n".join(wanted))
+        return 0
+    if args.json and not Path(args.json).resolve().parent.is_dir():
+        return _fail(f"--json must be a file in an existing folder, got {args.json}")
+    seconds = _QUICK_SECONDS if args.quick else _SECONDS
+    progress = _Progress(len(wanted))
+    result = session.environment(args.workers, args.quick, _command(args))
+    rows = list(session.record(wanted, seconds, args.workers, progress.tell))
+    progress.done()
+    result |= {"trustworthy": session.trustworthy(rows), "rows": rows}
+    if args.json:
+        Path(args.json).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    _print(report, result, rows, args)
+    return int(any(row["error"] for row in rows))
+
+
+def _show(benchmarks: Any, args: argparse.Namespace) -> int:
+    try:
+        result = json.loads(Path(args.read).read_text(encoding="utf-8"))
+        rows, schema = result["rows"], result["schema"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return _fail(f"--read must be what --json wrote, got {args.read} ({error})")
+    if schema != benchmarks.session.SCHEMA:
+        return _fail(
+            f"--read must be of schema {benchmarks.session.SCHEMA}, got {schema}: measure again"
+        )
+    groups = {row["name"]: row["group"] for row in rows}
+    kept = set(benchmarks.workloads.select(args.pattern, groups))
+    _print(benchmarks.report, result, [row for row in rows if row["name"] in kept], args)
+    return 0
+
+
+def _print(report: Any, result: dict[str, Any], rows: list[Any], args: argparse.Namespace) -> None:
+    if args.markdown:
+        print(report.markdown(result, rows if args.pattern else [r for r in rows if r["headline"]]))
+        return
+    machine, workers = result["machine"], result["settings"]["workers"]
+    print(f"{machine['cpu']}, kernels for {machine['target']}, workers: {workers}")
+    print(report.table(rows, args.all))
+    if words := report.verdict(rows):
+        print(f"\n{words}")
+
+
+class _Progress:
+    """One line on stderr: what is measured now, and how long the rest will take."""
+
+    def __init__(self, total: int) -> None:
+        self._total, self._count = total, 0
+        self._start = time.monotonic()
+        self._rewrites = sys.stderr.isatty()
+
+    def tell(self, name: str, left: float) -> None:
+        self._count += 1
+        minutes, seconds = divmod(round(left), 60)
+        line = f"[{self._count:{len(str(self._total))}}/{self._total}] {minutes}:{seconds:02} left"
+        line = f"{line}  {name}"
+        if self._rewrites:
+            print(f"\r{line:78.78}", end="", file=sys.stderr, flush=True)
+        else:
+            print(line, file=sys.stderr, flush=True)
+
+    def done(self) -> None:
+        end = "\r" + " " * 78 + "\r" if self._rewrites else ""
+        took = time.monotonic() - self._start
+        print(f"{end}{self._total} workloads in {took:.0f} s", file=sys.stderr)

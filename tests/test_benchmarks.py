@@ -1,0 +1,348 @@
+"""The benchmarks' registry is well formed, its answers are right, and a wrong one is seen.
+
+Nothing here looks at a clock.
+"""
+
+import json
+import os
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fastconv
+from fastconv.cli import bench, main
+from fastconv.paths import PATHS
+
+ROOT = Path(__file__).resolve().parents[1]
+bench.load_benchmarks(ROOT)
+
+from benchmarks import answers, report, session, timing  # noqa: E402
+from benchmarks.families import OURS, Workload, by_path  # noqa: E402
+from benchmarks.peers import Peer  # noqa: E402
+from benchmarks.processes import GROUP, MEASURES  # noqa: E402
+from benchmarks.workloads import GROUPS, WORKLOADS, select  # noqa: E402
+
+SOME = WORKLOADS["1d/f64/n=10/k=3"]
+
+
+@pytest.fixture(autouse=True)
+def inside_the_checkout(monkeypatch):
+    """An installed package finds the registry from there."""
+    monkeypatch.chdir(ROOT)
+
+
+# ---------------------------------------------------------------- the registry
+
+
+def test_every_workload_has_a_name_of_its_own():
+    made = [workload.name for _, make in GROUPS.values() for workload in make()]
+    assert len(made) == len(set(made)) == len(WORKLOADS)
+    assert not set(WORKLOADS) & set(MEASURES)
+    assert not set(GROUPS) & set(WORKLOADS)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_group_has_workloads(group):
+    members = [w for w in WORKLOADS.values() if w.group == group]
+    assert members
+    for workload in members:
+        assert workload.multiply_adds > 0
+        assert workload.flops > 0
+        assert workload.bytes_moved > 0
+        assert workload.tolerance >= 0
+        assert workload.peers, "a workload nobody else can do compares with nothing"
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_every_answer_is_right(name):
+    workload = WORKLOADS[name]
+    operands = workload.small()
+    expected = workload.reference(*operands)
+    for contender, bind in workload.contenders(*operands).items():
+        reason = answers.disagreement(bind()(), expected, workload.tolerance)
+        assert not reason, f"{contender}: {reason}"
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_operands_are_the_same_every_time(name):
+    for first, second in zip(WORKLOADS[name].small(), WORKLOADS[name].small(), strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
+def test_every_path_is_timed():
+    tables = (workload.table(*workload.small()) for workload in WORKLOADS.values())
+    seen = {row.name for table in tables if table for row in table.rows if row.supported}
+    assert seen == set(PATHS)
+
+
+def test_a_path_can_be_timed_by_name():
+    operands = SOME.small()
+    assert by_path("direct") in SOME.contenders(*operands)
+
+
+def test_a_library_that_is_not_installed_is_not_listed():
+    absent = Peer("absent.convolve", lambda x, w: None, "no_such_module")
+    workload = replace(SOME, peers=(*SOME.peers, absent))
+    assert "numpy.convolve" in workload.contenders(*workload.small())
+    assert absent.name not in workload.contenders(*workload.small())
+
+
+@pytest.mark.parametrize(
+    ("patterns", "picked"),
+    [
+        ([], ["a/x", "b/x", "b/ab"]),
+        (["one"], ["a/x", "b/ab"]),  # a group, though names may hold the word
+        (["a/x"], ["a/x"]),
+        (["b/*", "a/"], ["a/x", "b/x", "b/ab"]),
+        (["no"], []),
+    ],
+)
+def test_a_pattern_is_a_group_or_part_of_a_name_or_a_shell_pattern(patterns, picked):
+    assert select(patterns, {"a/x": "one", "b/x": "two", "b/ab": "one"}) == picked
+
+
+# ---------------------------------------------------------------- what a wrong answer does
+
+
+def wrong_by_one_output(expected):
+    result = expected.copy()
+    result[-1] += 1
+    return result
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        wrong_by_one_output,
+        lambda right: right[1:],
+        lambda right: right[::-1],
+        lambda right: np.where(right == right[0], np.nan, right),
+    ],
+    ids=["one output", "too short", "reversed", "NaN"],
+)
+def test_a_wrong_answer_is_told_from_a_right_one(spoil):
+    right = answers.convolve_1d(np.arange(1.0, 9.0), np.array([1.0, 2.0]), "full")
+    assert not answers.disagreement(right, right, 1e-12)
+    assert not answers.disagreement(right[None], right, 1e-12)
+    assert answers.disagreement(spoil(right), right, 1e-12)
+
+
+def test_a_missing_nan_is_a_wrong_answer():
+    right = np.array([1.0, np.nan, 2.0])
+    assert not answers.disagreement(right.copy(), right, 1e-12)
+    assert answers.disagreement(np.array([1.0, 0.0, 2.0]), right, 1e-12)
+
+
+def test_integers_must_be_equal():
+    right = np.array([1, 2, 3], np.int8)
+    assert answers.disagreement(np.array([1, 2, 4], np.int8), right, 1.0)
+
+
+def broken(x, w):
+    return partial(np.zeros, len(x) + len(w) - 1)
+
+
+def failing(x, w):
+    raise OSError("out of order")
+
+
+def test_a_wrong_peer_is_shown_and_never_the_best():
+    peers = (Peer("a.broken", broken, "numpy"), Peer("a.failing", failing, "numpy"))
+    row = session.measure(replace(SOME, peers=(*peers, *SOME.peers[:1])), 0.0)
+    assert not row["error"]
+    assert row["peer"] == "numpy.convolve"
+    for name in ("a.broken", "a.failing"):
+        assert row["contenders"][name]["error"]
+        assert "best" not in row["contenders"][name]
+        assert f"{name} WRONG OR FAILED" in report.table([row])
+
+
+def test_our_own_wrong_answer_is_an_error():
+    def ours(x, w, method="auto"):
+        return broken(x, w)
+
+    row = session.measure(replace(SOME, ours=ours), 0.0)
+    assert row["error"]
+    assert row["ratio"] is None
+    assert "WRONG OR FAILED" in report.table([row])
+    assert SOME.name in report.verdict([row])
+
+
+# ---------------------------------------------------------------- races and reports
+
+
+def test_contenders_take_turns():
+    order = []
+    times = timing.race({name: partial(order.append, name) for name in "ab"}, 0.0)
+    assert set(times) == {"a", "b"}
+    assert all(t.best <= t.second and t.rounds >= 2 for t in times.values())
+    runs = [name for i, name in enumerate(order) if i == 0 or order[i - 1] != name]
+    assert runs == ["a", "b"] * (len(runs) // 2)
+    assert len(runs) >= 6
+
+
+def row_of(name, spread=0.0, accuracy="componentwise", **fields):
+    figures = {"best": 1e-3, "spread": spread, "rounds": 9, "accuracy": accuracy, "error": ""}
+    peer = {**figures, "best": 3e-3, "accuracy": "componentwise"}
+    row = {
+        "name": name, "group": "small", "unit": "s", "headline": True, "error": "",
+        "path": "direct", "accuracy": accuracy, "contenders": {OURS: figures, "numpy.f": peer},
+        "skipped": {}, "peer": "numpy.f", "ratio": 3.0, "best_path": None, "regret": None,
+    }  # fmt: skip
+    return row | fields
+
+
+def test_a_table_says_who_is_how_much_slower():
+    text = report.table([row_of("work")], everyone=True)
+    assert "work" in text
+    assert "1 ms" in text
+    assert "3.00" in text
+    assert text.count("numpy.f") == 2
+    assert report.verdict([row_of("work")]) == ""
+
+
+def test_noise_is_said():
+    calm, noisy = row_of("calm"), row_of("noisy", spread=0.5)
+    assert "noisy" in report.table([noisy])
+    assert session.trustworthy([calm] * 9 + [noisy])
+    assert not session.trustworthy([calm, noisy])
+    assert "too noisy to trust" in report.verdict([calm, noisy])
+
+
+def test_transforms_are_not_compared_with_loops_in_silence():
+    row = row_of("work", accuracy="normwise")
+    assert "3.00~" in report.table([row])
+    assert "accuracies differ" in report.verdict([row])
+
+
+def test_the_readme_table_comes_from_the_json(tmp_path, capsys):
+    run = session.environment(1, True, "python -m fastconv bench --quick")
+    run |= {"rows": [row_of("shown"), row_of("hidden", headline=False)], "trustworthy": True}
+    file = tmp_path / "speed.json"
+    file.write_text(json.dumps(run))
+    assert main(["bench", "--read", str(file), "--markdown"]) == 0
+    text = capsys.readouterr().out
+    assert "| `shown` | 1 ms | numpy.f | 3 ms | 3.00 |" in text
+    assert "hidden" not in text
+    assert "python -m fastconv bench --quick" in text
+    assert fastconv.__version__ in text
+
+
+# ---------------------------------------------------------------- the command
+
+
+@pytest.fixture
+def ready(monkeypatch):
+    """The environment that the command would start itself anew for."""
+    for name, value in bench._environment(1).items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.usefixtures("ready")
+def test_the_command_writes_what_it_measured(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(bench, "_QUICK_SECONDS", 0.0)
+    file = tmp_path / "figures.json"
+    assert main(["bench", SOME.name, "--quick", "--json", str(file)]) == 0
+    output = capsys.readouterr()
+    assert SOME.name in output.out
+    assert "left" in output.err
+    run = json.loads(file.read_text())
+    (row,) = run["rows"]
+    assert row["contenders"][OURS]["best"] > 0
+    assert {"cpu", "target"} <= set(run["machine"])
+    assert {"fastconv", "numpy", "scipy"} <= set(run["versions"])
+    assert str(tmp_path) not in json.dumps(run)
+    assert main(["bench", "--read", str(file)]) == 0
+    assert SOME.name in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("ready")
+def test_the_command_lists_workloads(capsys):
+    assert main(["bench", "--list", "small", GROUP]) == 0
+    listed = capsys.readouterr().out.split("\n")[:-1]
+    assert SOME.name in listed
+    assert set(MEASURES) <= set(listed)
+
+
+def test_threads_are_limited_before_anything_is_loaded(monkeypatch):
+    started = []
+
+    def start(command, env):
+        started.append((command, env))
+        return type("Done", (), {"returncode": 7})()
+
+    monkeypatch.setattr(bench.subprocess, "run", start)
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    assert main(["bench", SOME.name, "--quick", "--workers", "3"]) == 7
+    ((command, env),) = started
+    assert command[-4:] == ["--quick", "--workers", "3", SOME.name]
+    assert env["OPENBLAS_NUM_THREADS"] == env["FASTCONV_WORKERS"] == "3"
+    assert env["FASTCONV_POLICY"] == "compile"
+    assert env["PYTHONPATH"].split(os.pathsep)[0] == str(Path(fastconv.__file__).parents[1])
+
+
+@pytest.mark.usefixtures("ready")
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["no-such-workload"], "pattern must match a workload"),
+        (["--workers", "0"], "--workers must be at least 1, got 0"),
+        (["--read", "no-such-file.json"], "--read must be what --json wrote"),
+        (["small", "--json", "no-such-folder/f.json"], "--json must be a file in an existing"),
+    ],
+)
+def test_wrong_arguments_are_one_line_and_exit_code_2(words, reason, capsys):
+    assert main(["bench", *words]) == 2
+    error = capsys.readouterr().err
+    assert reason in error
+    assert error.count("\n") == 1
+
+
+def test_figures_of_another_schema_are_refused(tmp_path, capsys):
+    file = tmp_path / "old.json"
+    file.write_text(json.dumps({"schema": 0, "rows": []}))
+    assert main(["bench", "--read", str(file)]) == 2
+    assert "measure again" in capsys.readouterr().err
+
+
+def test_without_a_checkout_the_command_says_so(monkeypatch, capsys):
+    monkeypatch.setattr(bench, "find_repository", lambda: None)
+    assert main(["bench"]) == 2
+    assert "checkout" in capsys.readouterr().err
+
+
+def test_the_checkout_is_found_from_a_folder_inside_it(tmp_path, monkeypatch):
+    installed = tmp_path / "site-packages" / "fastconv" / "cli" / "bench.py"
+    monkeypatch.setattr(bench, "__file__", str(installed))
+    monkeypatch.chdir(tmp_path)
+    assert bench.find_repository() is None
+    monkeypatch.chdir(ROOT / "benchmarks")
+    assert bench.find_repository() == ROOT
+
+
+# ---------------------------------------------------------------- asv
+
+
+def test_asv_finds_a_class_for_each_group():
+    from asv_runner.discovery import disc_benchmarks
+
+    found = {b.name: b for b in disc_benchmarks("benchmarks") if b.name.startswith("asv_suite.")}
+    tasks = {
+        task.strip("'").partition(" by ")[0]
+        for b in found.values()
+        if b.name.endswith(".time_call")
+        for task in b.params[0]
+    }
+    assert tasks == set(WORKLOADS)
+    assert sum(name.endswith(".time_call") for name in found) == len(GROUPS)
+    assert "asv_suite.Process.track_figure" in found
+    assert "asv_suite.FirstCall.peakmem_convolve" in found
+
+
+def test_workloads_cannot_be_changed():
+    assert isinstance(SOME, Workload)
+    with pytest.raises(AttributeError):
+        SOME.name = "other"
