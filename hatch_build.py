@@ -44,8 +44,12 @@ class KernelHook(BuildHookInterface):
         command = [sys.executable, "-m", "fastconv.runtime.build", "--target", target]
         self.app.display_info(f"compiling kernels for {target}")
         return subprocess.Popen(
-            command, cwd=self.root, env=environment, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            command,
+            cwd=self.root,
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
 
     def _finish(self, process: subprocess.Popen[str]) -> Path | None:

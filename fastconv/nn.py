@@ -81,8 +81,17 @@ def max_pool2d(
     batch = array.shape[:-2]
     dtype = array.dtype.newbyteorder("=")
     problem = Problem(
-        dtype.name, request.count(batch), True, array.shape[-2:], sizes, tuple(outputs), strides,
-        (1, 1), pads, ("zero", "zero"), "max",
+        dtype.name,
+        request.count(batch),
+        True,
+        array.shape[-2:],
+        sizes,
+        tuple(outputs),
+        strides,
+        (1, 1),
+        pads,
+        ("zero", "zero"),
+        "max",
     )
     nothing = np.zeros(sizes, dtype)  # A window has a size and no taps.
     return request.answer(Request(problem, array, nothing, batch, None, dtype), Settings())

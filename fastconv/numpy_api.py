@@ -16,7 +16,7 @@ from .short import CONVOLVE, CORRELATE, shortcut
 __all__ = ["choose_method", "convolve", "correlate", "explain"]
 
 _MODES: dict[Any, str] = {0: "valid", 1: "same", 2: "full"}
-_NAMES = ("full", "same", "valid")
+_EXTENTS = {name: number for number, name in _MODES.items()}
 _ndarray, _ONE, _AUTO = np.ndarray, 1, "auto"
 
 
@@ -96,12 +96,18 @@ def convolve(
     """
     # Identity, not equality: whatever is not literally the default takes the long way.
     if (
-        type(a) is _ndarray and type(v) is _ndarray
-        and axis is out is accuracy is workers is None and stride is _ONE and method is _AUTO
+        type(a) is _ndarray
+        and type(v) is _ndarray
+        and axis is None
+        and out is None
+        and accuracy is None
+        and workers is None
+        and stride is _ONE
+        and method is _AUTO
     ):
         dtype = a.dtype
-        if dtype is v.dtype and type(mode) is str:
-            result = shortcut(dtype)(a, v, mode, CONVOLVE)
+        if dtype is v.dtype and type(mode) is str and mode in _EXTENTS:
+            result = shortcut(dtype)(a, v, _EXTENTS[mode], CONVOLVE)
             if result is not None:
                 return result
     return _answer("convolve", a, v, mode, axis, stride, Settings(method, accuracy, out, workers))
@@ -160,12 +166,18 @@ def correlate(
     array([0.5, 2. , 3.5, 3. , 0. ])
     """
     if (
-        type(a) is _ndarray and type(v) is _ndarray
-        and axis is out is accuracy is workers is None and stride is _ONE and method is _AUTO
+        type(a) is _ndarray
+        and type(v) is _ndarray
+        and axis is None
+        and out is None
+        and accuracy is None
+        and workers is None
+        and stride is _ONE
+        and method is _AUTO
     ):
         dtype = a.dtype
-        if dtype is v.dtype and dtype.kind != "c" and type(mode) is str:
-            result = shortcut(dtype)(a, v, mode, CORRELATE)
+        if dtype is v.dtype and dtype.kind != "c" and type(mode) is str and mode in _EXTENTS:
+            result = shortcut(dtype)(a, v, _EXTENTS[mode], CORRELATE)
             if result is not None:
                 return result
     return _answer("correlate", a, v, mode, axis, stride, Settings(method, accuracy, out, workers))
@@ -274,9 +286,13 @@ def _answer(
         return original(a, v, mode)  # type: ignore[no-any-return]
     x, w = np.asarray(a), np.asarray(v)
     if plain and (
-        x.ndim > 1 or w.ndim > 1 or x.size == 0 or w.size == 0
+        x.ndim > 1
+        or w.ndim > 1
+        or x.size == 0
+        or w.size == 0
         or (name == "correlate" and 0 in (x.ndim, w.ndim))
-        or x.dtype.kind not in "biufc" or w.dtype.kind not in "biufc"
+        or x.dtype.kind not in "biufc"
+        or w.dtype.kind not in "biufc"
         or _mode_name(mode) is None
     ):
         # Errors in NumPy's own words, and the dtypes that only NumPy has loops for.
@@ -308,7 +324,7 @@ def _subclass(operand: Any) -> bool:
 def _mode_name(mode: Any) -> str | None:
     """Return the mode's name, or None for what only NumPy can judge."""
     if type(mode) is str:
-        return mode if mode in _NAMES else None
+        return mode if mode in _EXTENTS else None
     if type(mode) is bool or not isinstance(mode, (int, np.integer)):
         return None
     return _MODES.get(int(mode))
@@ -329,8 +345,8 @@ def _request(
     """Settle modes, swaps, flips and conjugation: what is left is a correlation."""
     named = _mode_name(mode)
     if named is None:
-        _NUMPY.correlate([1], [1], mode)  # Raises what NumPy raises.
-        raise ValueError(f"mode must be one of {list(_NAMES)}, got {mode!r}")
+        np.convolve(np.ones(1), np.ones(1), mode)  # Raises what NumPy raises.
+        raise ValueError(f"mode must be one of {list(_EXTENTS)}, got {mode!r}")
     step = request.positive("stride", stride)
     x, w, back = _aligned(x, w, axis)
     n, k = x.shape[-1], w.shape[-1]
@@ -358,8 +374,16 @@ def _request(
     if shared:
         w = w.reshape(k)
     problem = Problem(
-        dtype.name if dtype.isbuiltin == 1 else str(dtype), request.count(batch), shared,
-        (n,), (k,), (geometry.strided(m, step),), (step,), (1,), (pad,), ("zero",),
+        dtype.name if dtype.isbuiltin == 1 else str(dtype),
+        request.count(batch),
+        shared,
+        (n,),
+        (k,),
+        (geometry.strided(m, step),),
+        (step,),
+        (1,),
+        (pad,),
+        ("zero",),
     )
     return Request(problem, x, w, batch, back, dtype)
 
@@ -372,8 +396,10 @@ def _aligned(
         x, w = np.atleast_1d(x), np.atleast_1d(w)
         for label, operand in (("a", x), ("v", w)):
             if operand.ndim > 1:
-                raise ValueError(f"{label} must have one dimension, got {operand.ndim}: "
-                                 "name the axis to convolve along")
+                raise ValueError(
+                    f"{label} must have one dimension, got {operand.ndim}: "
+                    "name the axis to convolve along"
+                )
         return x, w, None
     number = request.integer("axis", axis)
     x, w = np.atleast_1d(x), np.atleast_1d(w)

@@ -43,10 +43,7 @@ class Settings:
     @property
     def plain(self) -> bool:
         """Whether all of them have their defaults."""
-        return (
-            self.method == selector.AUTO
-            and self.accuracy is self.out is self.workers is None
-        )
+        return self.method == selector.AUTO and self.accuracy is None and self.out is None and self.workers is None
 
     def check(self) -> None:
         """Refuse what no request could mean."""
@@ -136,8 +133,12 @@ def answer(request: Request, settings: Settings) -> Array:
     best = selector.rank(problem, settings.method, settings.accuracy)[0]
     x = _pack(request.x, (problem.batch, *problem.signal), request.batch, problem)
     filters = 1 if problem.shared_filter else problem.batch
-    w = _pack(request.w, (filters, *problem.filter),
-              () if problem.shared_filter else request.batch, problem)
+    w = _pack(
+        request.w,
+        (filters, *problem.filter),
+        () if problem.shared_filter else request.batch,
+        problem,
+    )
     target = settings.out if request.moved is None else None
     canonical = (*request.batch, *problem.output)
     result = _place(target, canonical, request)
@@ -169,9 +170,7 @@ def check_out(out: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         raise ValueError("out must be writeable, got a read-only array")
 
 
-def _pack(
-    array: Array, shape: tuple[int, ...], batch: tuple[int, ...], problem: Problem
-) -> Array:
+def _pack(array: Array, shape: tuple[int, ...], batch: tuple[int, ...], problem: Problem) -> Array:
     """Return `array` broadcast over the batch: aligned, native, C-contiguous, of one dtype."""
     core = array.shape[array.ndim - problem.ndim :]
     if array.shape != (*batch, *core):

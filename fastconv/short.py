@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numpy._core.multiarray import correlate as _numpy_correlate
+from numpy._core import multiarray
 
 from . import geometry
 from .paths import PATHS
@@ -24,16 +24,30 @@ from .problem import Problem
 from .runtime import load, threads
 
 Array = npt.NDArray[Any]
-# (a, v, mode, order) -> the result, or None where the long way must decide.
-Shortcut = Callable[[Array, Array, str, int], Array | None]
+# (a, v, extent, order) -> the result, or None where the long way must decide. The extent is
+# NumPy's number for what is kept: 2 for all n + k - 1 outputs, 1 for n, 0 for n - k + 1.
+Shortcut = Callable[[Array, Array, int, int], Array | None]
+
+_numpy_correlate: Any = multiarray.correlate
 
 # Order: a convolution reverses the taps, a correlation keeps them (`runtime.entry` knows the 4).
 CONVOLVE, CORRELATE = 0, 4
 
-# NumPy's numbers for its modes.
-_NUMBERS = {"valid": 0, "same": 1, "full": 2}
-DTYPES = ("float64", "float32", "complex128", "complex64", "bool",
-          "int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8")
+DTYPES = (
+    "float64",
+    "float32",
+    "complex128",
+    "complex64",
+    "bool",
+    "int64",
+    "int32",
+    "int16",
+    "int8",
+    "uint64",
+    "uint32",
+    "uint16",
+    "uint8",
+)
 _LONGEST = 1 << 20
 # Up to this many products NumPy answers while there is no kernel; its call takes some 2 us then.
 _SMALL = 1 << 14
@@ -51,7 +65,7 @@ def shortcut(dtype: np.dtype[Any]) -> Shortcut:
     return found
 
 
-def _no_way(a: Array, v: Array, mode: str, order: int) -> Array | None:
+def _no_way(a: Array, v: Array, extent: int, order: int) -> Array | None:
     return None
 
 
@@ -78,11 +92,8 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
     kernel: Any = None
     whole_call: Any = None
 
-    def answer(a: Array, v: Array, mode: str, order: int) -> Array | None:
+    def answer(a: Array, v: Array, extent: int, order: int) -> Array | None:
         nonlocal kernel, whole_call, until_look
-        extent = _NUMBERS.get(mode)
-        if extent is None:
-            return None
         if whole_call is not None:
             result = whole_call(a, v, extent + order, type_number)
             if result is not None:

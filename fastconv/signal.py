@@ -17,7 +17,11 @@ __all__ = ["convolve2d", "correlate2d"]
 
 _MODES = ("full", "same", "valid")
 _BOUNDARIES = {
-    "fill": "fill", "wrap": "wrap", "circular": "wrap", "symm": "reflect", "symmetric": "reflect",
+    "fill": "fill",
+    "wrap": "wrap",
+    "circular": "wrap",
+    "symm": "reflect",
+    "symmetric": "reflect",
 }
 # bool, float16, longdouble and objects are SciPy's own: it refuses them or has loops for them.
 _COMPILED = "iufc"
@@ -155,7 +159,13 @@ def explain2d(
 
 
 def _answer(
-    name: str, in1: Any, in2: Any, mode: Any, boundary: Any, fillvalue: Any, stride: Any,
+    name: str,
+    in1: Any,
+    in2: Any,
+    mode: Any,
+    boundary: Any,
+    fillvalue: Any,
+    stride: Any,
     settings: Settings,
 ) -> npt.NDArray[Any]:
     settings.check()
@@ -208,8 +218,10 @@ def _settled(x: Any, w: Any, mode: Any, boundary: Any, fill: Any) -> bool:
         return False
     if x.dtype.kind == "b" or w.dtype.kind == "b" or fill.dtype.kind not in "biufc":
         return False
-    contains = [all(a >= b for a, b in zip(p, q, strict=True))
-                for p, q in ((x.shape, w.shape), (w.shape, x.shape))]
+    contains = [
+        all(a >= b for a, b in zip(p, q, strict=True))
+        for p, q in ((x.shape, w.shape), (w.shape, x.shape))
+    ]
     return (mode != "valid" or any(contains)) and _castable(fill, dtype)
 
 
@@ -266,8 +278,15 @@ def _request(
         # Zeros times a finite tap add nothing; SciPy multiplies them, so inf and nan taps do.
         rule = "zero"
     problem = Problem(
-        dtype.name, 1, True, x.shape, w.shape,
+        dtype.name,
+        1,
+        True,
+        x.shape,
+        w.shape,
         tuple(geometry.strided(m, s) for (_, m), s in zip(extents, strides, strict=True)),
-        strides, (1, 1), tuple(p for p, _ in extents), (rule, rule),
+        strides,
+        (1, 1),
+        tuple(p for p, _ in extents),
+        (rule, rule),
     )
     return Request(problem, x, w, (), None, dtype, dtype.type(fill))

@@ -81,8 +81,21 @@ def _rows(problem: Problem, kernel: Any, x: Any, w: Any, out: Any, workers: int)
         rows = max(1, BAND // max(m, 1))
 
         def some_rows(lo: int, hi: int) -> None:
-            kernel(x[lo * n :], w[lo * w_step :], out[lo * m :], hi - lo, x_step, w_step, m,
-                   n, k, m, s, d, p)
+            kernel(
+                x[lo * n :],
+                w[lo * w_step :],
+                out[lo * m :],
+                hi - lo,
+                x_step,
+                w_step,
+                m,
+                n,
+                k,
+                m,
+                s,
+                d,
+                p,
+            )
 
         threads.run(some_rows, geometry.bands(problem.batch, rows), workers)
         return
@@ -94,8 +107,15 @@ def _rows(problem: Problem, kernel: Any, x: Any, w: Any, out: Any, workers: int)
 
 
 def _plane(
-    problem: Problem, kernel: Any, x: Any, w: Any, out: Any, fill: Any, workers: int,
-    accumulate: bool, rows_outside: bool = False,
+    problem: Problem,
+    kernel: Any,
+    x: Any,
+    w: Any,
+    out: Any,
+    fill: Any,
+    workers: int,
+    accumulate: bool,
+    rows_outside: bool = False,
 ) -> None:
     """Run the 2-D loop over a batch of planes; a 1-D problem is a plane of one row."""
     last = _last_two(problem)
@@ -115,14 +135,63 @@ def _plane(
         while lo < hi:
             plane, row = divmod(lo, oh)
             end = min(oh, row + hi - lo)
-            kernel(x[plane * x_step :], w[plane * w_step :], out[plane * out_step :], rows, columns,
-                   fills, 1, 0, 0, 0, width, ow, width, kh, kw, row, end, ow, sr, sc, dr, dc, pc,
-                   skip, int(accumulate))
+            kernel(
+                x[plane * x_step :],
+                w[plane * w_step :],
+                out[plane * out_step :],
+                rows,
+                columns,
+                fills,
+                1,
+                0,
+                0,
+                0,
+                width,
+                ow,
+                width,
+                kh,
+                kw,
+                row,
+                end,
+                ow,
+                sr,
+                sc,
+                dr,
+                dc,
+                pc,
+                skip,
+                int(accumulate),
+            )
             lo += end - row
 
     if oh * ow <= BAND // 8:
-        kernel(x, w, out, rows, columns, fills, problem.batch, x_step, w_step, out_step,
-               width, ow, width, kh, kw, 0, oh, ow, sr, sc, dr, dc, pc, skip, int(accumulate))
+        kernel(
+            x,
+            w,
+            out,
+            rows,
+            columns,
+            fills,
+            problem.batch,
+            x_step,
+            w_step,
+            out_step,
+            width,
+            ow,
+            width,
+            kh,
+            kw,
+            0,
+            oh,
+            ow,
+            sr,
+            sc,
+            dr,
+            dc,
+            pc,
+            skip,
+            int(accumulate),
+        )
         return
     # A multiple of 24 rows: whole register tiles of 4, 6 and 8 rows.
     height_of_band = max(24, BAND // max(ow, 1) // 24 * 24)
@@ -131,8 +200,15 @@ def _plane(
 
 def _last_two(problem: Problem) -> list[tuple[Any, Any]]:
     """Return each per-axis field for the last two axes; a missing row axis has length one."""
-    fields = (problem.signal, problem.filter, problem.output, problem.stride, problem.dilation,
-              problem.pad, problem.boundary)
+    fields = (
+        problem.signal,
+        problem.filter,
+        problem.output,
+        problem.stride,
+        problem.dilation,
+        problem.pad,
+        problem.boundary,
+    )
     if problem.ndim > 1:
         return [(f[-2], f[-1]) for f in fields]
     single = (1, 1, 1, 1, 1, 0, problem.boundary[0])
@@ -150,7 +226,8 @@ def _volume(
             -problem.pad[a],
             (problem.output[a] - 1) * problem.stride[a]
             + geometry.span(problem.filter[a], problem.dilation[a]),
-            problem.signal[a], problem.boundary[a],
+            problem.signal[a],
+            problem.boundary[a],
         )
         for a in lead
     ]
@@ -167,8 +244,17 @@ def _volume(
                 if outside and skip:
                     continue
                 where = tuple(max(j, 0) for j in source)
-                _plane(plane, kernel, x[(b, *where)], w[(b % len(w), *u)], out[(b, *i)], fill,
-                       workers, True, rows_outside=outside)
+                _plane(
+                    plane,
+                    kernel,
+                    x[(b, *where)],
+                    w[(b % len(w), *u)],
+                    out[(b, *i)],
+                    fill,
+                    workers,
+                    True,
+                    rows_outside=outside,
+                )
 
 
 PATH = Path(

@@ -6,12 +6,14 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from numpy._core.multiarray import correlate as _numpy_correlate  # np.convolve's own loop.
+from numpy._core import multiarray
 
 from .. import geometry
 from ..path import Box, Guarantee, Operands, Path, Work, is_float
 from ..problem import Problem
 
+# np.convolve's own loop, untouched by whoever replaces the public name.
+_numpy_correlate: Any = multiarray.correlate
 # NumPy's own numbers for its three extents.
 _VALID, _SAME, _FULL = 0, 1, 2
 # What scipy.signal's 2-D loop has no type for.
@@ -88,8 +90,13 @@ def _plane(problem: Problem, x: Any, w: Any, out: Any, fill: Any) -> None:
     rows, columns = (
         geometry.source_map(-p, (m - 1) * s + k, n, rule)
         for p, m, s, k, n, rule in zip(
-            problem.pad, problem.output, problem.stride, problem.filter, problem.signal,
-            problem.boundary, strict=True,
+            problem.pad,
+            problem.output,
+            problem.stride,
+            problem.filter,
+            problem.signal,
+            problem.boundary,
+            strict=True,
         )
     )
     outside = fill if "fill" in problem.boundary else 0

@@ -17,8 +17,17 @@ from ..problem import Problem
 from ..runtime.target import host_target
 from .rates import Rates, Table, cpu_name, kind
 
-DTYPES = ("float64", "float32", "complex128", "complex64",
-          "int64", "int32", "int16", "int8", "bool")
+DTYPES = (
+    "float64",
+    "float32",
+    "complex128",
+    "complex64",
+    "int64",
+    "int32",
+    "int16",
+    "int8",
+    "bool",
+)
 # Products and points above which a cell would take more than some 30 ms on its path.
 _MOST = {"direct": 1 << 26, "library": 1 << 23, "fft": 1 << 20, "overlap_save": 1 << 21}
 _CELL_SECONDS = 0.012
@@ -48,9 +57,16 @@ def problems(dtype: str) -> Iterator[Problem]:
 def _problem(dtype: str, signal: tuple[int, ...], taps: tuple[int, ...]) -> Problem:
     ones = (1,) * len(signal)
     return Problem(
-        dtype, 1, True, signal, taps,
+        dtype,
+        1,
+        True,
+        signal,
+        taps,
         tuple(n + k - 1 for n, k in zip(signal, taps, strict=True)),
-        ones, ones, tuple(k - 1 for k in taps), ("zero",) * len(signal),
+        ones,
+        ones,
+        tuple(k - 1 for k in taps),
+        ("zero",) * len(signal),
     )
 
 

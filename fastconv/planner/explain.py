@@ -9,7 +9,7 @@ from ..paths import PATHS
 from ..problem import Problem
 from ..runtime import load
 from .rates import tables
-from .selector import AUTO, choose, rank, verdicts
+from .selector import AUTO, Verdict, choose, rank, verdicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +82,18 @@ def explain_problem(problem: Problem, method: str, accuracy: str | None) -> Expl
     )
     ranked = rank(problem, method, accuracy)
     chosen = choose(problem, method, accuracy).name
-    return Explanation(str(problem), chosen, _reason(problem, chosen, ranked, method, accuracy),
-                       rows)
+    return Explanation(
+        str(problem), chosen, _reason(problem, chosen, ranked, method, accuracy), rows
+    )
 
 
-def _reason(problem: Problem, chosen: str, ranked: list, method: str,  # type: ignore[type-arg]
-            accuracy: str | None) -> str:
+def _reason(
+    problem: Problem,
+    chosen: str,
+    ranked: list[Verdict],
+    method: str,
+    accuracy: str | None,
+) -> str:
     if method != AUTO:
         return f"{chosen} because method={method!r}"
     seconds = next(v.seconds for v in ranked if v.name == chosen)
@@ -101,8 +107,10 @@ def _reason(problem: Problem, chosen: str, ranked: list, method: str,  # type: i
     times = seconds and ranked[1].seconds / seconds
     demand = f" among {accuracy} paths" if accuracy in GUARANTEES else ""
     cpu = tables()[1].get("cpu", "an unnamed CPU")
-    return (f"{chosen} is predicted to be fastest{demand}: {times:.1f}x ahead of "
-            f"{ranked[1].name} (rates measured on {cpu})")
+    return (
+        f"{chosen} is predicted to be fastest{demand}: {times:.1f}x ahead of "
+        f"{ranked[1].name} (rates measured on {cpu})"
+    )
 
 
 def _time(seconds: float) -> str:

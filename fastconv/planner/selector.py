@@ -54,7 +54,7 @@ def _verdict(path: Path, problem: Problem, accuracy: str | None) -> Verdict:
     guarantee = path.guarantee(problem)
     seconds = rates(path.name, problem.dtype, kind(problem.ndim)).seconds(path.work(problem))
     why_not = ""
-    if accuracy is not None and GUARANTEES.index(guarantee) < GUARANTEES.index(accuracy):  # type: ignore[arg-type]
+    if accuracy is not None and GUARANTEES.index(guarantee) < GUARANTEES.index(accuracy):
         why_not = f"is {guarantee}, not {accuracy}"
     return Verdict(path.name, why_not, guarantee, seconds)
 

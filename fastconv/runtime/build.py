@@ -87,10 +87,15 @@ def _unit_ir(kernel: Kernel, dtype: str, target: Target) -> str:
 
 def _make_internal(text: str) -> str:
     """Make every definition and Numba environment private to the object."""
-    text = re.sub(r"^define (?:linkonce_odr )?(?!internal |private )", "define internal ", text,
-                  flags=re.M)
-    return re.sub(r"^(@_ZN08NumbaEnv\S+) = common (?:dso_local )?global", r"\1 = internal global",
-                  text, flags=re.M)
+    text = re.sub(
+        r"^define (?:linkonce_odr )?(?!internal |private )", "define internal ", text, flags=re.M
+    )
+    return re.sub(
+        r"^(@_ZN08NumbaEnv\S+) = common (?:dso_local )?global",
+        r"\1 = internal global",
+        text,
+        flags=re.M,
+    )
 
 
 def _refuse_leftovers(module: Any) -> None:

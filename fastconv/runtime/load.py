@@ -164,7 +164,7 @@ def _layout_is_known() -> bool:
     def read(offset: int, kind: Any) -> Any:
         return kind.from_address(at + offset)
 
-    return (
+    return bool(
         read(entry.DATA, ctypes.c_size_t).value == probe.ctypes.data
         and read(entry.NDIM, ctypes.c_int).value == 2
         and read(entry.DIMENSIONS, sizes)[:2] == [3, 3]
@@ -257,11 +257,23 @@ class _Build:
             f"import sys; sys.path.insert(0, {files.PACKAGE_PARENT!r}); "
             "from fastconv.runtime.build import main; sys.exit(main())"
         )
-        command = [sys.executable, "-P", "-c", program, "--cache", "--target", host_target().name,
-                   f"{name}_{dtype}"]
+        command = [
+            sys.executable,
+            "-P",
+            "-c",
+            program,
+            "--cache",
+            "--target",
+            host_target().name,
+            f"{name}_{dtype}",
+        ]
         with open(self._log, "wb") as log:
             self._process = subprocess.Popen(
-                command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
                 start_new_session=True,
             )
         atexit.register(self._let_go)
