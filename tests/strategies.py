@@ -107,8 +107,8 @@ LAYOUTS = {
 
 
 def lay_out(x, layout):
-    """Give x a layout; empty arrays have only one."""
-    return LAYOUTS[layout](x) if x.size else contiguous(x)
+    """Give x a layout; empty arrays and single numbers have only one."""
+    return LAYOUTS[layout](x) if x.size and x.ndim else contiguous(x)
 
 
 # ---------------------------------------------------------------- values

@@ -54,6 +54,8 @@ KERNELS: dict[str, Kernel] = {
                one_call=True),
         Kernel("plane", "direct2d", (*FLOATS, *COMPLEX, *INTEGERS, "bool"),
                ("T", "T", "T", "int64", "int64", "T"), 19),
+        Kernel("spectrum", "fft_blocks", FLOATS, ("T",) * 4, 7),
+        Kernel("overlap_save", "fft_blocks", FLOATS, ("T",) * 6, 15),
     )
 }
 

@@ -7,10 +7,11 @@ from typing import Any
 
 from ..runtime.jit import inline
 from ..runtime.target import Target
-from .direct1d_rim import make_block, make_finite, make_prepare
-from .direct1d_tile import make_run
-from .emit import stack
+from .direct1d_rim import make_tiled_row, room
+from .direct1d_short import longest_short
+from .direct1d_taps import make_short_row
 from .scalar import get, madd, put, zero_like
+from .workspace import make_finite, stack
 
 
 def make_rows(target: Target, dtype: str) -> Callable[..., Any]:
@@ -26,10 +27,12 @@ def make_rows(target: Target, dtype: str) -> Callable[..., Any]:
     Assumes: row b of x, w, out starts at b*x_step, b*w_step, b*out_step and is contiguous;
     out overlaps neither x nor w; stride, dilation >= 1; pad may be negative.
     """
-    run, run_size = make_run(target, dtype)
-    block, block_size, room = make_block(target, dtype)
-    prepare = make_prepare(target, dtype)
-    finite = make_finite(dtype)
+    longest, elements = longest_short(target, dtype), room(target, dtype)
+    finite = make_finite(target, dtype)
+    prepare, row = make_tiled_row(target, dtype)
+    short_prepare, short_row = prepare, row
+    if longest:
+        short_prepare, short_row = make_short_row(target, dtype)
 
     @inline
     def plain(
@@ -53,34 +56,45 @@ def make_rows(target: Target, dtype: str) -> Callable[..., Any]:
         x: Any, w: Any, out: Any, rows: int, x_step: int, w_step: int, out_step: int,
         n: int, k: int, m: int, stride: int, dilation: int, pad: int,
     ) -> None:
-        rim = stack(out, room)
+        work = stack(out, elements)
+        if stride != 1 or dilation != 1:
+            for b in range(rows):
+                plain(x, w, out, b * x_step, b * w_step, b * out_step, n, k, 0, m,
+                      stride, dilation, pad)
+            return
+        # Windows head..stop-1 meet the signal; then pad, n and m are theirs alone.
+        head = min(max(pad - k + 1, 0), m)
+        stop = max(min(n + pad, m), head)
+        if n <= 0 or k <= 0:
+            head = stop = m
+        before, m1 = max(-pad, 0), stop - head
+        pad = max(pad, 0) - head
+        n = min(n - before, m1 - pad + k - 1)
+        # Windows lo..hi-1 lie inside the signal; the others are the rims.
+        lo = min(pad, m1)
+        hi = min(max(n - k + 1 + pad, lo), m1)
         tame = True
         for b in range(rows):
-            x0, w0, out0 = b * x_step, b * w_step, b * out_step
-            if stride != 1 or dilation != 1:
-                plain(x, w, out, x0, w0, out0, n, k, 0, m, stride, dilation, pad)
+            x0, w0, out0 = b * x_step + before, b * w_step, b * out_step + head
+            for i in range(head):
+                put(out, out0 - head + i, zero_like(out))
+            for i in range(m1 + head, m):
+                put(out, out0 - head + i, zero_like(out))
+            if m1 == 0:
                 continue
-            # Windows lo..hi-1 lie inside the signal; the others are the rims.
-            lo = min(max(pad, 0), m)
-            hi = min(max(n - k + 1 + pad, lo), m)
-            first, last = 0, m
-            if lo > 0 or hi < m:
+            if k <= longest:
+                if b == 0:
+                    short_prepare(work, n, k, m1, pad)
+                short_row(x, w, out, work, x0, w0, out0, n, k, m1, pad)
+            else:
+                if b == 0:
+                    prepare(work, n, k, m1, pad)
+                row(x, w, out, work, x0, w0, out0, n, k, m1, pad)
+            if lo > 0 or hi < m1:
                 if b == 0 or w_step != 0:
                     tame = finite(w, w0, k)
                 if not tame:
                     plain(x, w, out, x0, w0, out0, n, k, 0, lo, 1, 1, pad)
-                    plain(x, w, out, x0, w0, out0, n, k, hi, m, 1, 1, pad)
-                    first, last = lo, hi
-            prepare(x, x0, n, rim, b)
-            i = first
-            while i < lo:
-                i = block(x, rim, w, out, x0, w0, out0, n, k, pad, i, last)
-            if i < hi:
-                blocks = (hi - i) // run_size
-                run(x, x0 + i - pad, w, w0, k, out, out0 + i, blocks)
-                i += blocks * run_size
-            while i < last:
-                i = block(x, rim, w, out, x0, w0, out0, n, k, pad, i, last)
+                    plain(x, w, out, x0, w0, out0, n, k, hi, m1, 1, 1, pad)
 
     return rows
-

@@ -17,7 +17,9 @@ from numba import types
 
 from ..runtime.jit import intrinsic
 from ..runtime.target import Target
-from .emit import I64, POINTER, Arithmetic, Values, address, choose, function, index, loop
+from .arithmetic import Arithmetic
+from .emit import I64, POINTER, Values, choose, function, index, loop, steps
+from .workspace import address
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,69 +49,89 @@ def wide_tile(target: Target, a: Arithmetic) -> Tile:
     return Tile(10 // a.parts, 2, 1)
 
 
-def narrow_tile(target: Target, a: Arithmetic, vectors: int) -> Tile:
-    """Return the tile for `vectors` vectors of outputs at a rim or at a row's end."""
-    sets = max(1, min(a.lanes, 8 // (vectors * a.parts)))
-    return Tile(vectors, 4 if target.registers >= 32 else 2, sets)
+def emit_taps(
+    b: Any, a: Arithmetic, tile: Tile, x: Any, w: Any, taps: Any, totals: Values,
+    within: tuple[Any, Any] | None = None,
+) -> Values:
+    """Emit ``totals += x[. + t] * w[t] for t < taps``; totals are ordered by set, vector, part.
 
-
-def emit_taps(b: Any, a: Arithmetic, tile: Tile, x: Any, w: Any, taps: Any, totals: Values) -> Values:
-    """Emit ``totals += x[. + t] * w[t] for t < taps``; totals are ordered by set, vector, part."""
+    `within` are two offsets from x: vectors that lie wholly outside them hold zeros, and their
+    products are skipped.
+    """
     per_set = tile.vectors * a.parts
 
-    def group(where: Any, tap: Any, count: int, totals: Values, chosen: int) -> Values:
-        first = chosen * per_set
+    def group(at: Any, count: int, totals: Values, chosen: int) -> Values:
+        where, tap = a.at(b, x, at), a.at(b, w, at)
         held = [a.tap(b, a.at(b, tap, q * a.lanes)) for q in range(count)]
-        for j in range(tile.vectors + count - 1):
+
+        def column(j: int, totals: Values) -> Values:
             value = a.load(b, a.at(b, where, j * a.lanes))
             for q in range(count):
                 if 0 <= j - q < tile.vectors:
                     for part in range(a.parts):
-                        n = first + (j - q) * a.parts + part
+                        n = chosen * per_set + (j - q) * a.parts + part
                         totals[n] = a.multiply_add(b, value, held[q][part], totals[n])
-        return totals
+            return totals
+
+        columns = [lambda t, j=j: column(j, t) for j in range(tile.vectors + count - 1)]
+        if within is None:
+            for emit in columns:
+                totals = emit(totals)
+            return totals
+        low, high = (b.sub(bound, at) for bound in within)
+        # Vector j spans j*lanes .. j*lanes + lanes-1.
+        first = b.sdiv(b.select(b.icmp_signed(">", low, index(0)), low, index(0)), index(a.lanes))
+        last = b.sdiv(b.add(high, index(a.lanes - 1)), index(a.lanes))
+        return steps(b, columns, first, last, totals)
 
     def groups(start: Any, count: int, totals: Values) -> Values:
         for chosen in range(tile.sets):
-            at = b.add(start, index(chosen))
-            totals = group(a.at(b, x, at), a.at(b, w, at), count, totals, chosen)
+            totals = group(b.add(start, index(chosen)), count, totals, chosen)
         return totals
 
-    # The last taps % sets taps go one by one, so that all phases of a step are equally long.
-    odd = b.and_(taps, index(tile.sets - 1))
-    whole = b.sub(taps, odd)
-    full, ragged = b.udiv(whole, index(a.lanes)), b.urem(whole, index(a.lanes))
-    few = b.icmp_signed("<", whole, index(a.lanes))
-    steps = b.udiv(b.select(few, whole, index(a.lanes)), index(tile.sets))
+    # Phases below `ragged` have one tap more than the others.
+    full, ragged = b.udiv(taps, index(a.lanes)), b.urem(taps, index(a.lanes))
+    some = b.select(b.icmp_signed(">", full, index(0)), index(a.lanes), ragged)
+    rounds = b.udiv(b.add(some, index(tile.sets - 1)), index(tile.sets))
 
-    def phase(step: Any, totals: Values) -> Values:
+    def phases(step: Any, totals: Values) -> Values:
         start = b.mul(step, index(tile.sets))
-        longer = b.zext(b.icmp_signed("<", start, ragged), I64)
-        count = b.add(full, longer)
+        longer = b.icmp_signed("<=", b.add(start, index(tile.sets)), ragged)
+        count = b.add(full, b.zext(longer, I64))
         times, rest = b.udiv(count, index(tile.taps)), b.urem(count, index(tile.taps))
         stride = index(tile.taps * a.lanes)
         totals = loop(
             b, times, totals,
             lambda g, t: groups(b.add(start, b.mul(g, stride)), tile.taps, t),
         )
-        start = b.add(start, b.mul(times, stride))
-        cases = {c: (lambda t, c=c: groups(start, c, t)) for c in range(1, tile.taps)}
-        return choose(b, rest, cases, totals)
+        at = b.add(start, b.mul(times, stride))
+        cases = {c: (lambda t, c=c: groups(at, c, t)) for c in range(1, tile.taps)}
+        totals = choose(b, rest, cases, totals)
+        if tile.sets == 1:
+            return totals
+        at = b.add(start, b.mul(count, index(a.lanes)))
 
-    totals = loop(b, steps, totals, phase)
-    if tile.sets > 1:
-        def single(j: Any, t: Values) -> Values:
-            at = b.add(whole, j)
-            return group(a.at(b, x, at), a.at(b, w, at), 1, t, 0)
+        def single(chosen: int) -> Any:
+            return lambda t: group(b.add(at, index(chosen)), 1, t, chosen)
 
-        totals = loop(b, odd, totals, single)
+        def mixed(totals: Values) -> Values:
+            for chosen in range(tile.sets - 1):
+                there = b.icmp_signed("<", b.add(start, index(chosen)), ragged)
+                totals = choose(b, b.zext(there, I64), {1: single(chosen)}, totals)
+            return totals
+
+        left = b.and_(b.icmp_signed("<", start, ragged), b.not_(longer))
+        return choose(b, b.zext(left, I64), {1: mixed}, totals)
+
+    totals = loop(b, rounds, totals, phases)
     merged = totals[:per_set]
     for chosen in range(1, tile.sets):
         merged = [a.add(b, m, totals[chosen * per_set + j]) for j, m in enumerate(merged)]
     return merged + [a.zero()] * (per_set * (tile.sets - 1))
 
 
-def _finished(b: Any, a: Arithmetic, tile: Tile, totals: Values) -> Values:
+def finish(b: Any, a: Arithmetic, tile: Tile, totals: Values) -> Values:
+    """Return the vectors to store."""
     return [
         a.finish(b, totals[v * a.parts : (v + 1) * a.parts]) for v in range(tile.vectors)
     ]
@@ -136,7 +158,7 @@ def make_run(target: Target, dtype: str) -> tuple[Any, int]:
             start = b.mul(j, index(size))
             totals = [a.zero()] * (tile.vectors * a.parts * tile.sets)
             totals = emit_taps(b, a, tile, a.at(b, x, start), w, taps, totals)
-            for v, value in enumerate(_finished(b, a, tile, totals)):
+            for v, value in enumerate(finish(b, a, tile, totals)):
                 a.store(b, value, a.at(b, out, b.add(start, index(v * a.lanes))))
             return []
 
@@ -148,7 +170,10 @@ def make_run(target: Target, dtype: str) -> tuple[Any, int]:
             out[oi : oi + m] = model_sum(x, xi, w, wi, 0, taps, m)
 
     @intrinsic(model=model)
-    def run(typingctx: Any, x: Any, xi: Any, w: Any, wi: Any, taps: Any, out: Any, oi: Any, blocks: Any) -> Any:
+    def run(
+        typingctx: Any, x: Any, xi: Any, w: Any, wi: Any, taps: Any, out: Any, oi: Any,
+        blocks: Any,
+    ) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             micro = function(
                 builder.module, f"run_{dtype}", [POINTER, POINTER, I64, POINTER, I64], body
@@ -164,87 +189,6 @@ def make_run(target: Target, dtype: str) -> tuple[Any, int]:
         return types.none(x, i, w, i, i, out, i, i), codegen
 
     return run, size
-
-
-def make_edge(target: Target, dtype: str, vectors: int) -> tuple[Any, int]:
-    """Return the micro kernel ``edge`` for `vectors` vectors, and how many outputs those are.
-
-    ::
-
-        edge(x, rim, w, out, wi, left, mid, right, t0, t1, t2, t3, oi, count)
-        out[oi + i] = sum of rim[left + i + t] * w[wi + t] over t0 <= t < t1
-                    + sum of x[mid + i + t] * w[wi + t]    over t1 <= t < t2
-                    + sum of rim[right + i + t] * w[wi + t] over t2 <= t < t3
-
-    for i < min(count, size). Samples for i < size must exist, whatever count is.
-    """
-    a = Arithmetic.of(target, dtype)
-    tile = narrow_tile(target, a, vectors)
-    size = vectors * a.lanes
-
-    def body(b: Any, args: Values) -> None:
-        left, mid, right, w, t0, t1, t2, t3, out, count = args
-
-        def piece(j: Any, totals: Values) -> Values:
-            head, middle = (b.icmp_signed("==", j, index(v)) for v in (0, 1))
-
-            def pick(p: Any, q: Any, r: Any) -> Any:
-                return b.select(head, p, b.select(middle, q, r))
-
-            start, stop = pick(t0, t1, t2), pick(t1, t2, t3)
-            base = a.at(b, pick(left, mid, right), start)
-            return emit_taps(b, a, tile, base, a.at(b, w, start), b.sub(stop, start), totals)
-
-        totals = [a.zero()] * (tile.vectors * a.parts * tile.sets)
-        results = _finished(b, a, tile, loop(b, index(3), totals, piece))
-        full, partial, done = (b.append_basic_block(n) for n in ("full", "partial", "stored"))
-        b.cbranch(b.icmp_signed(">=", count, index(size)), full, partial)
-        b.position_at_end(full)
-        for v, value in enumerate(results):
-            a.store(b, value, a.at(b, out, v * a.lanes))
-        b.branch(done)
-        b.position_at_end(partial)
-        for v, value in enumerate(results):
-            a.store_first(
-                b, value, a.at(b, out, v * a.lanes), b.sub(count, index(v * a.lanes))
-            )
-        b.branch(done)
-        b.position_at_end(done)
-
-    def model(
-        x: Any, rim: Any, w: Any, out: Any, wi: int, left: int, mid: int, right: int,
-        t0: int, t1: int, t2: int, t3: int, oi: int, count: int,
-    ) -> None:
-        total = model_sum(rim, left, w, wi, t0, t1, size)
-        total = total + model_sum(x, mid, w, wi, t1, t2, size)
-        total = total + model_sum(rim, right, w, wi, t2, t3, size)
-        if not 0 < count <= len(out) - oi:
-            raise IndexError(f"count must lie within out, got {count}")
-        out[oi : oi + min(count, size)] = total[:count]
-
-    @intrinsic(model=model)
-    def edge(
-        typingctx: Any, x: Any, rim: Any, w: Any, out: Any, wi: Any, left: Any, mid: Any, right: Any,
-        t0: Any, t1: Any, t2: Any, t3: Any, oi: Any, count: Any,
-    ) -> Any:
-        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            params = [POINTER] * 4 + [I64] * 4 + [POINTER, I64]
-            micro = function(builder.module, f"edge{vectors}_{dtype}", params, body)
-            builder.call(micro, [
-                address(context, builder, rim, args[1], args[5]),
-                address(context, builder, x, args[0], args[6]),
-                address(context, builder, rim, args[1], args[7]),
-                address(context, builder, w, args[2], args[4]),
-                *args[8:12],
-                address(context, builder, out, args[3], args[12]),
-                args[13],
-            ])
-            return context.get_dummy_value()
-
-        i = types.intp
-        return types.none(x, rim, w, out, *[i] * 10), codegen
-
-    return edge, size
 
 
 def model_sum(x: Any, xi: int, w: Any, wi: int, start: int, stop: int, m: int) -> Any:

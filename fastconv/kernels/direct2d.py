@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..runtime.jit import inline
 from ..runtime.target import Target
+from .direct2d_band import make_band
+from .direct2d_element import element_of
+from .direct2d_rim import divide_columns, workspace
+from .direct2d_tile import ACCUMULATE, Shape
 from .scalar import get, join, madd, put, zero_like
+
+# Rows are packed in chunks that fit here. More than this many bytes of source rows (a filter of
+# some 40 x 40 doubles) leaves the rims to the loop `exact`.
+WORKSPACE_BYTES = 40 << 10
 
 
 def make_plane(target: Target, dtype: str) -> Callable[..., Any]:
@@ -19,37 +28,107 @@ def make_plane(target: Target, dtype: str) -> Callable[..., Any]:
 
     for b < planes, row_begin <= i < row_end, j < ow, u < kh, v < kw. A map entry of -1 is outside
     the image: such a product is left out (`skip_outside`), or its sample is ``fill[0]``. Every
-    sum starts from +0 and runs over u, then v; `accumulate` adds it to what `out` holds.
+    sum starts from +0 and runs over u, then v, whatever the tile. `how` is 0 to store it, 1 to
+    add it to what `out` holds, 2 to store it without bringing `out` into the cache.
 
     Assumes: plane b of x, w, out starts at b*x_step, b*w_step, b*out_step; a row of x is
     contiguous and x_row_step from the next, likewise out; a filter is kh*kw contiguous taps;
     col_map[c] == c - pad_c wherever 0 <= c - pad_c < width; out overlaps neither x nor w.
     """
+    element = element_of(target, dtype)
+    shapes = shapes_of(target)
+    band = make_band(element, shapes)
+    lanes, size = element.lanes, WORKSPACE_BYTES // element.itemsize
+    heights = tuple(s.rows for s in shapes)
+    widths = tuple(s.vectors * lanes for s in shapes)
+    widest = max(*widths) + 2 * lanes * heights[0]
+    tall, three_wide, tall_wide, two_wide, one_wide = heights[0], *widths
 
     def plane(
         x: Any, w: Any, out: Any, row_map: Any, col_map: Any, fill: Any,
         planes: int, x_step: int, w_step: int, out_step: int, x_row_step: int, out_row_step: int,
         width: int, kh: int, kw: int, row_begin: int, row_end: int, ow: int,
         stride_r: int, stride_c: int, dil_r: int, dil_c: int, pad_c: int,
-        skip_outside: int, accumulate: int,
+        skip_outside: int, how: int,
     ) -> None:
+        if ow <= 0:
+            return
+        # Output rows `unit` apart share source rows: a dilated filter is a plain one on them.
+        shared = stride_r == 1
+        unit = dil_r if shared else 1
+        tap_step = 1 if shared else dil_r
+        work = workspace(out, size)
+        reach = (kw - 1) * dil_c
+        c0, c1, _, _, packed_row = divide_columns(lanes, ow, width, pad_c, reach)
+        packed_rows = (tall - 1) * stride_r + (kh - 1) * tap_step + 1
+        fits = widest + reach + packed_rows * packed_row <= size
+        tiled = stride_c == 1 and kh * kw > 0 and widest + reach <= size
         for b in range(planes):
-            for i in range(row_begin, row_end):
-                for j in range(ow):
-                    total = zero_like(fill)
-                    for u in range(kh):
-                        row = get(row_map, i * stride_r + u * dil_r)
-                        for v in range(kw):
-                            column = get(col_map, j * stride_c + v * dil_c)
-                            tap = get(w, b * w_step + u * kw + v)
-                            if row >= 0 and column >= 0:
-                                sample = get(x, b * x_step + row * x_row_step + column)
-                                total = madd(sample, tap, total)
-                            elif not skip_outside:
-                                total = madd(get(fill, 0), tap, total)
-                    at = b * out_step + i * out_row_step + j
-                    if accumulate:
-                        total = join(get(out, at), total)
-                    put(out, at, total)
+            x_at, w_at = b * x_step, b * w_step
+            # A packed zero times a tap is no change to a sum if the tap is finite.
+            total = zero_like(fill)
+            for t in range(kh * kw):
+                total = madd(total, get(w, w_at + t), total)
+            with_rims = fits and (not skip_outside or total == total)
+            if not tiled:
+                c0, c1 = 0, 0
+            if not (tiled and with_rims):
+                exact(x, w, out, row_map, col_map, fill, x_at, w_at, b * out_step, x_row_step,
+                      out_row_step, kh, kw, row_begin, row_end, ow, c0, c1, stride_r, stride_c,
+                      dil_r, dil_c, skip_outside, how)
+            if not tiled:
+                continue
+            for begin in range(row_begin, min(row_begin + unit, row_end)):
+                rows = (row_end - begin + unit - 1) // unit
+                out_at, out_row = b * out_step + begin * out_row_step, unit * out_row_step
+                map_at, done = begin * stride_r, 0
+                while done < rows:
+                    left = rows - done
+                    kind, height, wide = 3, 1, one_wide
+                    if shared and left >= tall and (kh >= tall or (kh == 3 and kw == 3 and dil_c == 1)):
+                        kind, height, wide = 1, tall, tall_wide
+                        if kh == 3:
+                            kind, wide = 0, three_wide
+                    elif shared and left >= 2 and kh >= 2:
+                        kind, height, wide = 2, 2, two_wide
+                    end = rows if how != ACCUMULATE else done + left // height * height
+                    band(kind, height, wide, x, w, out, row_map, col_map, fill, work,
+                         x_at, w_at, out_at, x_row_step, out_row, width, kh, kw, map_at, unit,
+                         stride_r, tap_step, done, end, ow, dil_c, pad_c, skip_outside, how,
+                         int(with_rims))
+                    done = end
 
     return plane
+
+
+def shapes_of(target: Target) -> tuple[Shape, ...]:
+    """Return the tiles: for 3 x 3, for filters at least as tall as the tile, for two rows, one."""
+    if target.registers >= 32:
+        return Shape(5, 4, 3, 3), Shape(5, 4), Shape(2, 6), Shape(1, 8)
+    return Shape(4, 3, 3, 3), Shape(4, 3), Shape(2, 4), Shape(1, 6)
+
+
+@inline
+def exact(
+    x: Any, w: Any, out: Any, row_map: Any, col_map: Any, fill: Any, x_at: int, w_at: int,
+    out_at: int, x_row: int, out_row: int, kh: int, kw: int, begin: int, end: int, ow: int,
+    c0: int, c1: int, stride_r: int, stride_c: int, dil_r: int, dil_c: int, skip: int, how: int,
+) -> None:
+    """Compute rows begin <= i < end but for columns [c0, c1), one output at a time, by the maps."""
+    for i in range(begin, end):
+        for position in range(ow - (c1 - c0)):
+            j = position if position < c0 else position + c1 - c0
+            total = zero_like(fill)
+            for u in range(kh):
+                row = get(row_map, i * stride_r + u * dil_r)
+                for v in range(kw):
+                    column = get(col_map, j * stride_c + v * dil_c)
+                    tap = get(w, w_at + u * kw + v)
+                    if row >= 0 and column >= 0:
+                        total = madd(get(x, x_at + row * x_row + column), tap, total)
+                    elif not skip:
+                        total = madd(get(fill, 0), tap, total)
+            at = out_at + i * out_row + j
+            if how == ACCUMULATE:
+                total = join(get(out, at), total)
+            put(out, at, total)

@@ -10,7 +10,7 @@ from numba import types
 from ..runtime.jit import intrinsic
 from .simd import call_llvm, element_pointer
 
-__all__ = ["get", "join", "madd", "put", "zero_like"]
+__all__ = ["get", "join", "madd", "misalignment", "put", "zero_like"]
 
 
 def _model_get(array: Any, index: int) -> Any:
@@ -110,3 +110,18 @@ def _multiply_add(builder: Any, kind: Any, a: Any, b: Any, c: Any) -> Any:
 def _fmuladd(builder: Any, a: Any, b: Any, c: Any) -> Any:
     suffix = "f64" if isinstance(a.type, ir.DoubleType) else "f32"
     return call_llvm(builder, f"llvm.fmuladd.{suffix}", a.type, [a, b, c])
+
+
+def _model_misalignment(array: Any, index: int, size: int) -> int:
+    return int(array.ctypes.data + index * array.itemsize) % size
+
+
+@intrinsic(model=_model_misalignment)
+def misalignment(typingctx: Any, array: Any, index: Any, size: Any) -> Any:
+    """Return by how many bytes the address of ``array[index]`` exceeds a multiple of `size`."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        pointer = element_pointer(context, builder, array, args[0], args[1])
+        return builder.urem(builder.ptrtoint(pointer, args[2].type), args[2])
+
+    return types.intp(array, types.intp, types.intp), codegen

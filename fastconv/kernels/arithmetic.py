@@ -1,0 +1,165 @@
+"""How each dtype is loaded, multiplied, added and stored in vector registers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+
+from ..runtime.target import Target
+from .emit import Values, index, lanes, splat
+from .simd import call_llvm, multiply_add, overload_suffix
+
+_ELEMENTS: dict[str, Any] = {
+    "float64": ir.DoubleType(),
+    "float32": ir.FloatType(),
+    "complex128": ir.DoubleType(),
+    "complex64": ir.FloatType(),
+    "bool": ir.IntType(8),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Arithmetic:
+    """How one dtype multiplies and adds in vector registers.
+
+    Parameters
+    ----------
+    dtype : str
+        The dtype in memory.
+    lanes : int
+        Elements of it in one accumulator.
+    parts : int
+        Accumulators per vector of outputs: 2 for complex (the sums with the real and with the
+        imaginary parts of the taps), else 1.
+    """
+
+    dtype: str
+    lanes: int
+    parts: int
+
+    @staticmethod
+    def of(target: Target, dtype: str) -> Arithmetic:
+        """Return the arithmetic of `dtype` on `target`."""
+        size = np.dtype(dtype).itemsize
+        # There is no 8-bit multiplication: int8 is accumulated in 16-bit lanes, modulo 2^16.
+        return Arithmetic(
+            dtype, target.lanes(2 if dtype == "int8" else size), 1 + dtype.startswith("complex")
+        )
+
+    @property
+    def size(self) -> int:
+        """Bytes per element in memory."""
+        return np.dtype(self.dtype).itemsize
+
+    @property
+    def is_integer(self) -> bool:
+        """Whether elements are integers or booleans."""
+        return isinstance(self.element, ir.IntType)
+
+    @property
+    def element(self) -> Any:
+        """The LLVM type of an element in memory; of its real part if complex."""
+        return _ELEMENTS.get(self.dtype) or ir.IntType(8 * self.size)
+
+    @property
+    def stored(self) -> Any:
+        """The LLVM type of one vector in memory."""
+        return ir.VectorType(self.element, self.lanes * self.parts)
+
+    @property
+    def held(self) -> Any:
+        """The LLVM type of one accumulator."""
+        element = ir.IntType(16) if self.dtype == "int8" else self.element
+        return ir.VectorType(element, self.lanes * self.parts)
+
+    def at(self, builder: Any, pointer: Any, count: Any) -> Any:
+        """Return the address `count` (a value or an int) elements after `pointer`."""
+        if isinstance(count, int):
+            if count == 0:
+                return pointer
+            count = index(count)
+        step = ir.ArrayType(ir.IntType(8), self.size)
+        return builder.gep(pointer, [count], source_etype=step)
+
+    def load(self, builder: Any, pointer: Any, aligned: bool = False) -> Any:
+        """Return one vector from memory, widened to an accumulator's lanes."""
+        align = self.size * self.lanes if aligned else self.size // self.parts
+        value = builder.load(pointer, typ=self.stored, align=align)
+        return builder.zext(value, self.held) if self.held != self.stored else value
+
+    def tap(self, builder: Any, pointer: Any) -> Values:
+        """Return the parts of one tap, each in all lanes."""
+        splats = []
+        for part in range(self.parts):
+            where = builder.gep(pointer, [index(part)], source_etype=self.element)
+            value = builder.load(where, typ=self.element, align=self.size // self.parts)
+            if self.held.element != self.element:
+                value = builder.zext(value, self.held.element)
+            splats.append(splat(builder, value, self.held))
+        return splats
+
+    def zero(self) -> Any:
+        """Return an accumulator of zeros."""
+        return ir.Constant(self.held, None)
+
+    def multiply_add(self, builder: Any, x: Any, tap: Any, total: Any) -> Any:
+        """Return total + x * tap; OR of AND for booleans."""
+        if self.dtype == "bool":
+            return builder.or_(total, builder.and_(x, tap))
+        return multiply_add(builder, x, tap, total)
+
+    def add(self, builder: Any, a: Any, b: Any) -> Any:
+        """Return the sum of two accumulators."""
+        if self.dtype == "bool":
+            return builder.or_(a, b)
+        return (builder.add if self.is_integer else builder.fadd)(a, b)
+
+    def finish(self, builder: Any, parts: Values) -> Any:
+        """Return the vector to store: the accumulators' parts combined and narrowed."""
+        if self.parts == 2:
+            # Lanes (re*c, im*c) and (re*d, im*d) make (re*c - im*d, im*c + re*d).
+            mask = [lane ^ 1 for lane in range(self.held.count)]
+            crossed = builder.shuffle_vector(
+                parts[1], ir.Constant(self.held, ir.Undefined), lanes(mask)
+            )
+            plus, minus = builder.fadd(parts[0], crossed), builder.fsub(parts[0], crossed)
+            pick = [lane if lane % 2 else self.held.count + lane for lane in range(self.held.count)]
+            return builder.shuffle_vector(plus, minus, lanes(pick))
+        if self.held != self.stored:
+            return builder.trunc(parts[0], self.stored)
+        return parts[0]
+
+    def store(self, builder: Any, vector: Any, pointer: Any) -> Any:
+        """Store a finished vector, at any alignment, and return the instruction."""
+        pointer = builder.bitcast(pointer, vector.type.as_pointer())
+        return builder.store(vector, pointer, align=self.size // self.parts)
+
+    def store_first(self, builder: Any, vector: Any, pointer: Any, count: Any) -> None:
+        """Store the first `count` (may be <= 0 or more than there are) elements of `vector`."""
+        mask = self._first(builder, count)
+        name = f"llvm.masked.store.{overload_suffix(self.stored)}.p0"
+        align = ir.Constant(ir.IntType(32), self.size // self.parts)
+        call_llvm(builder, name, ir.VoidType(), [vector, pointer, align, mask])
+
+    def load_first(self, builder: Any, pointer: Any, count: Any) -> Any:
+        """Return a vector of the first `count` (>= 0) elements in memory and zeros."""
+        align = ir.Constant(ir.IntType(32), self.size // self.parts)
+        name = f"llvm.masked.load.{overload_suffix(self.stored)}.p0"
+        nothing = ir.Constant(self.stored, None)
+        return call_llvm(
+            builder, name, self.stored, [pointer, align, self._first(builder, count), nothing]
+        )
+
+    def _first(self, builder: Any, count: Any) -> Any:
+        """Return the mask of the lanes of the first `count` elements."""
+        # Narrow lane numbers: a mask of 32 lanes from 64-bit numbers would take four vectors.
+        total, narrow = self.stored.count, ir.IntType(8)
+        real = builder.mul(count, index(self.parts)) if self.parts > 1 else count
+        real = builder.select(builder.icmp_signed("<", real, index(total)), real, index(total))
+        real = builder.select(builder.icmp_signed(">", real, index(0)), real, index(0))
+        vector = ir.VectorType(narrow, total)
+        bound = splat(builder, builder.trunc(real, narrow), vector)
+        return builder.icmp_signed("<", ir.Constant(vector, list(range(total))), bound)

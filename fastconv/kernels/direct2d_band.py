@@ -1,0 +1,174 @@
+"""The macro loop of direct 2-D correlation: rows of register tiles, and the rims beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+
+from ..runtime.jit import FLAGS, inline
+from .direct2d_element import Element
+from .direct2d_rim import divide_columns, make_move, make_pack
+from .direct2d_tile import ACCUMULATE, PAST_CACHE, STORE, Shape, make_tiles
+from .scalar import get, join, misalignment, put, zero_like
+
+
+def make_band(element: Element, shapes: tuple[Shape, ...]) -> Callable[..., Any]:
+    """Return ``band``: output rows begin <= t < end of one plane, in tiles of ``shapes[kind]``.
+
+    ::
+
+        out[out_at + t*out_row + j] (+)= sum over u, v of
+            X(row_map[map_at + (t*row_step + u*tap_step)*unit], j + v*dilation) * w[w_at + u*kw + v]
+
+    Columns whose windows lie inside the image are read where they are. The others, and all of a
+    narrow image, are read from the workspace: for a chunk of output rows it holds the source
+    rows' left and right ends, so that one tile of two vectors serves both ends. Where rows or
+    columns do not divide into tiles the last tile overlaps its neighbour and stores the same
+    values again; sums that must be accumulated once go through a scratch area instead.
+    Without `with_rims` only the former columns are computed.
+
+    Assumes: `rows` and `wide` are the rows and columns of the shape; end - begin >= rows, and
+    ACCUMULATE needs a multiple of it; several rows need row_step == tap_step == 1; the workspace
+    has room for wide + reach elements, a pair of vectors for each of `rows`, and, with rims, the
+    packed source rows of one tile.
+    """
+    lanes, itemsize = element.lanes, element.itemsize
+    pair, vector_bytes = 2 * lanes, lanes * itemsize
+    # Each shape, then the same rows of two vectors: for rims and what is left of a row.
+    pairs = tuple(Shape(s.rows, 2, s.kh, s.kw) for s in shapes)
+    tiles = make_tiles(element, shapes + pairs)
+    first_pair = len(shapes)
+    pack, move = make_pack(lanes, itemsize), make_move(lanes, itemsize)
+
+    @inline
+    def deliver(work: Any, at: int, out: Any, out_at: int, out_row: int, rows: int, count: int,
+                accumulate: bool) -> None:
+        """Bring `count` columns of the tile in the scratch area to where they belong."""
+        for _ in range(rows):
+            if accumulate:
+                for t in range(count):
+                    put(out, out_at + t, join(get(out, out_at + t), get(work, at + t)))
+            else:
+                move(work, at, out, out_at, count)
+            at += pair
+            out_at += out_row
+
+    @numba.njit(**FLAGS)
+    def band(
+        kind: int, rows: int, wide: int,
+        x: Any, w: Any, out: Any, row_map: Any, col_map: Any, fill: Any, work: Any,
+        x_at: int, w_at: int, out_at: int, x_row: int, out_row: int, width: int, kh: int, kw: int,
+        map_at: int, unit: int, row_step: int, tap_step: int, begin: int, end: int, ow: int,
+        dilation: int, pad_c: int, skip: int, how: int, with_rims: int,
+    ) -> None:
+        # 1. Columns: [c0, c1) from the image, of which [first, last) in wide tiles; `sides`
+        # vectors from the workspace on either side; the rest in pairs of vectors.
+        reach = (kw - 1) * dilation
+        columns = ow + reach
+        c0, c1, sides, segment, packed_row = divide_columns(lanes, ow, width, pad_c, reach)
+        narrow = c0 == c1
+        if not with_rims:
+            sides, packed_row = 0, 0
+            if narrow:
+                return
+        if how == PAST_CACHE and (out_row * itemsize) % vector_bytes:
+            how = STORE
+        excess = misalignment(out, out_at + begin * out_row + c0, vector_bytes)
+        first = c0
+        if how == PAST_CACHE and excess:
+            first = min(c0 + (vector_bytes - excess) // itemsize, c1)
+        leading = 1 if first > c0 else 0
+        last = first + (c1 - first) // wide * wide
+        count = (last - first) // wide
+        overlap = how == STORE and count > 0 and c1 - last > pair
+        if overlap:
+            last = c1
+        rest = ((ow if narrow else c1) - last + pair - 1) // pair
+        jobs = sides + leading + rest
+        # 2. The workspace: a row outside the image, one tile, the packed rows.
+        outside = zero_like(fill) if skip else get(fill, 0)
+        scratch = wide + reach
+        packed = scratch + rows * pair
+        if not skip:
+            for j in range(wide + reach):
+                put(work, j, outside)
+        chunk = end - begin
+        if packed_row:
+            room = (len(work) - packed) // packed_row
+            chunk = (room - (kh - 1) * tap_step - 1) // row_step + 1
+            chunk = max(chunk // rows, 1) * rows
+        parts = packed_row // segment
+        start = begin
+        while start < end:
+            start = min(start, end - rows)
+            stop = min(start + chunk, end)
+            if packed_row:
+                at = packed
+                for e in range((stop - start - 1) * row_step + (kh - 1) * tap_step + 1):
+                    m = get(row_map, map_at + (start * row_step + e) * unit)
+                    if m >= 0:
+                        for part in range(parts):
+                            pack(x, x_at + m * x_row, width, col_map, pad_c, columns, outside,
+                                 work, at + part * segment, part * (columns - segment), segment)
+                    elif not skip:
+                        for j in range(packed_row):
+                            put(work, at + j, outside)
+                    at += packed_row
+            # 3. Tiles, row by row.
+            t = start
+            while t < stop:
+                t = min(t, stop - rows)
+                rows_at = map_at + t * row_step * unit
+                target = out_at + t * out_row
+                packed_at = packed + (t - start) * row_step * packed_row
+                for job in range(-2, jobs):
+                    # Tiles from column a0 on, the last vector from a1 on. Where there is just a
+                    # pair, columns [b0, e0) and [b1, e1) are still to be computed.
+                    source, source_row, vector, is_packed = work, packed_row * tap_step, lanes, 1
+                    this, many = first_pair + kind, 1
+                    if job < 0:
+                        many = count if job == -2 else int(overlap)
+                        a0 = first if job == -2 else c1 - wide
+                        a1, b0, e0, b1, e1 = a0, a0, a0, a0, a0
+                        this = kind
+                    elif job < sides:
+                        a0, a1 = job * lanes, ow - (sides - job) * lanes
+                        b0, e0 = a0, min(a0 + lanes, c0)
+                        b1, e1 = max(a1, c1), a1 + lanes
+                        vector = segment
+                    else:
+                        b0 = c0 if job < sides + leading else last + (job - sides - leading) * pair
+                        a0 = max(min(b0, (ow if narrow else c1) - pair), 0)
+                        a1 = a0 + lanes
+                        e0, b1, e1 = min(a1, ow), max(a1, b0), min(a1 + lanes, ow)
+                    source_at = packed_at + a0
+                    if job < 0 or (job >= sides and not narrow):
+                        source, source_row, source_at = x, x_row, x_at + a0 - pad_c
+                        is_packed = 0
+                    whole = job < 0 or (e0 - b0 == lanes and e1 - b1 == lanes)
+                    direct = whole or (a1 + lanes <= ow and how != ACCUMULATE)
+                    place, place_at, place_row = out, target + a0, out_row
+                    place_vector, store = a1 - a0, how
+                    if job < 0:
+                        place_vector = lanes
+                    elif how == PAST_CACHE:
+                        store = STORE
+                    if not direct:
+                        place, place_at, place_row = work, scratch, pair
+                        place_vector, store = lanes, STORE
+                    tiles(this, many, source, source_at, source_row, vector, is_packed,
+                          row_map, rows_at, tap_step * unit, work, skip,
+                          w, w_at, kh, kw, dilation,
+                          place, place_at, place_row, place_vector, store)
+                    if not direct:
+                        accumulate = how == ACCUMULATE
+                        deliver(work, scratch + b0 - a0, out, target + b0, out_row, rows, e0 - b0,
+                                accumulate)
+                        deliver(work, scratch + lanes + b1 - a1, out, target + b1, out_row, rows,
+                                e1 - b1, accumulate)
+                t += rows
+            start = stop
+
+    return band

@@ -1,0 +1,312 @@
+"""The register tile of direct 2-D correlation: some output rows times some vectors of columns.
+
+Each vector of samples is loaded once and feeds every output row of the tile that it belongs to;
+the sums stay in registers until they are complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+
+from ..runtime.jit import intrinsic
+from .direct2d_element import Element
+from .simd import element_pointer
+
+STORE, ACCUMULATE, PAST_CACHE = 0, 1, 2
+
+_I64, _POINTER = ir.IntType(64), ir.IntType(8).as_pointer()
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The size of a tile: output rows, vectors of columns, and the filter, 0 where it is free."""
+
+    rows: int
+    vectors: int
+    kh: int = 0
+    kw: int = 0
+
+
+def make_tiles(element: Element, shapes: tuple[Shape, ...]) -> Callable[..., Any]:
+    """Return the intrinsic ``tiles``, which computes `count` tiles of ``shapes[kind]`` in a row.
+
+    ::
+
+        out[out_at + r*out_row + q*out_vector + l] = sum over u < kh, v < kw of
+            source[at(r + u) + q*vector + v*dilation + l] * w[w_at + u*kw + v]
+
+    for r < shape.rows, q < shape.vectors, l < lanes; the next tile lies vectors*lanes columns to
+    the right, in `source` and in `out`. With m = row_map[map_at + s*map_step], at(s) is
+    source_at + m*row, or source_at + s*row if `packed`. Where m is -1: with `skip` the row's
+    products are left out; else, unless packed, ``outside[q*vector + v*dilation + l]`` stands for
+    the samples of every tile. `how` is STORE, ACCUMULATE (add to what `out` holds) or PAST_CACHE.
+
+    Assumes: kh and kw are the shape's where it fixes them; a shape of several rows with free kh
+    needs kh >= rows; a shape that fixes kw needs dilation == 1; PAST_CACHE needs every address
+    stored to aligned to the vector.
+    """
+
+    @intrinsic(model=_make_model(element.lanes, shapes))
+    def tiles(
+        typingctx: Any, kind: Any, count: Any,
+        source: Any, source_at: Any, row: Any, vector: Any, packed: Any,
+        row_map: Any, map_at: Any, map_step: Any, outside: Any, skip: Any,
+        w: Any, w_at: Any, kh: Any, kw: Any, dilation: Any,
+        out: Any, out_at: Any, out_row: Any, out_vector: Any, how: Any,
+    ) -> Any:
+        n = types.intp
+        signature = types.none(n, n, source, n, n, n, n, row_map, n, n, outside, n, w, n, n, n, n,
+                               out, n, n, n, n)
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            args, kinds = list(args), signature.args
+            starts = {2: 3, 7: 8, 10: None, 12: 13, 17: 18}
+            for array, index in starts.items():
+                at = _I64(0) if index is None else args[index]
+                address = element_pointer(context, builder, kinds[array], args[array], at)
+                args[array] = builder.bitcast(address, _POINTER)
+            passed = [a for j, a in enumerate(args) if j and j not in starts.values()]
+            end = builder.append_basic_block("tiles.end")
+            switch = builder.switch(args[0], end)
+            for kind, shape in enumerate(shapes):
+                block = builder.append_basic_block("tiles.kind")
+                switch.add_case(_I64(kind), block)
+                builder.position_at_end(block)
+                builder.call(_function(builder.module, element, shape), passed)
+                builder.branch(end)
+            builder.position_at_end(end)
+            return context.get_dummy_value()
+
+        return signature, codegen
+
+    return tiles
+
+
+# The parameters of an emitted function, and which of them are addresses.
+_PARAMETERS = (
+    "count", "source", "row", "vector", "packed", "row_map", "map_step", "outside", "skip",
+    "w", "kh", "kw", "dilation", "out", "out_row", "out_vector", "how",
+)
+_ADDRESSES = ("source", "row_map", "outside", "w", "out")
+
+
+def _function(module: Any, element: Element, shape: Shape) -> Any:
+    """Return the function of `shape` in `module`, emitted at the first request.
+
+    A function of its own, not inlined: LLVM's time grows faster than the size of a function.
+    """
+    name = f"tile_{element.dtype}_{shape.rows}x{shape.vectors}_{shape.kh}x{shape.kw}"
+    if name in module.globals:
+        return module.globals[name]
+    kinds = [_POINTER if p in _ADDRESSES else _I64 for p in _PARAMETERS]
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), name)
+    function.linkage = "internal"
+    function.attributes.add("noinline")
+    function.attributes.add("nounwind")
+    for parameter, argument in zip(_PARAMETERS, function.args, strict=True):
+        argument.name = parameter
+        if parameter in ("out", "w", "row_map"):
+            argument.add_attribute("noalias")
+    _Emitter(function, element, shape).emit()
+    return function
+
+
+class _Emitter:
+    """Emits the body of one function."""
+
+    def __init__(self, function: Any, element: Element, shape: Shape) -> None:
+        self.element, self.shape = element, shape
+        self.builder = b = ir.IRBuilder(function.append_basic_block("entry"))
+        a = dict(zip(_PARAMETERS, function.args, strict=True))
+        size = _I64(element.itemsize)
+        self.count, self.kh, self.kw, self.how = a["count"], a["kh"], a["kw"], a["how"]
+        self.source, self.out, self.w, self.outside = a["source"], a["out"], a["w"], a["outside"]
+        self.map = b.bitcast(a["row_map"], _I64.as_pointer())
+        self.map_step = a["map_step"]
+        self.packed = b.icmp_signed("!=", a["packed"], _I64(0))
+        self.skip = b.icmp_signed("!=", a["skip"], _I64(0))
+        self.row, self.out_row = b.mul(a["row"], size), b.mul(a["out_row"], size)
+        self.w_row = b.mul(a["kw"], size)
+        columns = range(shape.vectors)
+        self.vectors = [b.mul(b.mul(a["vector"], size), _I64(q)) for q in columns]
+        self.out_vectors = [b.mul(b.mul(a["out_vector"], size), _I64(q)) for q in columns]
+        self.column = size if shape.kw else b.mul(a["dilation"], size)
+        self.wide = _I64(element.itemsize * element.lanes * shape.vectors)
+
+    def emit(self) -> None:
+        """Emit the loop over the tiles of a row."""
+        b = self.builder
+        entry = b.block
+        head, work, done = (b.append_basic_block(n) for n in ("head", "work", "done"))
+        b.branch(head)
+        b.position_at_end(head)
+        c = b.phi(_I64)
+        c.add_incoming(_I64(0), entry)
+        b.cbranch(b.icmp_signed("<", c, self.count), work, done)
+        b.position_at_end(work)
+        offset = b.mul(c, self.wide)
+        source, out = self.source, self.out
+        self.source, self.out = b.gep(source, [offset]), b.gep(out, [offset])
+        self._tile()
+        c.add_incoming(b.add(c, _I64(1), flags=["nsw"]), b.block)
+        b.branch(head)
+        b.position_at_end(done)
+        b.ret_void()
+
+    def _tile(self) -> None:
+        """Emit all source rows of the tile in order, then the stores."""
+        rows, kh = self.shape.rows, self.shape.kh
+        sums = [[self.element.zero()] * self.shape.vectors for _ in range(rows)]
+        if kh:
+            for s in range(rows + kh - 1):
+                first, last = max(0, s - kh + 1), min(rows - 1, s)
+                sums = self._source_row(_I64(s), range(first, last + 1), sums)
+        else:
+            # Fewer output rows see the first and the last source rows: no padded taps.
+            for s in range(rows - 1):
+                sums = self._source_row(_I64(s), range(s + 1), sums)
+            sums = self._loop(_I64(rows - 1), self.kh, sums,
+                              lambda s, held: self._source_row(s, range(rows), held))
+            for s in range(rows - 1):
+                at = self.builder.add(self.kh, _I64(s))
+                sums = self._source_row(at, range(s + 1, rows), sums)
+        self._store(sums)
+
+    def _source_row(self, s: Any, rows: range, sums: list[Any]) -> list[Any]:
+        """Emit what source row `s` adds to the output rows `rows`."""
+        b = self.builder
+        step = b.mul(s, self.map_step)
+        m = b.load(b.gep(self.map, [step]))
+        is_outside = b.icmp_signed("<", m, _I64(0))
+        use, done = b.append_basic_block("use"), b.append_basic_block("done")
+        before = b.block
+        b.cbranch(b.and_(is_outside, self.skip), done, use)
+        b.position_at_end(use)
+        index = b.select(self.packed, s, m)
+        inside = b.gep(self.source, [b.mul(index, self.row)])
+        lost = b.and_(is_outside, b.not_(self.packed))
+        samples = b.select(lost, self.outside, inside)
+        taps = {r: b.gep(self.w, [b.mul(b.sub(s, _I64(r)), self.w_row)]) for r in rows}
+        if self.shape.kw:
+            new = sums
+            for v in range(self.shape.kw):
+                new = self._tap(_I64(v), rows, samples, taps, new)
+        else:
+            new = self._loop(_I64(0), self.kw, sums,
+                             lambda v, held: self._tap(v, rows, samples, taps, held))
+        after = b.block
+        b.branch(done)
+        b.position_at_end(done)
+        return self._merge([(sums, before), (new, after)])
+
+    def _tap(self, v: Any, rows: range, samples: Any, taps: dict[int, Any],
+             sums: list[Any]) -> list[Any]:
+        """Emit the multiply-adds of tap column `v`."""
+        b, element = self.builder, self.element
+        at = b.gep(samples, [b.mul(v, self.column)])
+        loaded = [element.load(b, b.gep(at, [q])) for q in self.vectors]
+        sums = [list(row) for row in sums]
+        for r in rows:
+            tap = element.tap(b, b.gep(taps[r], [b.mul(v, _I64(element.itemsize))]))
+            sums[r] = [element.madd(b, x, tap, total)
+                       for x, total in zip(loaded, sums[r], strict=True)]
+        return sums
+
+    def _store(self, sums: list[Any]) -> None:
+        b = self.builder
+        blocks = [b.append_basic_block(name) for name in ("plain", "accumulate", "past_cache")]
+        end = b.append_basic_block("stored")
+        switch = b.switch(self.how, blocks[0])
+        switch.add_case(_I64(ACCUMULATE), blocks[1])
+        switch.add_case(_I64(PAST_CACHE), blocks[2])
+        for how, block in enumerate(blocks):
+            b.position_at_end(block)
+            for r, row in enumerate(sums):
+                start = b.gep(self.out, [b.mul(self.out_row, _I64(r))])
+                for offset, total in zip(self.out_vectors, row, strict=True):
+                    at = b.gep(start, [offset])
+                    if how == ACCUMULATE:
+                        total = self.element.join(b, total, at)
+                    self.element.store(b, total, at, past_cache=how == PAST_CACHE)
+            b.branch(end)
+        b.position_at_end(end)
+
+    def _loop(self, begin: Any, end: Any, sums: list[Any],
+              body: Callable[[Any, list[Any]], list[Any]]) -> list[Any]:
+        """Emit ``for i in range(begin, end): sums = body(i, sums)`` and return the sums."""
+        b = self.builder
+        before = b.block
+        head, work, done = (b.append_basic_block(n) for n in ("head", "work", "done"))
+        b.branch(head)
+        b.position_at_end(head)
+        i = b.phi(_I64)
+        i.add_incoming(begin, before)
+        held = [[b.phi(total.type) for total in row] for row in sums]
+        self._feed(held, sums, before)
+        b.cbranch(b.icmp_signed("<", i, end), work, done)
+        b.position_at_end(work)
+        new = body(i, held)
+        i.add_incoming(b.add(i, _I64(1), flags=["nsw"]), b.block)
+        self._feed(held, new, b.block)
+        b.branch(head)
+        b.position_at_end(done)
+        return held
+
+    def _merge(self, cases: list[tuple[list[Any], Any]]) -> list[Any]:
+        """Return phi nodes of the sums of several predecessors."""
+        held = [[self.builder.phi(total.type) for total in row] for row in cases[0][0]]
+        for sums, block in cases:
+            self._feed(held, sums, block)
+        return held
+
+    @staticmethod
+    def _feed(held: list[Any], sums: list[Any], block: Any) -> None:
+        for phis, row in zip(held, sums, strict=True):
+            for phi, total in zip(phis, row, strict=True):
+                phi.add_incoming(total, block)
+
+
+def _make_model(lanes: int, shapes: tuple[Shape, ...]) -> Callable[..., Any]:
+    """Return ``tiles`` in NumPy: the same sums in the same order, every index checked."""
+
+    def take(array: Any, at: int) -> Any:
+        if at < 0 or at + lanes > len(array):
+            raise IndexError(f"lanes {at}..{at + lanes} must lie within {len(array)} elements")
+        return array[at : at + lanes]
+
+    def model(
+        kind: int, count: int,
+        source: Any, source_at: int, row: int, vector: int, packed: int,
+        row_map: Any, map_at: int, map_step: int, outside: Any, skip: int,
+        w: Any, w_at: int, kh: int, kw: int, dilation: int,
+        out: Any, out_at: int, out_row: int, out_vector: int, how: int,
+    ) -> None:
+        shape = shapes[kind]
+        if (shape.kh or kh) != kh or (shape.kw or kw) != kw or kh < (shape.kh or shape.rows):
+            raise ValueError(f"the filter must fit {shape}, got {kh} x {kw}")
+        for c, r, q in np.ndindex(count, shape.rows, shape.vectors):
+            wide = c * shape.vectors * lanes
+            total = np.zeros(lanes, out.dtype)
+            for u in range(kh):
+                m = int(row_map[map_at + (r + u) * map_step])
+                if m < 0 and skip:
+                    continue
+                lost = m < 0 and not packed
+                start = 0 if lost else source_at + (r + u if packed else m) * row + wide
+                for v in range(kw):
+                    samples = take(outside if lost else source, start + q * vector + v * dilation)
+                    tap = w[w_at + u * kw + v]
+                    boolean = total.dtype == bool
+                    total = total | (samples & tap) if boolean else total + samples * tap
+            target = take(out, out_at + wide + r * out_row + q * out_vector)
+            if how == ACCUMULATE:
+                total = target | total if total.dtype == bool else target + total
+            target[:] = total
+
+    return model

@@ -1,0 +1,284 @@
+"""Overlap-save in one kernel: block transform, product with the filter's spectrum, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..runtime.jit import inline
+from ..runtime.target import Target
+from .fft_layout import tile
+from .fft_passes import (
+    join,
+    prefetch,
+    read,
+    read_backward,
+    read_rim,
+    split,
+    write,
+    write_rim,
+)
+from .fft_tile import tile_intrinsics
+
+# Blocks up to this size are too short for the processor's own prefetching: asking for the next
+# block while this one is transformed takes a quarter off at n = 1e6, K = 64.
+_PREFETCH_BYTES = 1 << 18
+
+
+def _make_walk(target: Target, dtype: str, filtering: bool) -> Any:
+    """Return the walk over the passes below the first one, depth first, without recursion.
+
+    A node is split just before its first tile and joined just after its last one, so that it is
+    still in the nearest cache that holds it. `filtering`: multiply by the spectrum and come back;
+    else store the spectrum.
+
+    `levels` holds log2 of the radices, 4 bits each, the uppermost level in the lowest bits; the
+    twiddles of a level follow those of the level above it in `table`. `ahead` not 0: also ask for
+    the samples from signal[source] on and the outputs from out[target] on, those of the next block.
+    """
+    shape = tile(target, np.dtype(dtype).itemsize)
+    lanes, rows, streams = shape.lanes, shape.rows, shape.streams
+    points, scalars, stored = shape.points, shape.scalars, shape.spectrum
+    product, transform = tile_intrinsics(shape)
+    chunk = 2 * points * streams
+
+    @inline
+    def split_any(code: int, scratch: Any, table: Any, base: int, size: int, offset: int) -> None:
+        if code == 3:
+            split(lanes, 8, scratch, table, base, size, offset)
+        elif code == 2:
+            split(lanes, 4, scratch, table, base, size, offset)
+        else:
+            split(lanes, 2, scratch, table, base, size, offset)
+
+    @inline
+    def join_any(code: int, scratch: Any, table: Any, base: int, size: int, offset: int) -> None:
+        if code == 3:
+            join(lanes, 8, scratch, table, base, size, offset)
+        elif code == 2:
+            join(lanes, 4, scratch, table, base, size, offset)
+        else:
+            join(lanes, 2, scratch, table, base, size, offset)
+
+    @inline
+    def walk(
+        scratch: Any, table: Any, spectrum: Any, size: int, top: int, levels: int, base: int,
+        signal: Any, out: Any, source: int, target: int, ahead: int,
+    ) -> None:
+        tiles = size // points
+        # Log2 of the tiles below one child of the first pass, and where the tiles' twiddles start.
+        top_bits = 0
+        while top << top_bits < tiles:
+            top_bits += 1
+        offset, nodes, rest, depth, low = 2 * top - 2, top, levels, 0, top_bits
+        while rest > 0:
+            low = rest & 15
+            offset += nodes * ((2 << low) - 2)
+            nodes <<= low
+            rest >>= 4
+            depth += 1
+        group = 1 << low if depth > 0 else tiles
+        g = 0
+        while g < tiles:
+            # Splits, from the uppermost node that starts here down.
+            at, nodes, bits, rest = 2 * top - 2, top, top_bits, levels
+            while rest > 0:
+                code = rest & 15
+                weight = (2 << code) - 2
+                if g & ((1 << bits) - 1) == 0:
+                    children = points << (bits - code)
+                    split_any(code, scratch, table, g * points, children,
+                              at + (g >> bits) * weight)
+                at += nodes * weight
+                nodes <<= code
+                bits -= code
+                rest >>= 4
+            for pair in range(group // streams):
+                b = g + pair * streams
+                index, twiddle = 2 * points * b, offset + 2 * scalars * b
+                place = base + stored * points * b
+                if filtering:
+                    if ahead != 0:
+                        prefetch(lanes, chunk, signal, out, source + index,
+                                 target + index)
+                    product(lanes, rows, scratch, table, spectrum, index, twiddle, place)
+                else:
+                    transform(lanes, rows, scratch, table, spectrum, index, twiddle, place,
+                              len(table) - 1)
+            if filtering:
+                # Joins, up to the uppermost node that ends here.
+                end, level = g + group, depth - 1
+                while level >= 0:
+                    code = (levels >> (4 * level)) & 15
+                    weight = (2 << code) - 2
+                    nodes >>= code
+                    at -= nodes * weight
+                    bits += code
+                    if end & ((1 << bits) - 1) != 0:
+                        break
+                    node = (end >> bits) - 1
+                    children = points << (bits - code)
+                    join_any(code, scratch, table, (node << bits) * points, children,
+                             at + node * weight)
+                    level -= 1
+            g += group
+
+    return walk
+
+
+def _make_first(target: Target, dtype: str) -> Any:
+    lanes = target.lanes(np.dtype(dtype).itemsize)
+
+    @inline
+    def first(signal: Any, scratch: Any, table: Any, base: int, start: int, size: int, top: int,
+              low: int, high: int) -> None:
+        points = size // top
+        if start >= low and start + 2 * size <= high:
+            if top == 8:
+                read(lanes, 8, signal, scratch, table, base, start, points, low, high)
+            elif top == 4:
+                read(lanes, 4, signal, scratch, table, base, start, points, low, high)
+            elif top == 2:
+                read(lanes, 2, signal, scratch, table, base, start, points, low, high)
+            elif top == 3:
+                read(lanes, 3, signal, scratch, table, base, start, points, low, high)
+            else:
+                read(lanes, 5, signal, scratch, table, base, start, points, low, high)
+        elif top == 8:
+            read_rim(lanes, 8, signal, scratch, table, base, start, points, low, high)
+        elif top == 4:
+            read_rim(lanes, 4, signal, scratch, table, base, start, points, low, high)
+        elif top == 2:
+            read_rim(lanes, 2, signal, scratch, table, base, start, points, low, high)
+        elif top == 3:
+            read_rim(lanes, 3, signal, scratch, table, base, start, points, low, high)
+        else:
+            read_rim(lanes, 5, signal, scratch, table, base, start, points, low, high)
+
+    return first
+
+
+def _make_last(target: Target, dtype: str) -> Any:
+    lanes = target.lanes(np.dtype(dtype).itemsize)
+
+    @inline
+    def last(scratch: Any, out: Any, norms: Any, table: Any, base: int, start: int, size: int,
+             top: int, low: int, high: int, at: int) -> None:
+        points = size // top
+        if start >= low and start + 2 * size <= high:
+            if top == 8:
+                write(lanes, 8, scratch, out, norms, table, base, start, points, low, high, at)
+            elif top == 4:
+                write(lanes, 4, scratch, out, norms, table, base, start, points, low, high, at)
+            elif top == 2:
+                write(lanes, 2, scratch, out, norms, table, base, start, points, low, high, at)
+            elif top == 3:
+                write(lanes, 3, scratch, out, norms, table, base, start, points, low, high, at)
+            else:
+                write(lanes, 5, scratch, out, norms, table, base, start, points, low, high, at)
+        elif top == 8:
+            write_rim(lanes, 8, scratch, out, norms, table, base, start, points, low, high, at)
+        elif top == 4:
+            write_rim(lanes, 4, scratch, out, norms, table, base, start, points, low, high, at)
+        elif top == 2:
+            write_rim(lanes, 2, scratch, out, norms, table, base, start, points, low, high, at)
+        elif top == 3:
+            write_rim(lanes, 3, scratch, out, norms, table, base, start, points, low, high, at)
+        else:
+            write_rim(lanes, 5, scratch, out, norms, table, base, start, points, low, high, at)
+
+    return last
+
+
+def make_spectrum(target: Target, dtype: str) -> Callable[..., Any]:
+    """Return the kernel ``spectrum``.
+
+    ::
+
+        h[delay + t] = w[k - 1 - t] for t < k, h = 0 elsewhere, 2M reals
+        spectrum = the pairs of (h[j] + i h[j + M]) modulo (X^M - i), times 2 / M
+
+    in the order in which the tiles of ``overlap_save`` read it.
+
+    Assumes: delay + k <= 2M; M = top * 2^(sum of levels) * tile points; the table is the one of
+    this M, top and levels; scratch has 2M reals, spectrum rows of ``tile.spectrum`` * M.
+    """
+    shape = tile(target, np.dtype(dtype).itemsize)
+    walk = _make_walk(target, dtype, filtering=False)
+    lanes, stored = shape.lanes, shape.spectrum
+
+    def spectrum(
+        w: Any, spectrum: Any, table: Any, scratch: Any, rows: int, w_step: int,
+        k: int, delay: int, size: int, top: int, levels: int,
+    ) -> None:
+        points = size // top
+        for row in range(rows):
+            base = row * w_step
+            if top == 8:
+                read_backward(lanes, 8, w, scratch, table, base, -delay, points, 0, k)
+            elif top == 4:
+                read_backward(lanes, 4, w, scratch, table, base, -delay, points, 0, k)
+            elif top == 2:
+                read_backward(lanes, 2, w, scratch, table, base, -delay, points, 0, k)
+            elif top == 3:
+                read_backward(lanes, 3, w, scratch, table, base, -delay, points, 0, k)
+            else:
+                read_backward(lanes, 5, w, scratch, table, base, -delay, points, 0, k)
+            walk(scratch, table, spectrum, size, top, levels, row * stored * size, w, scratch,
+                 0, 0, 0)
+
+    return spectrum
+
+
+def make_overlap_save(target: Target, dtype: str) -> Callable[..., Any]:
+    """Return the kernel ``overlap_save``.
+
+    ::
+
+        z[j] = x[o + j + shift] for j < 2M, o = first + block * step; x = 0 outside 0..n-1
+        out[o + j] = (z * h)[j] for those j with low <= o + j < high, h as in ``spectrum``
+
+    for block_begin <= block < block_end. With shift = delay + k - 1 - pad this is
+    ``out[i] = sum over t of x[i - pad + t] w[t]`` but for the first delay + k - 1 results of a
+    block, whose terms have wrapped: first = -(delay + k - 1) and step = 2M - (delay + k - 1) let
+    the block before it, which is computed later, overwrite them. Nothing outside low..high-1 is
+    stored, so threads may share out: low = block_begin * step, high = min(m, block_end * step).
+    A delay moves the blocks, to align them in memory.
+
+    ``norms[row * norm_step + block]`` becomes not finite if the block meets a sample or a result
+    that is not finite (or a result beyond the square root of the largest number), else finite.
+
+    To first order |error| <= 9 (1 + log2 M) eps ||x of the block||_2 ||w||_2 for every output. Each
+    of the three transforms adds at most 2.8 eps per halving (twiddle 1.1 u, complex product
+    sqrt(5) u, additions u, u = eps / 2; 9.3 u for the two halvings with product-formed twiddles)
+    times sum over f of |X_f H_f| / M <= ||x|| ||w||; the product of pairs adds less than 8 eps.
+
+    Assumes: step <= 2M - (delay + k - 1); x and out do not overlap; table and spectrum were made
+    for this size, top and levels; scratch has 2M reals, best on a 64-byte boundary.
+    """
+    first_pass, walk = _make_first(target, dtype), _make_walk(target, dtype, filtering=True)
+    last_pass = _make_last(target, dtype)
+    near = _PREFETCH_BYTES // (2 * np.dtype(dtype).itemsize)
+
+    def overlap_save(
+        x: Any, spectrum: Any, table: Any, scratch: Any, out: Any, norms: Any,
+        rows: int, x_step: int, out_step: int, norm_step: int, n: int, low: int, high: int,
+        first: int, step: int, shift: int, block_begin: int, block_end: int,
+        size: int, top: int, levels: int,
+    ) -> None:
+        for row in range(rows):
+            for back in range(block_end - block_begin):
+                block = block_end - 1 - back
+                start = first + block * step
+                first_pass(x, scratch, table, row * x_step, start + shift, size, top, 0, n)
+                ahead = 1 if block > block_begin and size <= near else 0
+                walk(scratch, table, spectrum, size, top, levels, 0, x, out,
+                     row * x_step + start + shift - step, row * out_step + start - step, ahead)
+                at = row * norm_step + block
+                norms[at] = 0.0
+                last_pass(scratch, out, norms, table, row * out_step, start, size, top,
+                          low, high, at)
+
+    return overlap_save

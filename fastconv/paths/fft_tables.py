@@ -1,0 +1,161 @@
+"""Twiddle tables for the block transform: made accurately, kept within bounds, thread-safe."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..kernels.fft_layout import Tile, tile, turns
+from ..runtime.target import Target, host_target
+
+# A table has about 0.4 M reals, so this keeps a few block sizes: at most 16 MB in float64 beside
+# the newest one, which is kept whatever its size.
+MAX_KEPT_REALS = 1 << 21
+
+# Angles are worked on in pieces that stay in the first cache: 4 times faster at M = 2^20.
+_PIECE = 4096
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Transform:
+    """How blocks of one size are transformed, and the twiddles for it.
+
+    Parameters
+    ----------
+    size : int
+        Complex points M; a block has 2M real samples.
+    top : int
+        Radix of the first pass: 2, 3, 4, 5 or 8.
+    levels : int
+        Log2 of the radices below it, 4 bits each, the uppermost first in the lowest bits.
+    table : ndarray
+        What the kernels ``spectrum`` and ``overlap_save`` take; read-only.
+    spectrum_length : int
+        Reals in one filter's spectrum.
+    scratch_length : int
+        Reals of work space.
+    """
+
+    size: int
+    top: int
+    levels: int
+    table: np.ndarray
+    spectrum_length: int
+    scratch_length: int
+
+
+_kept: OrderedDict[tuple[int, str, str], Transform] = OrderedDict()
+_lock = threading.Lock()
+
+
+def transform(size: int, dtype: str) -> Transform:
+    """Return the transform of `size` complex points for this machine.
+
+    Raises
+    ------
+    ValueError
+        If `size` is not one of `sizes`.
+    """
+    target = host_target()
+    key = (size, dtype, target.name)
+    with _lock:
+        found = _kept.get(key)
+        if found is not None:
+            _kept.move_to_end(key)
+            return found
+    made = make_transform(size, dtype, target)
+    with _lock:
+        _kept[key] = made
+        total = sum(t.table.size for t in _kept.values())
+        while total > MAX_KEPT_REALS and len(_kept) > 1:
+            total -= _kept.popitem(last=False)[1].table.size
+    return made
+
+
+def make_transform(
+    size: int, dtype: str, target: Target, radices: tuple[int, ...] | None = None
+) -> Transform:
+    """Return the transform of `size` points for `target`, made anew; `radices` to override."""
+    shape = tile(target, np.dtype(dtype).itemsize)
+    top, *below = radices or schedule(size, shape)
+    levels = sum((r.bit_length() - 1) << (4 * j) for j, r in enumerate(below))
+    table = twiddles(shape, (top, *below), dtype, 2 / size)
+    table.flags.writeable = False
+    return Transform(size, top, levels, table, shape.spectrum * size, 2 * size)
+
+
+def sizes(dtype: str, limit: int) -> list[int]:
+    """Return every block size of this machine up to `limit`, ascending."""
+    shape = tile(host_target(), np.dtype(dtype).itemsize)
+    unit = shape.points * shape.streams
+    powers = [1 << bits for bits in range(48)]
+    return sorted(
+        unit * odd * power
+        for odd in (1, 3, 5)
+        for power in powers
+        if unit * odd * power <= limit and odd * power * shape.streams > 1
+    )
+
+
+def schedule(size: int, shape: Tile) -> tuple[int, ...]:
+    """Return the radices from the first pass down to the tile."""
+    tiles, rest = divmod(size, shape.points)
+    odd = next((r for r in (3, 5) if tiles % r == 0), 1)
+    power = tiles // odd if tiles else 0
+    if rest or power & (power - 1) or power < shape.streams or tiles < 2:
+        raise ValueError(
+            f"size must be {shape.points * shape.streams} times 1, 3 or 5 times a power of two, "
+            f"got {size}"
+        )
+    bits = power.bit_length() - 1
+    if odd > 1:
+        return odd, *_radices(bits)
+    # Radix 8 on top of a long power of two meets too few ways of the first cache.
+    first = min(bits, 3) if bits < 4 else 2
+    return 1 << first, *_radices(bits - first)
+
+
+def _radices(bits: int) -> tuple[int, ...]:
+    """Return radices of 8 below a 2 or one or two 4s."""
+    if bits == 1:
+        return (2,)
+    fours = -bits % 3
+    return (4,) * fours + (8,) * ((bits - 2 * fours) // 3)
+
+
+def twiddles(shape: Tile, radices: tuple[int, ...], dtype: str, scale: float) -> np.ndarray:
+    """Return the table: for each level every node's t, t^2, ..., the tiles' the same, the scale."""
+    # Node angles in turns, exactly: angle / whole. The root is modulo X^M - i.
+    angle, whole = np.array([1], np.int64), 4
+    parts = []
+    for radix in radices:
+        parts.append(_roots(angle[:, None] * np.arange(1, radix), whole * radix))
+        children = np.array(turns(radix), np.int64)
+        angle = (angle[:, None] + whole * children[None, :]).ravel()
+        whole *= radix
+    # Inside the tile: powers of c^(1/R), then the scalar part of those of c^(1/RK).
+    powers = [*(k * shape.inner for k in range(1, shape.rows)), *range(1, shape.inner)]
+    parts.append(_roots(angle[:, None] * np.array(powers), whole * shape.rows * shape.inner))
+    return np.concatenate([*parts, [scale]]).astype(dtype)
+
+
+def _roots(angle: np.ndarray, whole: int) -> np.ndarray:
+    """Return cos, sin, cos, sin, ... of 2 pi angle / whole, each within 1.1 units of roundoff.
+
+    The nearest quarter turn is taken out exactly, so that the angles left are small.
+    """
+    angle = angle.ravel()
+    out = np.empty(len(angle), np.complex128)
+    quarters = np.array([1, 1j, -1, -1j])
+    for start in range(0, len(angle), _PIECE):
+        rest = angle[start : start + _PIECE].astype(np.float64)
+        quarter = np.rint(rest * (4 / whole))
+        rest -= quarter * (whole / 4)
+        rest *= 2 * np.pi / whole
+        part = out[start : start + _PIECE]
+        part.real, part.imag = np.cos(rest), np.sin(rest)
+        part *= quarters.take(quarter.astype(np.intp) & 3)
+    return out.view(np.float64)

@@ -1,0 +1,299 @@
+"""Building, caching, loading and threads: what holds when things go wrong around a kernel."""
+
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fastconv
+from fastconv.kernels import KERNELS
+from fastconv.runtime import cache, load, target, threads
+
+PACKAGE = Path(fastconv.__file__).parent
+LINKER = any(shutil.which(name) for name in ("ld", "ld.lld", "cc", "gcc"))
+needs_linker = pytest.mark.skipif(not LINKER, reason="this machine has no linker")
+
+
+def run(program, tmp_path, *, package=PACKAGE, **environment):
+    """Run `program` in a fresh process with a cache of its own; return what it printed."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("FASTCONV_", "NUMBA_"))}
+    clean |= {"FASTCONV_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(package.parent)}
+    finished = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(program)],
+        env=clean | environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout
+
+
+SUM = """
+    import numpy as np
+    import fastconv
+    from fastconv.runtime import load
+    x, w, out = np.arange(9, dtype="i1"), np.ones(3, "i1"), np.empty(11, "i1")
+    load.kernel("rows", "int8")(x, w, out, 1, 0, 0, 0, 9, 3, 11, 1, 1, 2)
+    print(out.sum())
+"""
+
+
+def copy_package(tmp_path):
+    place = tmp_path / "copy" / "fastconv"
+    shutil.copytree(PACKAGE, place, ignore=shutil.ignore_patterns("ready", "__pycache__"))
+    return place
+
+
+@needs_linker
+def test_an_edited_kernel_is_never_answered_by_a_stale_build(tmp_path):
+    package = copy_package(tmp_path)
+    assert float(run(SUM, tmp_path, package=package)) == 108
+    source = package / "kernels" / "direct1d.py"
+    text = source.read_text()
+    # The edit: every kernel factory returns a loop that stores nothing.
+    edited = text + "\n\ndef _idle(x, w, out, rows, a, b, c, n, k, m, s, d, p):\n"
+    edited += "    for i in range(m):\n        out[i] = out[i] * 0 + 5\n\n\n"
+    edited += "def make_rows(target, dtype):\n    return _idle\n"
+    source.write_text(edited)
+    assert float(run(SUM, tmp_path, package=package)) == 55
+    source.write_text(text)
+    assert float(run(SUM, tmp_path, package=package)) == 108
+
+
+@needs_linker
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "empty", "foreign"])
+def test_a_damaged_cache_file_is_rebuilt(tmp_path, damage):
+    package = copy_package(tmp_path)
+    run(SUM, tmp_path, package=package)
+    (built,) = (tmp_path / "cache").rglob("rows_int8.so")
+    content = bytearray(built.read_bytes())
+    if damage == "truncated":
+        content = content[: len(content) // 2]
+    elif damage == "flipped":
+        content[len(content) // 2] ^= 0xFF
+    elif damage == "empty":
+        content = bytearray()
+    else:
+        content = bytearray(b"\x7fELF" + bytes(5000))
+    built.write_bytes(bytes(content))
+    assert float(run(SUM, tmp_path, package=package)) == 108
+    assert cache.intact(str(built))
+
+
+def test_numpy_answers_while_nothing_is_built(tmp_path):
+    package = copy_package(tmp_path)
+    program = """
+        import numpy as np, sys
+        import fastconv
+        x, w = np.random.default_rng(0).random((2, 5000))
+        for dtype in ("float64", "int16", "complex64", "bool"):
+            a, v = x.astype(dtype), w[:50].astype(dtype)
+            assert np.allclose(fastconv.convolve(a, v), np.convolve(a, v), rtol=1e-4)
+            assert np.allclose(fastconv.convolve(a, v, stride=2), np.convolve(a, v)[::2], rtol=1e-4)
+        assert fastconv.convolve2d(np.ones((40, 40)), np.ones((3, 3))).sum() == 14400
+        print(any(name == "numba" or name.startswith("numba.") for name in sys.modules))
+    """
+    assert run(program, tmp_path, package=package, FASTCONV_POLICY="never").strip() == "False"
+
+
+def test_a_direct_call_without_a_build_says_so(tmp_path):
+    program = """
+        import numpy as np
+        import fastconv
+        try:
+            fastconv.convolve(np.ones(9), np.ones(3), method="direct")
+        except RuntimeError as error:
+            print(error)
+    """
+    package = copy_package(tmp_path)
+    printed = run(program, tmp_path, package=package, FASTCONV_POLICY="never")
+    assert "must be built first" in printed
+
+
+@needs_linker
+def test_two_processes_fill_one_cache(tmp_path):
+    package = copy_package(tmp_path)
+    results = []
+    runners = [
+        threading.Thread(target=lambda: results.append(run(SUM, tmp_path, package=package)))
+        for _ in range(2)
+    ]
+    for runner in runners:
+        runner.start()
+    for runner in runners:
+        runner.join()
+    assert [float(r) for r in results] == [108, 108]
+
+
+@needs_linker
+def test_a_cache_that_others_can_write_is_not_used(tmp_path):
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    folder.chmod(0o777)
+    home = tmp_path / "home"
+    home.mkdir()
+    run(SUM, tmp_path, package=copy_package(tmp_path), HOME=str(home), XDG_CACHE_HOME="")
+    assert not list(folder.iterdir())
+    assert list((home / ".cache" / "fastconv").rglob("rows_int8.so"))
+
+
+@needs_linker
+@pytest.mark.parametrize("name", ["x86-64-v4", "x86-64-v3", "x86-64-v2", "plain"])
+def test_every_instruction_set_gives_the_same_answers(tmp_path, name):
+    needed = target.TARGETS[name].requires
+    present = target._cpu_features()
+    if not all(present.get(feature) for feature in needed):
+        pytest.skip(f"this CPU does not run {name}")
+    program = """
+        import numpy as np
+        import fastconv
+        rng = np.random.default_rng(1)
+        for dtype in ("float64", "uint8"):
+            for n, k in ((1, 1), (7, 9), (100, 31), (1000, 64), (333, 333)):
+                a, v = (rng.normal(size=s) * 9 for s in (n, k))
+                a, v = a.astype(dtype), v.astype(dtype)
+                ours = fastconv.convolve(a, v, method="direct")
+                assert np.allclose(ours, np.convolve(a, v), rtol=1e-4, atol=1e-3), (dtype, n, k)
+    """
+    run(program, tmp_path, FASTCONV_TARGET=name, FASTCONV_POLICY="compile")
+
+
+def test_the_layout_of_arrays_is_checked_before_it_is_used(monkeypatch):
+    assert load._layout_is_known() == (
+        sys.implementation.name == "cpython" and object.__basicsize__ == 16
+    )
+    monkeypatch.setattr(load.entry, "DATA", 24)
+    assert not load._layout_is_known.__wrapped__()
+
+
+def test_an_interpreter_with_another_layout_calls_through_ctypes():
+    load.kernel("rows", "float64")
+    library = next(v for v in load._libraries.values() if hasattr(v, "fc_rows_float64"))
+    call = load._foreign(library, "rows_float64", 3, KERNELS["rows"].integers)
+    x, w, out = np.arange(9.0), np.ones(3), np.zeros(7)
+    call(x, w, out, 1, 0, 0, 0, 9, 3, 7, 1, 1, 0)
+    assert np.array_equal(out, np.convolve(x, w, "valid"))
+
+
+def test_many_python_threads_at_once_agree():
+    rng = np.random.default_rng(2)
+    x, w = rng.normal(size=200_000), rng.normal(size=40)
+    expected = fastconv.convolve(x, w, workers=1)
+    wrong = []
+
+    def again():
+        for _ in range(5):
+            if not np.array_equal(fastconv.convolve(x, w, workers=3), expected):
+                wrong.append(1)
+
+    runners = [threading.Thread(target=again) for _ in range(8)]
+    for runner in runners:
+        runner.start()
+    for runner in runners:
+        runner.join()
+    assert not wrong
+
+
+@pytest.mark.parametrize("method", ["direct", "overlap_save", "library"])
+def test_results_do_not_depend_on_the_number_of_workers(method):
+    rng = np.random.default_rng(3)
+    x, w = rng.normal(size=300_001), rng.normal(size=33)
+    one = fastconv.convolve(x, w, method=method, workers=1)
+    for workers in (2, 3, 7):
+        assert np.array_equal(fastconv.convolve(x, w, method=method, workers=workers), one)
+    image, taps = rng.normal(size=(301, 303)), rng.normal(size=(5, 7))
+    one = fastconv.convolve2d(image, taps, workers=1)
+    assert np.array_equal(fastconv.convolve2d(image, taps, workers=4), one)
+
+
+def test_a_task_that_fails_stops_the_others_and_is_raised():
+    done = []
+
+    def task(lo, hi):
+        done.append(lo)
+        if lo == 3:
+            raise KeyError("three")
+
+    with pytest.raises(KeyError, match="three"):
+        threads.run(task, [(i, i + 1) for i in range(10_000)], 3)
+    assert len(done) < 10_000
+
+
+def test_bands_of_a_band_run_in_their_own_thread():
+    seen = []
+
+    def inner(lo, hi):
+        seen.append(threading.get_ident())
+
+    def outer(lo, hi):
+        me = threading.get_ident()
+        seen.clear()
+        threads.run(inner, [(0, 1), (1, 2), (2, 3)], 3)
+        assert seen == [me] * 3
+
+    lock = threading.Lock()
+
+    def guarded(lo, hi):
+        with lock:
+            outer(lo, hi)
+
+    threads.run(guarded, [(0, 1), (1, 2), (2, 3), (3, 4)], 3)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_makes_its_own_pool(tmp_path):
+    program = """
+        import os, warnings
+        import numpy as np
+        import fastconv
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 on fork with threads.
+        x, w = np.random.default_rng(0).random((2, 400_000))
+        w = w[:30]
+        expected = fastconv.convolve(x, w, workers=2, method="direct")
+        child = os.fork()
+        if child == 0:
+            same = np.array_equal(fastconv.convolve(x, w, workers=2, method="direct"), expected)
+            os._exit(0 if same else 7)
+        _, status = os.waitpid(child, 0)
+        assert np.array_equal(fastconv.convolve(x, w, workers=2, method="direct"), expected)
+        print(os.waitstatus_to_exitcode(status))
+    """
+    assert run(program, tmp_path, FASTCONV_POLICY="compile").strip() == "0"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "rule"),
+    [
+        ("FASTCONV_WORKERS", "0", "positive integer"),
+        ("FASTCONV_WORKERS", "two", "positive integer"),
+        ("FASTCONV_POLICY", "maybe", "must be one of"),
+    ],
+)
+def test_a_wrong_variable_is_named(monkeypatch, variable, value, rule):
+    monkeypatch.setenv(variable, value)
+    asked = {"FASTCONV_WORKERS": threads.default_workers, "FASTCONV_POLICY": load.policy}
+    with pytest.raises(ValueError, match=rf"{variable} must .*{rule}|{rule}"):
+        asked[variable]()
+
+
+def test_an_unknown_target_is_named(monkeypatch):
+    monkeypatch.setenv("FASTCONV_TARGET", "6502")
+    with pytest.raises(ValueError, match="FASTCONV_TARGET must be one of"):
+        target.host_target.__wrapped__()
+
+
+def test_numba_variables_limit_the_vectors(monkeypatch):
+    monkeypatch.delenv("FASTCONV_TARGET", raising=False)
+    monkeypatch.setenv("NUMBA_CPU_NAME", "generic")
+    assert target.host_target.__wrapped__().vector_bytes == 16
+    monkeypatch.setenv("NUMBA_CPU_FEATURES", "+avx2,+fma,-avx512f")
+    assert target.host_target.__wrapped__().vector_bytes <= 32
