@@ -293,7 +293,7 @@ def _image_peers(
     if stride > 1:
         found = [peers.sliced(peer, stride) for peer in found]
     if zeros and real:
-        found.append(peers.torch_2d(stride))
+        found.append(peers.torch_2d(dtype, stride))
     return _affordable(found, n * n * k * k)
 
 

@@ -88,7 +88,7 @@ class Measure:
     unit: str
     ours: Callable[[], float]
     peers: Mapping[str, Callable[[], float]] = field(default_factory=dict)
-    rounds: int = 5
+    rounds: int = 4
     quick: bool = False
     headline: bool = False
 

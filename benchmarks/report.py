@@ -67,7 +67,7 @@ def _notes(row: Row) -> Iterator[str]:
             yield f"{'' if name == OURS else name + ' '}WRONG OR FAILED: {contender['error']}"
     if disturbed(row):
         yield "noisy"
-    if row.get("regret") and row["regret"] > _REGRET and not row["error"]:
+    if row["regret"] and row["regret"] > _REGRET and row["best_path"] != row["path"]:
         yield f"{row['best_path']} is {row['regret']:.2f} times as fast"
 
 

@@ -101,7 +101,7 @@ def not_a_number() -> Iterator[Workload]:
     """Yield signals with one NaN, which must reach its own windows and no other."""
     yield signal("nan", "float64", 10**5, 31, make=with_nan)
     yield signal("nan", "float64", 10**6, 1024, make=with_nan)
-    yield image("nan", "float64", 1024, 31, prefix="nan/2d", make=with_nan)
+    yield image("nan", "float64", 1024, 15, prefix="nan/2d", make=with_nan)
 
 
 def images() -> Iterator[Workload]:
@@ -183,20 +183,25 @@ WORKLOADS: dict[str, Workload] = {
 
 
 def select(patterns: list[str], names: Mapping[str, str]) -> list[str]:
-    """Return the names that match any pattern: a group, part of a name, or a shell pattern.
+    """Return the names that match any pattern.
 
     Parameters
     ----------
     patterns : list of str
-        None of them means all.
+        Each a name, a group, part of a name, or a shell pattern, whichever comes first; none of
+        them means all.
     names : mapping of str to str
         Group by name.
     """
+    groups = set(names.values())
+
+    def matches(name: str, group: str, pattern: str) -> bool:
+        if pattern in names:
+            return pattern == name
+        if pattern in groups:
+            return pattern == group
+        return pattern in name or fnmatch(name, pattern)
+
     if not patterns:
         return list(names)
-    groups = set(names.values())
-    return [
-        name
-        for name, group in names.items()
-        if any(p == group if p in groups else p in name or fnmatch(name, p) for p in patterns)
-    ]
+    return [name for name, group in names.items() if any(matches(name, group, p) for p in patterns)]

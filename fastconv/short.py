@@ -17,7 +17,7 @@ from numpy._core import multiarray
 
 from . import geometry
 from .paths import PATHS
-from .paths.direct import BAND
+from .paths.direct import band
 from .planner import selector
 from .planner.rates import rates
 from .problem import Problem
@@ -137,7 +137,7 @@ def _by_bands(kernel: Any, x: Array, w: Array, out: Array, pad: int) -> None:
 
     row = rates("direct", out.dtype.name, "1d")
     seconds = row.multiply_adds * n * k + row.bytes_moved * out.itemsize * (n + m)
-    threads.run(some_outputs, geometry.bands(m, BAND), threads.worthwhile(seconds))
+    threads.run(some_outputs, geometry.bands(m, band(k)), threads.worthwhile(seconds))
 
 
 def forget() -> None:

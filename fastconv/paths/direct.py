@@ -14,9 +14,19 @@ from ..path import Box, Guarantee, Operands, Path, Work, is_float
 from ..problem import Problem
 from ..runtime import load, threads
 
-# Outputs in one band. Bands are cut the same way for any number of workers, so that results do
-# not depend on it; 2**15 outputs with 8 taps take about 50 us, twice what a hand-off costs.
-BAND = 1 << 15
+# Bands are cut the same way for any number of workers, so that results do not depend on it. 2**23
+# products take one thread some 0.1 ms; at most 2**17 outputs leave enough bands to share out.
+BAND_PRODUCTS, BAND_OUTPUTS = 1 << 23, 1 << 17
+
+
+# What the 2-D loop does with a result; streaming stores pay once `out` leaves the last cache.
+_STORE, _ADD, _STREAM = 0, 1, 2
+STREAM_BYTES = 32 << 20
+
+
+def band(taps: int) -> int:
+    """Return how many outputs of a filter with `taps` taps make one band."""
+    return max(1, min(BAND_OUTPUTS, BAND_PRODUCTS // taps))
 
 
 def _kernel_dtype(dtype: str) -> str:
@@ -77,8 +87,8 @@ def _rows(problem: Problem, kernel: Any, x: Any, w: Any, out: Any, workers: int)
     (s,), (d,), (p,) = problem.stride, problem.dilation, problem.pad
     x_step, w_step = n, 0 if problem.shared_filter else k
     x, w, out = x.reshape(-1), w.reshape(-1), out.reshape(-1)
-    if problem.batch > 1 or m <= BAND:
-        rows = max(1, BAND // max(m, 1))
+    if problem.batch > 1 or m <= band(k):
+        rows = max(1, band(k) // max(m, 1))
 
         def some_rows(lo: int, hi: int) -> None:
             kernel(
@@ -103,7 +113,7 @@ def _rows(problem: Problem, kernel: Any, x: Any, w: Any, out: Any, workers: int)
     def some_outputs(lo: int, hi: int) -> None:
         kernel(x, w, out[lo:], 1, 0, 0, 0, n, k, hi - lo, s, d, p - lo * s)
 
-    threads.run(some_outputs, geometry.bands(m, BAND), workers)
+    threads.run(some_outputs, geometry.bands(m, band(k)), workers)
 
 
 def _plane(
@@ -125,77 +135,30 @@ def _plane(
         rows[:] = -1
     columns = geometry.source_map(-pc, (ow - 1) * sc + geometry.span(kw, dc), width, rule_c)
     skip = int(rule_c == "zero" and rule_r == "zero")
-    fills = np.full(1, fill, x.dtype)
+    how = _ADD if accumulate else _STREAM if out.nbytes >= STREAM_BYTES else _STORE
+    maps = (rows, columns, np.full(1, fill, x.dtype))
+    steps = (width, ow, width, kh, kw)
+    how_to_step = (ow, sr, sc, dr, dc, pc, skip, how)
     w_step = 0 if problem.shared_filter else kh * kw
     x, w, out = x.reshape(-1), w.reshape(-1), out.reshape(-1)
     x_step, out_step = height * width, oh * ow
+    if problem.outputs <= band(kh * kw):
+        planes = (problem.batch, x_step, w_step, out_step)
+        kernel(x, w, out, *maps, *planes, *steps, 0, oh, *how_to_step)
+        return
 
-    def some(lo: int, hi: int) -> None:
+    def some_rows(lo: int, hi: int) -> None:
         # Bands count rows over all planes: a band may end one plane and begin the next.
         while lo < hi:
             plane, row = divmod(lo, oh)
             end = min(oh, row + hi - lo)
-            kernel(
-                x[plane * x_step :],
-                w[plane * w_step :],
-                out[plane * out_step :],
-                rows,
-                columns,
-                fills,
-                1,
-                0,
-                0,
-                0,
-                width,
-                ow,
-                width,
-                kh,
-                kw,
-                row,
-                end,
-                ow,
-                sr,
-                sc,
-                dr,
-                dc,
-                pc,
-                skip,
-                int(accumulate),
-            )
+            here = x[plane * x_step :], w[plane * w_step :], out[plane * out_step :]
+            kernel(*here, *maps, 1, 0, 0, 0, *steps, row, end, *how_to_step)
             lo += end - row
 
-    if oh * ow <= BAND // 8:
-        kernel(
-            x,
-            w,
-            out,
-            rows,
-            columns,
-            fills,
-            problem.batch,
-            x_step,
-            w_step,
-            out_step,
-            width,
-            ow,
-            width,
-            kh,
-            kw,
-            0,
-            oh,
-            ow,
-            sr,
-            sc,
-            dr,
-            dc,
-            pc,
-            skip,
-            int(accumulate),
-        )
-        return
     # A multiple of 24 rows: whole register tiles of 4, 6 and 8 rows.
-    height_of_band = max(24, BAND // max(ow, 1) // 24 * 24)
-    threads.run(some, geometry.bands(problem.batch * oh, height_of_band), workers)
+    height_of_band = max(24, band(kh * kw) // max(ow, 1) // 24 * 24)
+    threads.run(some_rows, geometry.bands(problem.batch * oh, height_of_band), workers)
 
 
 def _last_two(problem: Problem) -> list[tuple[Any, Any]]:

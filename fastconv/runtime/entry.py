@@ -25,8 +25,8 @@ CONTIGUOUS_ALIGNED = 0x0001 | 0x0100
 FUNCTIONS = ("PyNumber_AsSsize_t", "PyEval_SaveThread", "PyEval_RestoreThread", "Py_IncRef",
              "PyArray_New", "ndarray", "None")  # fmt: skip
 
-# `call_` keeps the reversed taps on its stack and answers in one band (paths.direct.BAND).
-MOST_TAPS, MOST_OUTPUTS = 256, 1 << 15
+# `call_` keeps the taps on its stack and answers what is one band (paths.direct.band).
+MOST_TAPS, MOST_OUTPUTS, MOST_PRODUCTS = 256, 1 << 17, 1 << 23
 # Below this many products the GIL is kept: two switches cost more than they free.
 _GIL_PRODUCTS = 1 << 15
 
@@ -174,9 +174,12 @@ order:
   %m.inner = select i1 %is.same, i64 %n, i64 %m.valid
   %m = select i1 %is.full, i64 %m.full, i64 %m.inner
   %short = icmp sle i64 %m, {MOST_OUTPUTS}
+  %products = mul i64 %m, %k
+  %light = icmp sle i64 %products, {MOST_PRODUCTS}
   %c0 = and i1 %packed, %some
   %c1 = and i1 %c0, %few
-  %c2 = and i1 %c1, %short
+  %c1.light = and i1 %c1, %light
+  %c2 = and i1 %c1.light, %short
   %moved = and i1 %keep, %swap
   %stays = xor i1 %moved, true
   %c3 = and i1 %c2, %stays
@@ -202,7 +205,6 @@ loop:
   %more = icmp slt i64 %t.next, %k
   br i1 %more, label %loop, label %compute
 compute:
-  %products = mul i64 %n, %k
   %large = icmp sgt i64 %products, {_GIL_PRODUCTS}
   br i1 %large, label %released, label %held
 released:
