@@ -29,7 +29,13 @@ DTYPES = (
     "bool",
 )
 # Products and points above which a cell would take more than some 30 ms on its path.
-_MOST = {"direct": 1 << 26, "library": 1 << 23, "fft": 1 << 20, "overlap_save": 1 << 21}
+_MOST = {
+    "direct": 1 << 26,
+    "library": 1 << 23,
+    "fft": 1 << 20,
+    "overlap_save": 1 << 21,
+    "fused": 1 << 21,
+}
 _CELL_SECONDS = 0.012
 
 
