@@ -52,6 +52,8 @@ KERNELS: dict[str, Kernel] = {
     for k in (
         Kernel("rows", "direct1d", (*FLOATS, *COMPLEX, *INTEGERS, "bool"), ("T", "T", "T"), 10,
                one_call=True),
+        Kernel("columns", "direct1d_columns", (*FLOATS, *COMPLEX, *INTEGERS, "bool"),
+               ("T", "T", "T"), 13),
         Kernel("plane", "direct2d", (*FLOATS, *COMPLEX, *INTEGERS, "bool"),
                ("T", "T", "T", "int64", "int64", "T"), 19),
         Kernel("spectrum", "fft_blocks", FLOATS, ("T",) * 4, 7),

@@ -87,8 +87,11 @@ class Arithmetic:
     def load(self, builder: Any, pointer: Any, aligned: bool = False) -> Any:
         """Return one vector from memory, widened to an accumulator's lanes."""
         align = self.size * self.lanes if aligned else self.size // self.parts
-        value = builder.load(pointer, typ=self.stored, align=align)
-        return builder.zext(value, self.held) if self.held != self.stored else value
+        return self.widen(builder, builder.load(pointer, typ=self.stored, align=align))
+
+    def widen(self, builder: Any, vector: Any) -> Any:
+        """Return a vector from memory in an accumulator's lanes."""
+        return builder.zext(vector, self.held) if self.held != self.stored else vector
 
     def tap(self, builder: Any, pointer: Any) -> Values:
         """Return the parts of one tap, each in all lanes."""

@@ -245,7 +245,8 @@ def make_overlap_save(target: Target, dtype: str) -> Callable[..., Any]:
     block, whose terms have wrapped: first = -(delay + k - 1) and step = 2M - (delay + k - 1) let
     the block before it, which is computed later, overwrite them. Nothing outside low..high-1 is
     stored, so threads may share out: low = block_begin * step, high = min(m, block_end * step).
-    A delay moves the blocks, to align them in memory.
+    A delay moves the blocks, to align them in memory. Where the whole full result fits one block,
+    n + k - 1 <= 2M, nothing wraps: pad = k - 1, first = 0, step = m does it in one.
 
     ``norms[row * norm_step + block]`` becomes not finite if the block meets a sample or a result
     that is not finite (or a result beyond the square root of the largest number), else finite.

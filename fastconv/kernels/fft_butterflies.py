@@ -155,7 +155,7 @@ def _odd(ops: Any, z: list[Complex], rest: list[Complex], backward: bool) -> Non
         angles = [2 * math.pi * (j * k % radix) / radix for j in range(1, half + 1)]
         re, im = z[0]
         cross_re = cross_im = None
-        for angle, s, d in zip(angles, sums, differences):
+        for angle, s, d in zip(angles, sums, differences, strict=True):
             cosine = ops.constant([math.cos(angle)] * ops.lanes)
             sine = ops.constant([math.sin(angle) * (-1 if backward else 1)] * ops.lanes)
             re, im = ops.fma(cosine, s[0], re), ops.fma(cosine, s[1], im)

@@ -2,10 +2,10 @@
 
 A block of 2M real samples is the M complex points z[j] = x[j] + i x[j + M], a polynomial modulo
 (X^M - i). A radix-r pass splits a node, a polynomial modulo (X^m - c), into r children modulo
-(X^(m/r) - c_s) where c_s runs over the r-th roots of c. With c = exp(2 pi i a) child s has the angle
-``a/r + turns(r)[s]``. The last passes of P points run inside one register tile of R vectors of L
-lanes. They stop at pairs, polynomials modulo (X^2 - c): a product of two pairs costs less than the
-two butterflies and one product that it replaces.
+(X^(m/r) - c_s) where c_s runs over the r-th roots of c. With c = exp(2 pi i a) child s has the
+angle ``(a + turns(r)[s]) / r``. The last passes of P points run inside one register tile of R
+vectors of L lanes. They stop at pairs, polynomials modulo (X^2 - c): a product of two pairs costs
+less than the two butterflies and one product that it replaces.
 """
 
 from __future__ import annotations
@@ -13,9 +13,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..runtime.target import Target
-
-# Log2 of the radices below the top; the top may also be 3 or 5.
-TOPS = (2, 3, 4, 5, 8)
 
 
 @dataclass(frozen=True, slots=True)

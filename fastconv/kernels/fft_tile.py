@@ -45,7 +45,8 @@ def _roots(ops: Any, tile: Tile, angles: list[float]) -> Complex:
     """Return the constant exp(2 pi i angles[s]), s the child that owns the lane."""
     unit = tile.lanes // tile.rows
     lanes = [angles[lane // unit] for lane in range(tile.lanes)]
-    return (ops.constant([_cosine(a) for a in lanes]), ops.constant([_cosine(a - 0.25) for a in lanes]))
+    sines = [_cosine(a - 0.25) for a in lanes]
+    return ops.constant([_cosine(a) for a in lanes]), ops.constant(sines)
 
 
 def _cosine(angle: float) -> float:
@@ -234,7 +235,7 @@ def tile_intrinsics(tile: Tile) -> tuple[Any, Any]:
 
     ``product(lanes, rows, scratch, table, spectrum, index, offset, source)`` and
     ``transform(lanes, rows, scratch, table, spectrum, index, offset, target, scale)``: `index` of
-    the tile's first real in scratch, `offset` of its twiddles, `source` or `target` in the spectrum.
+    the tile's first real in scratch, `offset` of its twiddles, `source` or `target` in spectrum.
     """
 
     def product(ops: Any, rows: int, args: Any) -> None:

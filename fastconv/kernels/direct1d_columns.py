@@ -1,0 +1,247 @@
+"""Direct 1-D correlation along an axis that is not the contiguous one, whole columns at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from numba import types
+
+from ..runtime.jit import inline, intrinsic
+from ..runtime.target import Target
+from .arithmetic import Arithmetic
+from .direct1d_tile import model_sum
+from .emit import I64, POINTER, Values, choose, function, index, loop
+from .workspace import address
+
+# The rows of x under the taps of one row of outputs shall stay in a second-level cache of 1 MiB.
+_PANEL_BYTES = 1 << 19
+
+
+def make_columns(target: Target, dtype: str) -> Callable[..., Any]:
+    """Return the kernel ``columns``.
+
+    ::
+
+        out[b, i, c] = sum over t of x[b, i*stride + t*dilation - pad, c] * w[b, t]
+
+    for b < outer, i < m, c < inner and those t < k whose sample lies in 0..n-1; the other products
+    are left out. Every sum starts from +0.
+
+    Assumes: x[b, j, c] is at b*x_step + j*x_row + c, out[b, i, c] at b*out_step + i*out_row + c,
+    w[b, t] at b*w_step + t; out overlaps neither x nor w; stride, dilation >= 1; pad may be
+    negative.
+    """
+    a = Arithmetic.of(target, dtype)
+    lanes, size = a.lanes, a.size
+    # 16 accumulators where there are 32 registers, else 8; for one row of outputs 8.
+    rows, many = target.registers // 4 // a.parts, 8 // a.parts
+    block = make_strip(target, dtype, Strip(rows, 2))
+    tall = make_strip(target, dtype, Strip(rows, 1))
+    tall_part = make_strip(target, dtype, Strip(rows, 1, partial=True))
+    wide = make_strip(target, dtype, Strip(1, many))
+    thin = make_strip(target, dtype, Strip(1, 1, apart=True))
+    thin_part = make_strip(target, dtype, Strip(1, 1, apart=True, partial=True))
+
+    @inline
+    def band(
+        x: Any, xi: int, w: Any, wi: int, taps: int, out: Any, oi: int, width: int, step: int,
+        out_row: int, height: int,
+    ) -> None:
+        """Make `height` (1 or rows) rows of `width` outputs."""
+        c = 0
+        if height > 1:
+            strips = width // (2 * lanes)
+            block(x, xi, w, wi, taps, out, oi, strips, step, out_row, lanes)
+            c = strips * 2 * lanes
+        else:
+            strips = width // (many * lanes)
+            wide(x, xi, w, wi, taps, out, oi, strips, step, out_row, lanes)
+            c = strips * many * lanes
+        strips = (width - c) // lanes
+        count = lanes
+        for last in range(2):
+            if last == 1:
+                if c >= width:
+                    break
+                # The last vector overlaps the one before it, if there is one.
+                count, strips = min(lanes, width), 1
+                c = width - count
+            if height > 1:
+                if count == lanes:
+                    tall(x, xi + c, w, wi, taps, out, oi + c, strips, step, out_row, count)
+                else:
+                    tall_part(x, xi + c, w, wi, taps, out, oi + c, strips, step, out_row, count)
+            elif count == lanes:
+                thin(x, xi + c, w, wi, taps, out, oi + c, strips, step, out_row, count)
+            else:
+                thin_part(x, xi + c, w, wi, taps, out, oi + c, strips, step, out_row, count)
+            c += strips * lanes
+
+    def columns(
+        x: Any, w: Any, out: Any, outer: int, x_step: int, w_step: int, out_step: int,
+        n: int, k: int, m: int, inner: int, x_row: int, out_row: int,
+        stride: int, dilation: int, pad: int,
+    ) -> None:
+        # Windows lo..hi-1 lie inside the signal.
+        lo = min(max(pad + stride - 1, 0) // stride, m)
+        reach = n - 1 - (k - 1) * dilation + pad
+        hi = lo
+        if reach >= 0:
+            hi = min(max(reach // stride + 1, lo), m)
+        panel = max(_PANEL_BYTES // size // (k + rows) // (many * lanes), 1) * many * lanes
+        for b in range(outer):
+            for c in range(0, inner, panel):
+                width, i = min(panel, inner - c), 0
+                while i < m:
+                    start, first, last, height = i * stride - pad, 0, k, 1
+                    if lo <= i < hi:
+                        if stride == dilation and hi - i >= rows:
+                            height = rows
+                    else:
+                        if start < 0:
+                            first = min((dilation - 1 - start) // dilation, k)
+                        if start >= n:
+                            last = 0
+                        elif start + (k - 1) * dilation >= n:
+                            last = (n - 1 - start) // dilation + 1
+                        last = max(last, first)
+                    band(x, b * x_step + (start + first * dilation) * x_row + c,
+                         w, b * w_step + first, last - first,
+                         out, b * out_step + i * out_row + c, width, dilation * x_row,
+                         out_row, height)
+                    i += height
+
+    return columns
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """The shape of a register tile.
+
+    Parameters
+    ----------
+    rows, vectors : int
+        Rows of outputs, and vectors in each.
+    apart : bool
+        Whether each tap of a group has accumulators of its own (to hide latency in a small tile).
+    partial : bool
+        Whether vectors are shorter than a register.
+    """
+
+    rows: int
+    vectors: int
+    apart: bool = False
+    partial: bool = False
+
+
+# Taps held in registers: each vector of x that is loaded serves up to so many rows.
+_TAPS = 4
+
+
+def make_strip(target: Target, dtype: str, tile: Strip) -> Any:
+    """Return the micro kernel ``strip``.
+
+    ::
+
+        strip(x, xi, w, wi, taps, out, oi, strips, step, out_row, size)
+        out[oi + i*out_row + c] = sum over t < taps of x[xi + (i + t)*step + c] * w[wi + t]
+
+    for i < rows and c < strips * vectors * lanes; for c < size (with one strip) if partial.
+
+    Assumes: all of these samples exist; out overlaps neither x nor w.
+    """
+    a = Arithmetic.of(target, dtype)
+
+    def body(b: Any, args: Values) -> None:
+        _emit(b, a, tile, args)
+
+    def model(
+        x: Any, xi: int, w: Any, wi: int, taps: int, out: Any, oi: int, strips: int,
+        step: int, out_row: int, size: int,
+    ) -> None:
+        width = size if tile.partial else strips * tile.vectors * a.lanes
+        for i in range(tile.rows if width else 0):
+            at = oi + i * out_row
+            if at < 0 or at + width > len(out):
+                raise IndexError(f"outputs {at}..{at + width} must lie within {len(out)}")
+            out[at : at + width] = 0
+            for t in range(taps):
+                out[at : at + width] += model_sum(x, xi + (i + t) * step, w, wi + t, 0, 1, width)
+
+    @intrinsic(model=model)
+    def strip(
+        typingctx: Any, x: Any, xi: Any, w: Any, wi: Any, taps: Any, out: Any, oi: Any,
+        strips: Any, step: Any, out_row: Any, size: Any,
+    ) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            name = f"strip{tile.rows}x{tile.vectors}{'p' * tile.partial}_{dtype}"
+            params = [POINTER, POINTER, I64, POINTER, *[I64] * 4]
+            micro = function(builder.module, name, params, body)
+            builder.call(micro, [
+                address(context, builder, x, args[0], args[1]),
+                address(context, builder, w, args[2], args[3]), args[4],
+                address(context, builder, out, args[5], args[6]), *args[7:],
+            ])
+            return context.get_dummy_value()
+
+        i = types.intp
+        return types.none(x, i, w, i, i, out, *[i] * 5), codegen
+
+    return strip
+
+
+def _emit(b: Any, a: Arithmetic, tile: Strip, args: Values) -> None:
+    x, w, taps, out, strips, step, out_row, size = args
+    sets = _TAPS if tile.apart else 1
+    per_set = tile.rows * tile.vectors * a.parts
+
+    def load(pointer: Any) -> Any:
+        if tile.partial:
+            return a.widen(b, a.load_first(b, pointer, size))
+        return a.load(b, pointer)
+
+    def strip(j: Any, _: Values) -> Values:
+        across = b.mul(j, index(tile.vectors * a.lanes))
+        base = a.at(b, x, across)
+
+        def group(t: Any, count: int, totals: Values) -> Values:
+            held = [a.tap(b, a.at(b, w, b.add(t, index(q)))) for q in range(count)]
+            row = a.at(b, base, b.mul(t, step))
+            for r in range(tile.rows + count - 1):
+                for v in range(tile.vectors):
+                    value = load(a.at(b, row, v * a.lanes))
+                    for q in range(count):
+                        if 0 <= r - q < tile.rows:
+                            n = ((r - q) * tile.vectors + v) * a.parts + q % sets * per_set
+                            for part in range(a.parts):
+                                total = totals[n + part]
+                                totals[n + part] = a.multiply_add(b, value, held[q][part], total)
+                row = a.at(b, row, step)
+            return totals
+
+        times, rest = b.udiv(taps, index(_TAPS)), b.urem(taps, index(_TAPS))
+        totals = loop(
+            b, times, [a.zero()] * (per_set * sets),
+            lambda g, t: group(b.mul(g, index(_TAPS)), _TAPS, t),
+        )
+        at = b.mul(times, index(_TAPS))
+        cases = {c: (lambda t, c=c: group(at, c, t)) for c in range(1, _TAPS)}
+        totals = choose(b, rest, cases, totals)
+        for chosen in range(1, sets):
+            for n in range(per_set):
+                totals[n] = a.add(b, totals[n], totals[chosen * per_set + n])
+        row = a.at(b, out, across)
+        for r in range(tile.rows):
+            for v in range(tile.vectors):
+                n = (r * tile.vectors + v) * a.parts
+                vector, goal = a.finish(b, totals[n : n + a.parts]), a.at(b, row, v * a.lanes)
+                if tile.partial:
+                    a.store_first(b, vector, goal, size)
+                else:
+                    a.store(b, vector, goal)
+            row = a.at(b, row, out_row)
+        return []
+
+    loop(b, strips, [], strip)
