@@ -95,7 +95,7 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
     def answer(a: Array, v: Array, extent: int, order: int) -> Array | None:
         nonlocal kernel, whole_call, until_look
         if whole_call is not None:
-            result = whole_call(a, v, extent + order, type_number)
+            result = whole_call(a, v, extent + order, type_number, longest)
             if result is not None:
                 return result  # type: ignore[no-any-return]
         if a.ndim != 1 or v.ndim != 1:

@@ -6,8 +6,9 @@
     A METH_FASTCALL body: arrays as NumPy arrays, then Python ints. It reads the data pointers
     from the arrays and releases the GIL.
 ``call_<unit>``
-    A METH_FASTCALL body (a, v, extent, type number) -> the 1-D convolution or correlation as a new
-    array, or None where it is not a plain case: one dimension, contiguous, few taps, one band.
+    A METH_FASTCALL body (a, v, extent, type number, longest filter) -> the 1-D convolution or
+    correlation as a new array, or None where it is not a plain case: one dimension, contiguous,
+    one band, and no more taps than the direct loop is best for.
 
 The last two find the interpreter's functions in their ``self``, a bytes object that holds the
 addresses of `FUNCTIONS`, so that a library has no undefined symbols.
@@ -27,6 +28,8 @@ FUNCTIONS = ("PyNumber_AsSsize_t", "PyEval_SaveThread", "PyEval_RestoreThread", 
 
 # `call_` keeps the taps on its stack and answers what is one band (paths.direct.band).
 MOST_TAPS, MOST_OUTPUTS, MOST_PRODUCTS = 256, 1 << 17, 1 << 23
+# Up to this many products no transform wins back what the long way costs, however many taps.
+BRIEF_PRODUCTS = 1 << 21
 # Below this many products the GIL is kept: two switches cost more than they free.
 _GIL_PRODUCTS = 1 << 15
 
@@ -128,7 +131,7 @@ def _call_entry(unit: str, size: int) -> str:
     data = "".join(
         _field(f"{name}.data", name, DATA, "ptr") for name in ("x", "w", "out")
     ) + _field("w.strides", "w", STRIDES, "ptr")
-    arguments = "".join(_argument(name, j) for j, name in enumerate(("a", "v", "o2", "o3")))
+    arguments = "".join(_argument(name, j) for j, name in enumerate(("a", "v", "o2", "o3", "o4")))
     # rows(x, w, out; one row, no steps, n, k, m, stride 1, dilation 1, pad)
     run = (
         f"call void @fc_{unit}(ptr %x.data, i64 %n, ptr %taps, i64 %k, ptr %out.data, i64 %m, "
@@ -148,7 +151,8 @@ entry:{"".join(map(_function, FUNCTIONS))}
   %keep.bit = and i64 %order.extent, 4
   %keep = icmp ne i64 %keep.bit, 0
   %type.wide = call i64 %PyNumber_AsSsize_t(ptr %o3, ptr null)
-  %type = trunc i64 %type.wide to i32{plain}
+  %type = trunc i64 %type.wide to i32
+  %longest = call i64 %PyNumber_AsSsize_t(ptr %o4, ptr null){plain}
   %flat = and i1 %a.flat, %v.flat
   br i1 %flat, label %order, label %decline
 order:
@@ -175,7 +179,11 @@ order:
   %m = select i1 %is.full, i64 %m.full, i64 %m.inner
   %short = icmp sle i64 %m, {MOST_OUTPUTS}
   %products = mul i64 %m, %k
-  %light = icmp sle i64 %products, {MOST_PRODUCTS}
+  %one.band = icmp sle i64 %products, {MOST_PRODUCTS}
+  %best = icmp sle i64 %k, %longest
+  %brief = icmp sle i64 %products, {BRIEF_PRODUCTS}
+  %either = or i1 %best, %brief
+  %light = and i1 %one.band, %either
   %c0 = and i1 %packed, %some
   %c1 = and i1 %c0, %few
   %c1.light = and i1 %c1, %light
