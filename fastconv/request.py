@@ -43,7 +43,8 @@ class Settings:
     @property
     def plain(self) -> bool:
         """Whether all of them have their defaults."""
-        return self.method == selector.AUTO and self.accuracy is None and self.out is None and self.workers is None
+        rest = (self.accuracy, self.out, self.workers)
+        return self.method == selector.AUTO and all(value is None for value in rest)
 
     def check(self) -> None:
         """Refuse what no request could mean."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..runtime.jit import inline
 from ..runtime.target import Target
+from .direct1d_plain import make_plain, plain_chunk
 from .direct1d_rim import make_tiled_row, room
 from .direct1d_short import longest_short
 from .direct1d_taps import make_short_row
-from .scalar import get, madd, put, zero_like
+from .scalar import put, zero_like
 from .workspace import make_finite, stack
 
 
@@ -28,38 +28,21 @@ def make_rows(target: Target, dtype: str) -> Callable[..., Any]:
     out overlaps neither x nor w; stride, dilation >= 1; pad may be negative.
     """
     longest, elements = longest_short(target, dtype), room(target, dtype)
-    finite = make_finite(target, dtype)
+    chunk = plain_chunk(target, dtype)
+    finite, plain = make_finite(target, dtype), make_plain(target, dtype)
     prepare, row = make_tiled_row(target, dtype)
     short_prepare, short_row = prepare, row
     if longest:
         short_prepare, short_row = make_short_row(target, dtype)
 
-    @inline
-    def plain(
-        x: Any, w: Any, out: Any, x0: int, w0: int, out0: int, n: int, k: int,
-        begin: int, end: int, stride: int, dilation: int, pad: int,
-    ) -> None:
-        for i in range(begin, end):
-            start = i * stride - pad
-            first = 0
-            if start < 0:
-                first = (-start + dilation - 1) // dilation
-            last = k
-            if start + (k - 1) * dilation >= n:
-                last = (n - 1 - start) // dilation + 1
-            total = zero_like(out)
-            for t in range(first, last):
-                total = madd(get(x, x0 + start + t * dilation), get(w, w0 + t), total)
-            put(out, out0 + i, total)
-
     def rows(
         x: Any, w: Any, out: Any, rows: int, x_step: int, w_step: int, out_step: int,
         n: int, k: int, m: int, stride: int, dilation: int, pad: int,
     ) -> None:
-        work = stack(out, elements)
+        work, sums = stack(out, elements), stack(out, chunk)
         if stride != 1 or dilation != 1:
             for b in range(rows):
-                plain(x, w, out, b * x_step, b * w_step, b * out_step, n, k, 0, m,
+                plain(x, w, out, sums, b * x_step, b * w_step, b * out_step, n, k, 0, m,
                       stride, dilation, pad)
             return
         # Windows head..stop-1 meet the signal; then pad, n and m are theirs alone.
@@ -94,7 +77,7 @@ def make_rows(target: Target, dtype: str) -> Callable[..., Any]:
                 if b == 0 or w_step != 0:
                     tame = finite(w, w0, k)
                 if not tame:
-                    plain(x, w, out, x0, w0, out0, n, k, 0, lo, 1, 1, pad)
-                    plain(x, w, out, x0, w0, out0, n, k, hi, m1, 1, 1, pad)
+                    plain(x, w, out, sums, x0, w0, out0, n, k, 0, lo, 1, 1, pad)
+                    plain(x, w, out, sums, x0, w0, out0, n, k, hi, m1, 1, 1, pad)
 
     return rows

@@ -146,7 +146,7 @@ def _bind(path: str, name: str, dtype: str) -> Loaded | None:
 
 
 def whole_call(name: str, dtype: str) -> Loaded | None:
-    """Return the entry (a, v, extent, type number, longest filter) of a loaded kernel, where it has one."""
+    """Return the ``call_`` entry (see `entry`) of a loaded kernel, where it has one."""
     return _calls.get((name, dtype))
 
 
