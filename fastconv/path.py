@@ -46,7 +46,7 @@ class Operands:
 
     Parameters
     ----------
-    x : ndarray, shape (batch, *signal)
+    x : ndarray, shape (batch, *signal) or, interleaved, (batch, n, inner)
         The signals.
     w : ndarray, shape (batch or 1, *filter)
         The filters, in correlation order.
@@ -93,6 +93,8 @@ class Path:
         (Problem, Operands) -> boxes of outputs that a local path must compute instead.
     kernels : callable
         Problem -> the (name, dtype) of every compiled loop it needs.
+    interleaved : bool
+        Whether it computes interleaved signals (`Problem.inner`) as they lie.
     """
 
     name: str
@@ -103,6 +105,7 @@ class Path:
     work: Callable[[Problem], Work]
     execute: Callable[[Problem, Operands], list[Box]]
     kernels: Callable[[Problem], tuple[tuple[str, str], ...]] = no_kernels
+    interleaved: bool = False
 
 
 def everything(problem: Problem) -> list[Box]:

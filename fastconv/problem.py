@@ -32,6 +32,8 @@ class Problem:
         One of `geometry.BOUNDARIES` per axis.
     reduction : str
         "sum" for convolution; "max" for pooling, where the filter has only a size.
+    inner : int
+        How many signals lie interleaved: sample j of signal c is element (j, c). One axis only.
     """
 
     dtype: str
@@ -45,6 +47,7 @@ class Problem:
     pad: tuple[int, ...]
     boundary: tuple[str, ...]
     reduction: str = "sum"
+    inner: int = 1
 
     @property
     def ndim(self) -> int:
@@ -54,7 +57,7 @@ class Problem:
     @property
     def outputs(self) -> int:
         """Number of outputs, the batch included."""
-        return self.batch * prod(self.output)
+        return self.batch * prod(self.output) * self.inner
 
     @property
     def taps(self) -> int:
@@ -66,7 +69,7 @@ class Problem:
         """Number of products inside the signal that a direct loop adds up."""
         if any(rule != "zero" for rule in self.boundary):
             return self.outputs * self.taps
-        total = self.batch
+        total = self.batch * self.inner
         for axis in range(self.ndim):
             total *= self._products(axis)
         return total
@@ -96,4 +99,5 @@ class Problem:
             if self.dilation[a] != 1:
                 text += f" dilation {self.dilation[a]}"
             axes.append(f"{text} {self.boundary[a]}")
-        return f"{self.reduction} {self.dtype} {self.batch} x ({', '.join(axes)})"
+        interleaved = f" x {self.inner} interleaved" if self.inner > 1 else ""
+        return f"{self.reduction} {self.dtype} {self.batch} x ({', '.join(axes)}){interleaved}"

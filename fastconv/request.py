@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -132,6 +132,10 @@ def answer(request: Request, settings: Settings) -> Array:
     if settings.out is not None:
         check_out(settings.out, request.shape, request.dtype)
     best = selector.rank(problem, settings.method, settings.accuracy)[0]
+    workers = threads.worthwhile(best.seconds, settings.workers)
+    as_it_lies = _interleaved(request) if best.name == "direct" else None
+    if as_it_lies is not None and selector.is_ready("direct", as_it_lies):
+        return _answer_interleaved(request, as_it_lies, settings, workers)
     x = _pack(request.x, (problem.batch, *problem.signal), request.batch, problem)
     filters = 1 if problem.shared_filter else problem.batch
     w = _pack(
@@ -143,18 +147,50 @@ def answer(request: Request, settings: Settings) -> Array:
     target = settings.out if request.moved is None else None
     canonical = (*request.batch, *problem.output)
     result = _place(target, canonical, request)
-    workers = threads.worthwhile(best.seconds, settings.workers)
     if problem.outputs:
         into = result.reshape(problem.batch, *problem.output)
         operands = Operands(x, w, into, request.fill, workers)
         selector.run(problem, operands, settings.method, settings.accuracy)
     if request.moved is not None:
         result = result.transpose(request.moved)
+        return _deliver(result, settings) if settings.out is not None else result.copy()
+    return _deliver(result, settings)
+
+
+def _deliver(result: Array, settings: Settings) -> Array:
+    """Return `out` with the result in it, or the result."""
     if settings.out is None:
-        return result if request.moved is None else result.copy()
+        return result
     if result.base is not settings.out:
         settings.out[...] = result
     return settings.out
+
+
+def _interleaved(request: Request) -> Problem | None:
+    """Return the problem of signals that lie interleaved, for an axis that is not the last."""
+    problem, batch = request.problem, request.batch
+    if request.moved is None or not problem.shared_filter or request.x.shape[:-1] != batch:
+        return None
+    position = request.moved.index(len(batch))
+    inner = count(batch[position:])
+    if inner < 2 or problem.outputs == 0:
+        return None
+    return replace(problem, batch=count(batch[:position]), inner=inner)
+
+
+def _answer_interleaved(
+    request: Request, problem: Problem, settings: Settings, workers: int
+) -> Array:
+    """Compute along an axis that is not the last one, without moving it."""
+    assert request.moved is not None
+    x = np.moveaxis(request.x, -1, request.moved.index(len(request.batch)))
+    packed = np.require(x, problem.dtype, ("C", "A"))
+    shape = (problem.batch, *problem.signal, problem.inner)
+    w = _pack(request.w, (1, *problem.filter), (), request.problem)
+    result = _place(settings.out, request.shape, request)
+    into = result.reshape(problem.batch, *problem.output, problem.inner)
+    selector.run(problem, Operands(np.asarray(packed).reshape(shape), w, into, 0, workers))
+    return _deliver(result, settings)
 
 
 def explain(request: Request, settings: Settings) -> Explanation:

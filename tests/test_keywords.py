@@ -365,19 +365,31 @@ def test_workers_must_be_an_integer(face, workers):
 @pytest.mark.parametrize("workers", [1, 2, 3, 7, np.int64(2)])
 def test_the_number_of_workers_changes_no_bit(face, workers):
     rng = np.random.default_rng(3)
-    shapes = [
-        ((60_000,), (37,), None),
-        ((64, 500), (9,), -1),
-        ((500, 64), (9,), 0),
-        ((5,), (3,), 0),
-    ]
-    for dtype, (a, v, axis) in itertools.product(["d", "f", "h"], shapes):
-        a, v = random_array(rng, dtype, a), random_array(rng, dtype, v)
-        for mode, stride in [("full", 1), ("same", 2), ("valid", 1)]:
-            keywords = {"axis": axis, "stride": stride}
+    # Large enough for several bands, of one row and of many; and one that is too small.
+    for (shape, taps, axis), dtype in itertools.product(MANY_BANDS, ["d", "f", "h"]):
+        a, v = random_array(rng, dtype, shape), random_array(rng, dtype, taps)
+        for mode, stride, method in [("full", 1, "auto"), ("same", 2, "direct"), (0, 1, "direct")]:
+            keywords = {"axis": axis, "stride": stride, "method": method}
             alone = ours(face)(a, v, mode, workers=1, **keywords)
             together = ours(face)(a, v, mode, workers=workers, **keywords)
             assert_identical(together, alone)
+
+
+MANY_BANDS = [((400_001,), (64,), None), ((70, 5000), (40,), -1), ((5,), (3,), 0)]
+
+
+@pytest.mark.parametrize("taps", [1, 3, 4, 5, 8, 9, 16, 17, 40, 100])
+@pytest.mark.parametrize("dtype", ["d", "f", "D", "F"])
+def test_the_place_in_memory_changes_no_bit(dtype, taps):
+    rng = np.random.default_rng(4)
+    values, v = random_array(rng, dtype, 500), random_array(rng, dtype, taps)
+    itemsize = np.dtype(dtype).itemsize
+    buffer = np.zeros(500 + 128 // itemsize, dtype)
+    first = fastconv.convolve(values, v, method="direct")
+    for start in range(64 // itemsize):
+        x = buffer[start : start + 500]
+        x[:] = values
+        assert_identical(fastconv.convolve(x, v, method="direct"), first)
 
 
 # ---------------------------------------------------------------- all together

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from agreement import assert_fresh, assert_guaranteed, assert_identical, assert_within
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 from reference import FACES, along_axis, componentwise_bound, normwise_bound, precise
 from strategies import (
@@ -24,7 +24,8 @@ import fastconv
 from fastconv.paths import PATHS
 
 # The paths that can add products of floats.
-LINEAR = sorted(r.name for r in fastconv.explain([1.0], [1.0]).rows if r.supported)
+TABLE = fastconv.explain(np.ones(900), np.ones(50))
+LINEAR = sorted(r.name for r in TABLE.rows if r.supported)
 GUARANTEES = ["normwise", "componentwise", "exact"]  # weakest first
 
 # Every path in the table; some take maxima only, which is a refusal like any other here.
@@ -160,7 +161,8 @@ def test_rows_do_not_leak_into_each_other(path):
 def test_a_path_is_one_of_its_accuracies(path, problem):
     request, a, v = problem
     said = row(path, a, v, request.mode)
-    assume(said.supported)
+    if not said.supported:
+        return
     for accuracy in GUARANTEES:
         enough = GUARANTEES.index(said.guarantee) >= GUARANTEES.index(accuracy)
         if enough:
@@ -379,8 +381,8 @@ def test_correlation_is_convolution_with_the_flipped_conjugate(path, dtype):
 def test_any_two_paths_agree_within_their_bounds(one, other, problem):
     request, a, v = problem
     mode, stride = request.mode, request.stride
-    assume(supported(one, a, v, mode, stride=stride))
-    assume(supported(other, a, v, mode, stride=stride))
+    if not all(supported(path, a, v, mode, stride=stride) for path in (one, other)):
+        return
     first, weaker = compute(request.face, one, a, v, mode, stride=stride)
     second, stronger = compute(request.face, other, a, v, mode, stride=stride)
     assert_near(first, second, slack(weaker, (a, v)) + slack(stronger, (a, v)))

@@ -51,9 +51,9 @@ def make_edge(target: Target, dtype: str, vectors: int) -> tuple[Any, int]:
 
         totals = [a.zero()] * (tile.vectors * a.parts * tile.sets)
         results = finish(b, a, tile, loop(b, index(3), totals, piece))
-        full, partial, done = (b.append_basic_block(n) for n in ("full", "partial", "stored"))
-        b.cbranch(b.icmp_signed(">=", count, index(size)), full, partial)
-        b.position_at_end(full)
+        whole, partial, done = (b.append_basic_block(n) for n in ("whole", "partial", "stored"))
+        b.cbranch(b.icmp_signed(">=", count, index(size)), whole, partial)
+        b.position_at_end(whole)
         for v, value in enumerate(results):
             a.store(b, value, a.at(b, out, v * a.lanes))
         b.branch(done)

@@ -39,10 +39,10 @@ def make_plane(target: Target, dtype: str) -> Callable[..., Any]:
     shapes = shapes_of(target)
     band = make_band(element, shapes)
     lanes, size = element.lanes, WORKSPACE_BYTES // element.itemsize
-    heights = tuple(s.rows for s in shapes)
-    widths = tuple(s.vectors * lanes for s in shapes)
-    widest = max(*widths) + 2 * lanes * heights[0]
-    tall, three_wide, tall_wide, two_wide, one_wide = heights[0], *widths
+    three_wide, tall_wide, two_wide, one_wide = (s.vectors * lanes for s in shapes)
+    three_high, tall = shapes[0].rows, shapes[1].rows
+    most_rows = max(three_high, tall)
+    widest = max(three_wide, tall_wide, two_wide, one_wide) + 2 * lanes * most_rows
 
     def plane(
         x: Any, w: Any, out: Any, row_map: Any, col_map: Any, fill: Any,
@@ -60,7 +60,7 @@ def make_plane(target: Target, dtype: str) -> Callable[..., Any]:
         work = workspace(out, size)
         reach = (kw - 1) * dil_c
         c0, c1, _, _, packed_row = divide_columns(lanes, ow, width, pad_c, reach)
-        packed_rows = (tall - 1) * stride_r + (kh - 1) * tap_step + 1
+        packed_rows = (most_rows - 1) * stride_r + (kh - 1) * tap_step + 1
         fits = widest + reach + packed_rows * packed_row <= size
         tiled = stride_c == 1 and kh * kw > 0 and widest + reach <= size
         for b in range(planes):
@@ -69,7 +69,7 @@ def make_plane(target: Target, dtype: str) -> Callable[..., Any]:
             total = zero_like(fill)
             for t in range(kh * kw):
                 total = madd(total, get(w, w_at + t), total)
-            with_rims = fits and (not skip_outside or total == total)
+            with_rims = fits and (not skip_outside or total == zero_like(fill))
             if not tiled:
                 c0, c1 = 0, 0
             if not (tiled and with_rims):
@@ -85,11 +85,11 @@ def make_plane(target: Target, dtype: str) -> Callable[..., Any]:
                 while done < rows:
                     left = rows - done
                     kind, height, wide = 3, 1, one_wide
-                    if shared and left >= tall and (kh >= tall or (kh == 3 and kw == 3 and dil_c == 1)):
+                    if shared and kh == 3 and kw == 3 and dil_c == 1 and left >= three_high:
+                        kind, height, wide = 0, three_high, three_wide
+                    elif shared and kh >= tall and left >= tall:
                         kind, height, wide = 1, tall, tall_wide
-                        if kh == 3:
-                            kind, wide = 0, three_wide
-                    elif shared and left >= 2 and kh >= 2:
+                    elif shared and kh >= 2 and left >= 2:
                         kind, height, wide = 2, 2, two_wide
                     end = rows if how != ACCUMULATE else done + left // height * height
                     band(kind, height, wide, x, w, out, row_map, col_map, fill, work,
@@ -104,7 +104,7 @@ def make_plane(target: Target, dtype: str) -> Callable[..., Any]:
 def shapes_of(target: Target) -> tuple[Shape, ...]:
     """Return the tiles: for 3 x 3, for filters at least as tall as the tile, for two rows, one."""
     if target.registers >= 32:
-        return Shape(5, 4, 3, 3), Shape(5, 4), Shape(2, 6), Shape(1, 8)
+        return Shape(6, 3, 3, 3), Shape(5, 4), Shape(2, 6), Shape(1, 8)
     return Shape(4, 3, 3, 3), Shape(4, 3), Shape(2, 4), Shape(1, 6)
 
 

@@ -81,10 +81,10 @@ def make_band(element: Element, shapes: tuple[Shape, ...]) -> Callable[..., Any]
             first = min(c0 + (vector_bytes - excess) // itemsize, c1)
         leading = 1 if first > c0 else 0
         last = first + (c1 - first) // wide * wide
-        count = (last - first) // wide
-        overlap = how == STORE and count > 0 and c1 - last > pair
-        if overlap:
-            last = c1
+        wides = (last - first) // wide
+        parts = 1 if wides else 0
+        if how == STORE and wides and c1 - last > pair:
+            last, parts = c1, 2
         rest = ((ow if narrow else c1) - last + pair - 1) // pair
         jobs = sides + leading + rest
         # 2. The workspace: a row outside the image, one tile, the packed rows.
@@ -99,7 +99,15 @@ def make_band(element: Element, shapes: tuple[Shape, ...]) -> Callable[..., Any]
             room = (len(work) - packed) // packed_row
             chunk = (room - (kh - 1) * tap_step - 1) // row_step + 1
             chunk = max(chunk // rows, 1) * rows
-        parts = packed_row // segment
+        # Each end of a source row: `size` virtual columns from `far` on (0 for the left end), of
+        # which begin..end-1 are neighbours in the image.
+        size = min(segment, columns)
+        far = columns - size
+        begin0 = min(max(pad_c, 0), size)
+        end0 = min(max(pad_c + width, begin0), size)
+        begin1 = min(max(pad_c - far, 0), size)
+        end1 = min(max(pad_c + width - far, begin1), size)
+        accumulate = how == ACCUMULATE
         start = begin
         while start < end:
             start = min(start, end - rows)
@@ -109,65 +117,69 @@ def make_band(element: Element, shapes: tuple[Shape, ...]) -> Callable[..., Any]
                 for e in range((stop - start - 1) * row_step + (kh - 1) * tap_step + 1):
                     m = get(row_map, map_at + (start * row_step + e) * unit)
                     if m >= 0:
-                        for part in range(parts):
-                            pack(x, x_at + m * x_row, width, col_map, pad_c, columns, outside,
-                                 work, at + part * segment, part * (columns - segment), segment)
+                        row = x_at + m * x_row
+                        pack(x, row, col_map, pad_c, outside, work, at, 0, begin0, end0, size)
+                        if sides:
+                            pack(x, row, col_map, pad_c, outside, work, at + segment, far,
+                                 begin1, end1, size)
                     elif not skip:
                         for j in range(packed_row):
                             put(work, at + j, outside)
                     at += packed_row
-            # 3. Tiles, row by row.
-            t = start
-            while t < stop:
-                t = min(t, stop - rows)
-                rows_at = map_at + t * row_step * unit
-                target = out_at + t * out_row
-                packed_at = packed + (t - start) * row_step * packed_row
-                for job in range(-2, jobs):
-                    # Tiles from column a0 on, the last vector from a1 on. Where there is just a
-                    # pair, columns [b0, e0) and [b1, e1) are still to be computed.
-                    source, source_row, vector, is_packed = work, packed_row * tap_step, lanes, 1
-                    this, many = first_pair + kind, 1
-                    if job < 0:
-                        many = count if job == -2 else int(overlap)
-                        a0 = first if job == -2 else c1 - wide
-                        a1, b0, e0, b1, e1 = a0, a0, a0, a0, a0
-                        this = kind
-                    elif job < sides:
-                        a0, a1 = job * lanes, ow - (sides - job) * lanes
-                        b0, e0 = a0, min(a0 + lanes, c0)
-                        b1, e1 = max(a1, c1), a1 + lanes
-                        vector = segment
-                    else:
-                        b0 = c0 if job < sides + leading else last + (job - sides - leading) * pair
-                        a0 = max(min(b0, (ow if narrow else c1) - pair), 0)
-                        a1 = a0 + lanes
-                        e0, b1, e1 = min(a1, ow), max(a1, b0), min(a1 + lanes, ow)
-                    source_at = packed_at + a0
-                    if job < 0 or (job >= sides and not narrow):
-                        source, source_row, source_at = x, x_row, x_at + a0 - pad_c
-                        is_packed = 0
-                    whole = job < 0 or (e0 - b0 == lanes and e1 - b1 == lanes)
-                    direct = whole or (a1 + lanes <= ow and how != ACCUMULATE)
-                    place, place_at, place_row = out, target + a0, out_row
-                    place_vector, store = a1 - a0, how
-                    if job < 0:
-                        place_vector = lanes
-                    elif how == PAST_CACHE:
-                        store = STORE
+            # 3. Pairs of vectors, from the top to the bottom of the chunk.
+            for job in range(jobs):
+                # Vectors of columns a0.. and a1..; columns [b0, e0) and [b1, e1) are new.
+                is_packed = narrow or job < sides
+                if job < sides:
+                    a0, a1 = job * lanes, ow - (sides - job) * lanes
+                    b0, e0, b1, e1 = a0, min(a0 + lanes, c0), max(a1, c1), a1 + lanes
+                else:
+                    b0 = c0 if job < sides + leading else last + (job - sides - leading) * pair
+                    a0 = max(min(b0, (ow if narrow else c1) - pair), 0)
+                    a1 = a0 + lanes
+                    e0, b1, e1 = min(a1, ow), max(a1, b0), min(a1 + lanes, ow)
+                whole = e0 - b0 == lanes and e1 - b1 == lanes
+                direct = whole or (a1 + lanes <= ow and not accumulate)
+                vector = segment if job < sides else lanes
+                t = start
+                while t < stop:
+                    t = min(t, stop - rows)
+                    count = max((stop - t) // rows, 1) if direct else 1
+                    source, source_at, source_row = x, x_at + a0 - pad_c, x_row
+                    source_next = 0
+                    if is_packed:
+                        source, source_row = work, packed_row * tap_step
+                        source_next = rows * row_step * packed_row
+                        source_at = packed + (t - start) * row_step * packed_row + a0
+                    place, place_at, place_row = out, out_at + t * out_row + a0, out_row
+                    place_vector, store = a1 - a0, ACCUMULATE if accumulate else STORE
                     if not direct:
                         place, place_at, place_row = work, scratch, pair
                         place_vector, store = lanes, STORE
-                    tiles(this, many, source, source_at, source_row, vector, is_packed,
-                          row_map, rows_at, tap_step * unit, work, skip,
+                    tiles(first_pair + kind, count,
+                          source_next, rows * row_step * unit, rows * out_row,
+                          source, source_at, source_row, vector, is_packed,
+                          row_map, map_at + t * row_step * unit, tap_step * unit, work, skip,
                           w, w_at, kh, kw, dilation,
                           place, place_at, place_row, place_vector, store)
                     if not direct:
-                        accumulate = how == ACCUMULATE
+                        target = out_at + t * out_row
                         deliver(work, scratch + b0 - a0, out, target + b0, out_row, rows, e0 - b0,
                                 accumulate)
                         deliver(work, scratch + lanes + b1 - a1, out, target + b1, out_row, rows,
                                 e1 - b1, accumulate)
+                    t += count * rows
+            # 4. Wide tiles, from left to right.
+            t = start
+            while t < stop:
+                t = min(t, stop - rows)
+                for part in range(parts):
+                    j = c1 - wide if part else first
+                    tiles(kind, 1 if part else wides, wide, 0, wide,
+                          x, x_at + j - pad_c, x_row, lanes, 0,
+                          row_map, map_at + t * row_step * unit, tap_step * unit, work, skip,
+                          w, w_at, kh, kw, dilation,
+                          out, out_at + t * out_row + j, out_row, lanes, how)
                 t += rows
             start = stop
 

@@ -16,7 +16,7 @@ from numba.core import cgutils
 from numba.np.arrayobj import make_array, populate_array
 
 from ..runtime.jit import inline, intrinsic
-from .scalar import get, put, zero_like
+from .scalar import get, put
 from .simd import element_pointer
 
 
@@ -51,29 +51,22 @@ def make_pack(lanes: int, itemsize: int) -> Callable[..., Any]:
         work[at + t] = X(row, first + t)      for t < count
 
     where X takes samples from the row that starts at x[start] through col_map, and is `outside`
-    where col_map is -1, and 0 where t lies beyond the map's last column.
-
-    Assumes: col_map[c] == c - pad_c wherever 0 <= c - pad_c < width.
+    where col_map is -1. For begin <= t < end they are neighbours: col_map[c] == c - pad_c.
     """
     move = make_move(lanes, itemsize)
 
     @inline
     def pack(
-        x: Any, start: int, width: int, col_map: Any, pad_c: int, columns: int, outside: Any,
-        work: Any, at: int, first: int, count: int,
+        x: Any, start: int, col_map: Any, pad_c: int, outside: Any,
+        work: Any, at: int, first: int, begin: int, end: int, count: int,
     ) -> None:
-        known = max(min(columns - first, count), 0)
-        begin = min(max(pad_c - first, 0), known)
-        end = min(max(pad_c + width - first, begin), known)
         for t in range(begin):
             column = get(col_map, first + t)
             put(work, at + t, outside if column < 0 else get(x, start + column))
         move(x, start + first + begin - pad_c, work, at + begin, end - begin)
-        for t in range(end, known):
+        for t in range(end, count):
             column = get(col_map, first + t)
             put(work, at + t, outside if column < 0 else get(x, start + column))
-        for t in range(known, count):
-            put(work, at + t, zero_like(work))
 
     return pack
 

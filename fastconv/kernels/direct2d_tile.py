@@ -34,18 +34,19 @@ class Shape:
 
 
 def make_tiles(element: Element, shapes: tuple[Shape, ...]) -> Callable[..., Any]:
-    """Return the intrinsic ``tiles``, which computes `count` tiles of ``shapes[kind]`` in a row.
+    """Return the intrinsic ``tiles``, which computes `count` tiles of ``shapes[kind]``.
 
     ::
 
         out[out_at + r*out_row + q*out_vector + l] = sum over u < kh, v < kw of
             source[at(r + u) + q*vector + v*dilation + l] * w[w_at + u*kw + v]
 
-    for r < shape.rows, q < shape.vectors, l < lanes; the next tile lies vectors*lanes columns to
-    the right, in `source` and in `out`. With m = row_map[map_at + s*map_step], at(s) is
-    source_at + m*row, or source_at + s*row if `packed`. Where m is -1: with `skip` the row's
-    products are left out; else, unless packed, ``outside[q*vector + v*dilation + l]`` stands for
-    the samples of every tile. `how` is STORE, ACCUMULATE (add to what `out` holds) or PAST_CACHE.
+    for r < shape.rows, q < shape.vectors, l < lanes; each next tile has source_at, map_at and
+    out_at larger by source_next, map_next and out_next. With m = row_map[map_at + s*map_step],
+    at(s) is source_at + m*row, or source_at + s*row if `packed`. Where m is -1: with `skip` the
+    row's products are left out; else, unless packed, ``outside[q*vector + v*dilation + l]``
+    stands for the samples of every tile. `how` is STORE, ACCUMULATE (add to what `out` holds) or
+    PAST_CACHE.
 
     Assumes: kh and kw are the shape's where it fixes them; a shape of several rows with free kh
     needs kh >= rows; a shape that fixes kw needs dilation == 1; PAST_CACHE needs every address
@@ -54,19 +55,19 @@ def make_tiles(element: Element, shapes: tuple[Shape, ...]) -> Callable[..., Any
 
     @intrinsic(model=_make_model(element.lanes, shapes))
     def tiles(
-        typingctx: Any, kind: Any, count: Any,
+        typingctx: Any, kind: Any, count: Any, source_next: Any, map_next: Any, out_next: Any,
         source: Any, source_at: Any, row: Any, vector: Any, packed: Any,
         row_map: Any, map_at: Any, map_step: Any, outside: Any, skip: Any,
         w: Any, w_at: Any, kh: Any, kw: Any, dilation: Any,
         out: Any, out_at: Any, out_row: Any, out_vector: Any, how: Any,
     ) -> Any:
         n = types.intp
-        signature = types.none(n, n, source, n, n, n, n, row_map, n, n, outside, n, w, n, n, n, n,
-                               out, n, n, n, n)
+        signature = types.none(n, n, n, n, n, source, n, n, n, n, row_map, n, n, outside, n,
+                               w, n, n, n, n, out, n, n, n, n)
 
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             args, kinds = list(args), signature.args
-            starts = {2: 3, 7: 8, 10: None, 12: 13, 17: 18}
+            starts = {5: 6, 10: 11, 13: None, 15: 16, 20: 21}
             for array, index in starts.items():
                 at = _I64(0) if index is None else args[index]
                 address = element_pointer(context, builder, kinds[array], args[array], at)
@@ -74,9 +75,9 @@ def make_tiles(element: Element, shapes: tuple[Shape, ...]) -> Callable[..., Any
             passed = [a for j, a in enumerate(args) if j and j not in starts.values()]
             end = builder.append_basic_block("tiles.end")
             switch = builder.switch(args[0], end)
-            for kind, shape in enumerate(shapes):
+            for number, shape in enumerate(shapes):
                 block = builder.append_basic_block("tiles.kind")
-                switch.add_case(_I64(kind), block)
+                switch.add_case(_I64(number), block)
                 builder.position_at_end(block)
                 builder.call(_function(builder.module, element, shape), passed)
                 builder.branch(end)
@@ -90,8 +91,8 @@ def make_tiles(element: Element, shapes: tuple[Shape, ...]) -> Callable[..., Any
 
 # The parameters of an emitted function, and which of them are addresses.
 _PARAMETERS = (
-    "count", "source", "row", "vector", "packed", "row_map", "map_step", "outside", "skip",
-    "w", "kh", "kw", "dilation", "out", "out_row", "out_vector", "how",
+    "count", "source_next", "map_next", "out_next", "source", "row", "vector", "packed",
+    "row_map", "map_step", "outside", "skip", "w", "kh", "kw", "dilation", "out", "out_row", "out_vector", "how",
 )
 _ADDRESSES = ("source", "row_map", "outside", "w", "out")
 
@@ -137,10 +138,15 @@ class _Emitter:
         self.vectors = [b.mul(b.mul(a["vector"], size), _I64(q)) for q in columns]
         self.out_vectors = [b.mul(b.mul(a["out_vector"], size), _I64(q)) for q in columns]
         self.column = size if shape.kw else b.mul(a["dilation"], size)
-        self.wide = _I64(element.itemsize * element.lanes * shape.vectors)
+        self.steps = (b.mul(a["source_next"], size), a["map_next"], b.mul(a["out_next"], size))
+        # A small filter stays in registers for the whole row of tiles.
+        self.taps = {
+            (u, v): element.tap(b, b.gep(self.w, [_I64((u * shape.kw + v) * element.itemsize)]))
+            for u in range(shape.kh) for v in range(shape.kw)
+        }
 
     def emit(self) -> None:
-        """Emit the loop over the tiles of a row."""
+        """Emit the loop over the tiles."""
         b = self.builder
         entry = b.block
         head, work, done = (b.append_basic_block(n) for n in ("head", "work", "done"))
@@ -150,9 +156,10 @@ class _Emitter:
         c.add_incoming(_I64(0), entry)
         b.cbranch(b.icmp_signed("<", c, self.count), work, done)
         b.position_at_end(work)
-        offset = b.mul(c, self.wide)
-        source, out = self.source, self.out
-        self.source, self.out = b.gep(source, [offset]), b.gep(out, [offset])
+        places = (self.source, self.map, self.out)
+        self.source, self.map, self.out = (
+            b.gep(place, [b.mul(c, step)]) for place, step in zip(places, self.steps, strict=True)
+        )
         self._tile()
         c.add_incoming(b.add(c, _I64(1), flags=["nsw"]), b.block)
         b.branch(head)
@@ -166,6 +173,7 @@ class _Emitter:
         if kh:
             for s in range(rows + kh - 1):
                 first, last = max(0, s - kh + 1), min(rows - 1, s)
+                self.s = s
                 sums = self._source_row(_I64(s), range(first, last + 1), sums)
         else:
             # Fewer output rows see the first and the last source rows: no padded taps.
@@ -213,7 +221,10 @@ class _Emitter:
         loaded = [element.load(b, b.gep(at, [q])) for q in self.vectors]
         sums = [list(row) for row in sums]
         for r in rows:
-            tap = element.tap(b, b.gep(taps[r], [b.mul(v, _I64(element.itemsize))]))
+            if self.taps:
+                tap = self.taps[self.s - r, v.constant]
+            else:
+                tap = element.tap(b, b.gep(taps[r], [b.mul(v, _I64(element.itemsize))]))
             sums[r] = [element.madd(b, x, tap, total)
                        for x, total in zip(loaded, sums[r], strict=True)]
         return sums
@@ -281,7 +292,7 @@ def _make_model(lanes: int, shapes: tuple[Shape, ...]) -> Callable[..., Any]:
         return array[at : at + lanes]
 
     def model(
-        kind: int, count: int,
+        kind: int, count: int, source_next: int, map_next: int, out_next: int,
         source: Any, source_at: int, row: int, vector: int, packed: int,
         row_map: Any, map_at: int, map_step: int, outside: Any, skip: int,
         w: Any, w_at: int, kh: int, kw: int, dilation: int,
@@ -291,20 +302,19 @@ def _make_model(lanes: int, shapes: tuple[Shape, ...]) -> Callable[..., Any]:
         if (shape.kh or kh) != kh or (shape.kw or kw) != kw or kh < (shape.kh or shape.rows):
             raise ValueError(f"the filter must fit {shape}, got {kh} x {kw}")
         for c, r, q in np.ndindex(count, shape.rows, shape.vectors):
-            wide = c * shape.vectors * lanes
             total = np.zeros(lanes, out.dtype)
             for u in range(kh):
-                m = int(row_map[map_at + (r + u) * map_step])
+                m = int(row_map[map_at + c * map_next + (r + u) * map_step])
                 if m < 0 and skip:
                     continue
                 lost = m < 0 and not packed
-                start = 0 if lost else source_at + (r + u if packed else m) * row + wide
+                start = source_at + c * source_next + (r + u if packed else m) * row
                 for v in range(kw):
-                    samples = take(outside if lost else source, start + q * vector + v * dilation)
-                    tap = w[w_at + u * kw + v]
+                    at = (0 if lost else start) + q * vector + v * dilation
+                    samples, tap = take(outside if lost else source, at), w[w_at + u * kw + v]
                     boolean = total.dtype == bool
                     total = total | (samples & tap) if boolean else total + samples * tap
-            target = take(out, out_at + wide + r * out_row + q * out_vector)
+            target = take(out, out_at + c * out_next + r * out_row + q * out_vector)
             if how == ACCUMULATE:
                 total = target | total if total.dtype == bool else target + total
             target[:] = total

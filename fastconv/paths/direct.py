@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from math import prod
 from typing import Any
@@ -13,12 +14,16 @@ from ..kernels import KERNELS
 from ..path import Box, Guarantee, Operands, Path, Work, is_float
 from ..problem import Problem
 from ..runtime import load, threads
+from ..runtime.scratch import scratch
 
 # Bands are cut the same way for any number of workers, so that results do not depend on it. 2**23
 # products take one thread some 0.1 ms; at most 2**17 outputs leave enough bands to share out.
 BAND_PRODUCTS, BAND_OUTPUTS = 1 << 23, 1 << 17
 
 
+# Strided outputs go through phases where each has this many taps: taking the samples apart costs as
+# much as three taps of the strided loop. At stride 2 and 31 taps phases are five times faster.
+_PHASE_TAPS = 3
 # What the 2-D loop does with a result; streaming stores pay once `out` leaves the last cache.
 _STORE, _ADD, _STREAM = 0, 1, 2
 STREAM_BYTES = 32 << 20
@@ -38,6 +43,8 @@ def supports(problem: Problem) -> str:
     """Return "" or why the compiled loops do not cover the problem."""
     if problem.reduction != "sum":
         return f"adds products, does not take the {problem.reduction}"
+    if problem.inner > 1 and not (problem.shared_filter and _is_rows(problem)):
+        return "interleaved signals need one filter, one axis and zeros outside"
     if _kernel_dtype(problem.dtype) not in KERNELS["rows"].dtypes:
         return f"no compiled loop for {problem.dtype}"
     return ""
@@ -54,13 +61,13 @@ def work(problem: Problem) -> Work:
     return Work(
         calls=1 if problem.ndim < 3 else prod(problem.output[:-2]) * prod(problem.filter[:-2]),
         multiply_adds=problem.multiply_adds,
-        bytes_moved=size * (problem.outputs + problem.batch * prod(problem.signal)),
+        bytes_moved=size * (problem.outputs + problem.batch * prod(problem.signal) * problem.inner),
     )
 
 
 def kernels(problem: Problem) -> tuple[tuple[str, str], ...]:
     """Return the one loop that the problem needs."""
-    name = "rows" if _is_rows(problem) else "plane"
+    name = "columns" if problem.inner > 1 else "rows" if _is_rows(problem) else "plane"
     return ((name, _kernel_dtype(problem.dtype)),)
 
 
@@ -73,39 +80,31 @@ def execute(problem: Problem, operands: Operands) -> list[Box]:
     ((name, dtype),) = kernels(problem)
     kernel = load.kernel(name, dtype)
     x, w, out = (a.view(dtype) for a in (operands.x, operands.w, operands.out))
-    if _is_rows(problem):
+    if problem.inner > 1:
+        _columns(problem, kernel, x, w, out, operands.workers)
+    elif _is_rows(problem):
         _rows(problem, kernel, x, w, out, operands.workers)
     elif problem.ndim < 3:
-        _plane(problem, kernel, x, w, out, operands.fill, operands.workers, False)
+        _plane(problem, kernel, x, w, out, operands.fill, operands.workers)
     else:
-        _volume(problem, kernel, x, w, out, operands.fill, operands.workers)
+        _volume(problem, kernel, x, w, out, operands.fill)
     return []
 
 
 def _rows(problem: Problem, kernel: Any, x: Any, w: Any, out: Any, workers: int) -> None:
     (n,), (k,), (m,) = problem.signal, problem.filter, problem.output
     (s,), (d,), (p,) = problem.stride, problem.dilation, problem.pad
-    x_step, w_step = n, 0 if problem.shared_filter else k
+    if d == 1 and s > 1 and k >= _PHASE_TAPS * s:
+        _phases(problem, kernel, x, w, out, workers)
+        return
+    w_step = 0 if problem.shared_filter else k
     x, w, out = x.reshape(-1), w.reshape(-1), out.reshape(-1)
     if problem.batch > 1 or m <= band(k):
         rows = max(1, band(k) // max(m, 1))
+        last = (n, w_step, m, n, k, m, s, d, p)
 
         def some_rows(lo: int, hi: int) -> None:
-            kernel(
-                x[lo * n :],
-                w[lo * w_step :],
-                out[lo * m :],
-                hi - lo,
-                x_step,
-                w_step,
-                m,
-                n,
-                k,
-                m,
-                s,
-                d,
-                p,
-            )
+            kernel(x[lo * n :], w[lo * w_step :], out[lo * m :], hi - lo, *last)
 
         threads.run(some_rows, geometry.bands(problem.batch, rows), workers)
         return
@@ -116,49 +115,98 @@ def _rows(problem: Problem, kernel: Any, x: Any, w: Any, out: Any, workers: int)
     threads.run(some_outputs, geometry.bands(m, band(k)), workers)
 
 
-def _plane(
-    problem: Problem,
-    kernel: Any,
-    x: Any,
-    w: Any,
-    out: Any,
-    fill: Any,
-    workers: int,
-    accumulate: bool,
-    rows_outside: bool = False,
-) -> None:
-    """Run the 2-D loop over a batch of planes; a 1-D problem is a plane of one row."""
+def _columns(problem: Problem, kernel: Any, x: Any, w: Any, out: Any, workers: int) -> None:
+    """Run the loop over signals that lie interleaved, all of them at each step."""
+    (n,), (k,), (m,), inner = problem.signal, problem.filter, problem.output, problem.inner
+    (s,), (d,), (p,) = problem.stride, problem.dilation, problem.pad
+    x, w, out = x.reshape(-1), w.reshape(-1), out.reshape(-1)
+
+    def some(lo: int, hi: int) -> None:
+        # Bands count rows of outputs over all signals.
+        while lo < hi:
+            b, i = divmod(lo, m)
+            rows = min(m - i, hi - lo)
+            here = x[b * n * inner :], w, out[lo * inner :]
+            kernel(*here, 1, 0, 0, 0, n, k, rows, inner, inner, inner, s, d, p - i * s)
+            lo += rows
+
+    height = max(16, band(k) // inner)
+    threads.run(some, geometry.bands(problem.batch * m, height), workers)
+
+
+def _phases(problem: Problem, kernel: Any, x: Any, w: Any, out: Any, workers: int) -> None:
+    """Compute strided outputs as a sum over phases, each with stride 1.
+
+    With r = (t - pad) mod s the sample of tap t is number i + (t - pad - r)/s of x[r::s]: every
+    phase is a plain correlation of every s-th sample with every s-th tap.
+    """
+    (s,), (p,) = problem.stride, problem.pad
+    out[...] = 0
+    most = x[:, ::s].size
+    room = scratch(most + out.size, out.dtype)
+    part = room[most:].reshape(out.shape)
+    for r in range(s):
+        first = (p + r) % s
+        decimated = x[:, r::s]
+        taps = np.ascontiguousarray(w[:, first::s])
+        if decimated.size == 0 or taps.size == 0:
+            continue
+        samples = room[: decimated.size].reshape(decimated.shape)
+        samples[...] = decimated
+        phase = replace(
+            problem,
+            signal=samples.shape[1:],
+            filter=taps.shape[1:],
+            stride=(1,),
+            pad=((p + r - first) // s,),
+        )
+        _rows(phase, kernel, samples, taps, part, workers)
+        np.add(out, part, out=out)
+
+
+def plane_arguments(problem: Problem, fill: Any, how: int = _STORE) -> tuple[Any, ...]:
+    """Return what the 2-D loop takes after its three arrays, for all rows of all planes.
+
+    A 1-D problem is a plane of one row.
+    """
     last = _last_two(problem)
     (height, width), (kh, kw), (oh, ow), (sr, sc), (dr, dc), (pr, pc), (rule_r, rule_c) = last
     rows = geometry.source_map(-pr, (oh - 1) * sr + geometry.span(kh, dr), height, rule_r)
-    if rows_outside:
-        rows[:] = -1
     columns = geometry.source_map(-pc, (ow - 1) * sc + geometry.span(kw, dc), width, rule_c)
     skip = int(rule_c == "zero" and rule_r == "zero")
-    how = _ADD if accumulate else _STREAM if out.nbytes >= STREAM_BYTES else _STORE
-    maps = (rows, columns, np.full(1, fill, x.dtype))
-    steps = (width, ow, width, kh, kw)
-    how_to_step = (ow, sr, sc, dr, dc, pc, skip, how)
     w_step = 0 if problem.shared_filter else kh * kw
+    planes = (problem.batch, height * width, w_step, oh * ow)
+    return (rows, columns, np.asarray(fill).reshape(1), *planes, width, ow, width, kh, kw, 0, oh,
+            ow, sr, sc, dr, dc, pc, skip, how)  # fmt: skip
+
+
+def _plane(
+    problem: Problem, kernel: Any, x: Any, w: Any, out: Any, fill: Any, workers: int
+) -> None:
+    """Run the 2-D loop over a batch of planes."""
+    how = _STREAM if out.nbytes >= STREAM_BYTES else _STORE
+    arguments = plane_arguments(problem, x.dtype.type(fill), how)
     x, w, out = x.reshape(-1), w.reshape(-1), out.reshape(-1)
-    x_step, out_step = height * width, oh * ow
-    if problem.outputs <= band(kh * kw):
-        planes = (problem.batch, x_step, w_step, out_step)
-        kernel(x, w, out, *maps, *planes, *steps, 0, oh, *how_to_step)
+    if problem.outputs <= band(problem.taps):
+        kernel(x, w, out, *arguments)
         return
+    maps, (_, x_step, w_step, out_step), steps, rest = (
+        arguments[:3], arguments[3:7], arguments[7:12], arguments[14:]
+    )  # fmt: skip
+    height, width = out_step // problem.output[-1], problem.output[-1]
 
     def some_rows(lo: int, hi: int) -> None:
         # Bands count rows over all planes: a band may end one plane and begin the next.
         while lo < hi:
-            plane, row = divmod(lo, oh)
-            end = min(oh, row + hi - lo)
+            plane, row = divmod(lo, height)
+            end = min(height, row + hi - lo)
             here = x[plane * x_step :], w[plane * w_step :], out[plane * out_step :]
-            kernel(*here, *maps, 1, 0, 0, 0, *steps, row, end, *how_to_step)
+            kernel(*here, *maps, 1, 0, 0, 0, *steps, row, end, *rest)
             lo += end - row
 
-    # A multiple of 24 rows: whole register tiles of 4, 6 and 8 rows.
-    height_of_band = max(24, band(kh * kw) // max(ow, 1) // 24 * 24)
-    threads.run(some_rows, geometry.bands(problem.batch * oh, height_of_band), workers)
+    # A multiple of 20 rows: whole register tiles of 4 and of 5 rows.
+    height_of_band = max(20, band(problem.taps) // width // 20 * 20)
+    threads.run(some_rows, geometry.bands(problem.batch * height, height_of_band), workers)
 
 
 def _last_two(problem: Problem) -> list[tuple[Any, Any]]:
@@ -178,9 +226,7 @@ def _last_two(problem: Problem) -> list[tuple[Any, Any]]:
     return [(one, f[0]) for one, f in zip(single, fields, strict=True)]
 
 
-def _volume(
-    problem: Problem, kernel: Any, x: Any, w: Any, out: Any, fill: Any, workers: int
-) -> None:
+def _volume(problem: Problem, kernel: Any, x: Any, w: Any, out: Any, fill: Any) -> None:
     """Add up planes over the leading axes."""
     out[...] = 0
     lead = range(problem.ndim - 2)
@@ -196,6 +242,8 @@ def _volume(
     ]
     skip = all(rule == "zero" for rule in problem.boundary)
     plane = problem.part((0,) * problem.ndim, problem.output, 1)
+    inside = plane_arguments(plane, x.dtype.type(fill), _ADD)
+    outside = (np.full_like(inside[0], -1), *inside[1:])
     for b in range(problem.batch):
         for i in product(*(range(problem.output[a]) for a in lead)):
             for u in product(*(range(problem.filter[a]) for a in lead)):
@@ -203,21 +251,14 @@ def _volume(
                     int(maps[a][i[a] * problem.stride[a] + u[a] * problem.dilation[a]])
                     for a in lead
                 )
-                outside = any(j < 0 for j in source)
-                if outside and skip:
+                beyond = any(j < 0 for j in source)
+                if beyond and skip:
                     continue
-                where = tuple(max(j, 0) for j in source)
-                _plane(
-                    plane,
-                    kernel,
-                    x[(b, *where)],
-                    w[(b % len(w), *u)],
-                    out[(b, *i)],
-                    fill,
-                    workers,
-                    True,
-                    rows_outside=outside,
-                )
+                where = (b, *(max(j, 0) for j in source))
+                kernel(
+                    x[where].reshape(-1), w[(b % len(w), *u)].reshape(-1),
+                    out[(b, *i)].reshape(-1), *(outside if beyond else inside),
+                )  # fmt: skip
 
 
 PATH = Path(
@@ -229,4 +270,5 @@ PATH = Path(
     work=work,
     execute=execute,
     kernels=kernels,
+    interleaved=True,
 )

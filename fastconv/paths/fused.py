@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from functools import lru_cache
 from math import log2
 from typing import Any
@@ -14,6 +13,7 @@ from ..nonfinite import quarantine
 from ..path import Box, Guarantee, Operands, Path, Work, everything
 from ..problem import Problem
 from ..runtime import load, threads
+from ..runtime.scratch import scratch
 from . import fft_tables
 
 DTYPES = ("float64", "float32")
@@ -39,10 +39,6 @@ _PER_DOUBLING = 1.15
 _ODD_RADIX = 1.06
 # Outputs in one band; the blocks themselves do not depend on it.
 _BAND = 1 << 16
-# Scratch up to this size is kept by each thread.
-_KEPT_BYTES = 1 << 23
-
-_here = threading.local()
 
 
 def supports(problem: Problem) -> str:
@@ -89,7 +85,7 @@ def _cost(size: int, blocks: int, dtype: str) -> float:
     more = _PER_DOUBLING ** log2(max(1.0, size / max(table)))
     if size & (size - 1):
         more *= _ODD_RADIX
-    return size * (spectrum + blocks * block) * more
+    return float(size * (spectrum + blocks * block) * more)
 
 
 def _span(problem: Problem) -> int:
@@ -139,11 +135,11 @@ def _compute(problem: Problem, operands: Operands, x: Any) -> Any:
     (n,), (k,), (pad,), (stride,) = problem.signal, problem.filter, problem.pad, problem.stride
     dtype, outputs, batch = problem.dtype, _span(problem), problem.batch
     plan = fft_tables.transform(_size(problem), dtype)
-    form = (plan.size, plan.top, plan.levels)
+    form, room = (plan.size, plan.top, plan.levels), plan.scratch_length
     filters = len(operands.w)
     spectra = np.empty((filters, plan.spectrum_length), dtype)
     load.kernel("spectrum", dtype)(
-        operands.w.reshape(-1), spectra.reshape(-1), plan.table, _scratch(plan, dtype),
+        operands.w.reshape(-1), spectra.reshape(-1), plan.table, scratch(room, dtype),
         filters, k, k, 0, *form,
     )  # fmt: skip
     blocks = _blocks(plan.size, n, k, outputs)
@@ -159,7 +155,7 @@ def _compute(problem: Problem, operands: Operands, x: Any) -> Any:
 
     def some_blocks(row: int, lo: int, hi: int) -> None:
         kernel(
-            x[row], spectra[row % filters], plan.table, _scratch(plan, dtype), out[row],
+            x[row], spectra[row % filters], plan.table, scratch(room, dtype), out[row],
             norms[row], 1, 0, 0, 0, n, lo * step, min(outputs, hi * step), first, step,
             shift, lo, hi, *form,
         )  # fmt: skip
@@ -178,19 +174,6 @@ def _compute(problem: Problem, operands: Operands, x: Any) -> Any:
     if stride != 1:
         operands.out[...] = out[:, ::stride]
     return norms
-
-
-def _scratch(plan: fft_tables.Transform, dtype: str) -> Any:
-    """Return work space on a 64-byte boundary; small ones belong to the thread and are kept."""
-    itemsize = np.dtype(dtype).itemsize
-    size = plan.scratch_length * itemsize
-    kept = getattr(_here, "bytes", None)
-    if kept is None or len(kept) < size + 64:
-        kept = np.empty(size + 64, np.uint8)
-        if size <= _KEPT_BYTES:
-            _here.bytes = kept
-    start = -kept.ctypes.data % 64
-    return kept[start : start + size].view(dtype)
 
 
 PATH = Path(

@@ -49,11 +49,13 @@ def verdicts(problem: Problem, accuracy: str | None) -> tuple[Verdict, ...]:
 
 
 def _verdict(path: Path, problem: Problem, accuracy: str | None) -> Verdict:
-    if why_not := path.supports(problem):
+    why_not = path.supports(problem)
+    if not why_not and problem.inner > 1 and not path.interleaved:
+        why_not = "one signal after the other only"
+    if why_not:
         return Verdict(path.name, why_not, None, float("inf"))
     guarantee = path.guarantee(problem)
     seconds = rates(path.name, problem.dtype, kind(problem.ndim)).seconds(path.work(problem))
-    why_not = ""
     if accuracy is not None and GUARANTEES.index(guarantee) < GUARANTEES.index(accuracy):
         why_not = f"is {guarantee}, not {accuracy}"
     return Verdict(path.name, why_not, guarantee, seconds)
@@ -113,6 +115,11 @@ def _is_ready(path: Path, problem: Problem, ranked: list[Verdict]) -> bool:
     mine = next(v.seconds for v in ranked if v.name == path.name)
     saving = max(0.0, min(others) - mine) if others else float("inf")
     return all(load.ready(*unit, saving) is not None for unit in path.kernels(problem))
+
+
+def is_ready(name: str, problem: Problem) -> bool:
+    """Return whether a path could answer at once; if not, its loops are being built."""
+    return all(load.ready(*unit) is not None for unit in PATHS[name].kernels(problem))
 
 
 def run(

@@ -1,0 +1,29 @@
+"""Work space that belongs to a thread: fresh pages for every call would cost more than the work."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+
+# A thread keeps this much and no more; larger work space is fresh each time.
+KEPT_BYTES = 1 << 23
+_ALIGNMENT = 64
+
+_here = threading.local()
+
+
+def scratch(length: int, dtype: Any) -> np.ndarray[Any, Any]:
+    """Return `length` elements on a 64-byte boundary, whatever they hold.
+
+    A thread's next call returns the same memory: use one at a time, within one function.
+    """
+    size = length * np.dtype(dtype).itemsize
+    kept = getattr(_here, "bytes", None)
+    if kept is None or len(kept) < size + _ALIGNMENT:
+        kept = np.empty(size + _ALIGNMENT, np.uint8)
+        if size <= KEPT_BYTES:
+            _here.bytes = kept
+    start = -kept.ctypes.data % _ALIGNMENT
+    return kept[start : start + size].view(dtype)
