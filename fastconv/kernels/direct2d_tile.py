@@ -92,7 +92,8 @@ def make_tiles(element: Element, shapes: tuple[Shape, ...]) -> Callable[..., Any
 # The parameters of an emitted function, and which of them are addresses.
 _PARAMETERS = (
     "count", "source_next", "map_next", "out_next", "source", "row", "vector", "packed",
-    "row_map", "map_step", "outside", "skip", "w", "kh", "kw", "dilation", "out", "out_row", "out_vector", "how",
+    "row_map", "map_step", "outside", "skip", "w", "kh", "kw", "dilation",
+    "out", "out_row", "out_vector", "how",
 )
 _ADDRESSES = ("source", "row_map", "outside", "w", "out")
 

@@ -26,7 +26,7 @@ BAND_PRODUCTS, BAND_OUTPUTS = 1 << 23, 1 << 17
 _PHASE_TAPS = 3
 # What the 2-D loop does with a result; streaming stores pay once `out` leaves the last cache.
 _STORE, _ADD, _STREAM = 0, 1, 2
-STREAM_BYTES = 32 << 20
+STREAM_BYTES = 16 << 20
 
 
 def band(taps: int) -> int:
@@ -204,8 +204,8 @@ def _plane(
             kernel(*here, *maps, 1, 0, 0, 0, *steps, row, end, *rest)
             lo += end - row
 
-    # A multiple of 20 rows: whole register tiles of 4 and of 5 rows.
-    height_of_band = max(20, band(problem.taps) // width // 20 * 20)
+    # A multiple of 30 rows: whole register tiles of 2, 5 and 6 rows.
+    height_of_band = max(30, band(problem.taps) // width // 30 * 30)
     threads.run(some_rows, geometry.bands(problem.batch * height, height_of_band), workers)
 
 
