@@ -57,31 +57,53 @@ BOUNDARIES = {
 
 def sample(x, index, boundary, fill):
     """The value of x~ at an index tuple, or None where there is nothing to multiply."""
-    inside = [BOUNDARIES[boundary](j, n) for j, n in zip(index, x.shape, strict=True)]
+    inside = [BOUNDARIES[b](j, n) for b, j, n in zip(boundary, index, x.shape, strict=True)]
     if None not in inside:
         return x[tuple(inside)]
-    return x.dtype.type(fill) if boundary == "fill" else None
+    return x.dtype.type(fill) if "fill" in boundary else None
+
+
+def window(x, i, size, pad, stride, dilation, boundary, fill):
+    """Yield (tap, sample) for output i, without the taps that meet nothing."""
+    for t in np.ndindex(*size):
+        where = zip(i, t, pad, stride, dilation, strict=True)
+        value = sample(x, [a * s + b * d - p for a, b, p, s, d in where], boundary, fill)
+        if value is not None:
+            yield t, value
+
+
+def per_axis(value, ndim):
+    """One value for all axes, or one for each."""
+    return value if isinstance(value, tuple) else (value,) * ndim
 
 
 def correlate_nd(x, w, pad, shape, *, stride=1, dilation=1, boundary="zero", fill=0):
     """Correlate x with w in any number of dimensions, in the arithmetic of their common dtype.
 
-    `pad` and `shape` have one entry per axis. Integers wrap, booleans are OR of ANDs, and the sum
-    starts from +0, as in NumPy.
+    `pad` and `shape` have one entry per axis, the others one for all axes or one per axis.
+    Integers wrap, booleans are OR of ANDs, and the sum starts from +0, as in NumPy.
     """
     x, w = np.asarray(x), np.asarray(w)
     dtype = np.result_type(x, w)
     x, w = x.astype(dtype), w.astype(dtype)
+    stride, dilation, boundary = (per_axis(v, x.ndim) for v in (stride, dilation, boundary))
     out = np.empty(shape, dtype)
     with np.errstate(all="ignore"):
         for i in np.ndindex(*shape):
             total = dtype.type(0)
-            for t in np.ndindex(*w.shape):
-                where = [a * stride + b * dilation - p for a, b, p in zip(i, t, pad, strict=True)]
-                value = sample(x, where, boundary, fill)
-                if value is not None:
-                    total = total + value * w[t]
+            for t, value in window(x, i, w.shape, pad, stride, dilation, boundary, fill):
+                total = total + value * w[t]
             out[i] = total
+    return out
+
+
+def maximum_nd(x, size, pad, shape, *, stride=1, dilation=1, lowest=-np.inf):
+    """The largest sample of each window; NaN wins; `lowest` where a window meets nothing."""
+    stride, dilation, boundary = (per_axis(v, x.ndim) for v in (stride, dilation, "zero"))
+    out = np.empty(shape, x.dtype)
+    for i in np.ndindex(*shape):
+        met = [value for _, value in window(x, i, size, pad, stride, dilation, boundary, 0)]
+        out[i] = np.max(met) if met else lowest
     return out
 
 

@@ -84,6 +84,20 @@ def test_axis_takes_every_dtype(face, dtype):
     assert_identical(result, expected)
 
 
+@faces
+@pytest.mark.parametrize("columns", [1, 2, 3, 7, 8, 9, 16, 17, 33, 64, 100, 257])
+@pytest.mark.parametrize("dtype", ["d", "f", "D", "F", "b", "i", "?"])
+def test_signals_that_lie_side_by_side_are_convolved_as_rows_are(face, dtype, columns):
+    a = whole((40, columns), dtype, 1)
+    for taps, (mode, stride) in itertools.product([1, 3, 8, 17, 50], [("full", 1), ("same", 3)]):
+        v = whole(taps, dtype, 2)
+        expected = np.stack([getattr(np, face)(row, v, mode)[::stride] for row in a.T], axis=1)
+        keywords = {"stride": stride, "accuracy": "componentwise"}
+        assert_identical(ours(face)(a, v, mode, axis=0, **keywords), expected)
+        both = ours(face)(np.stack([a, a]), v, mode, axis=1, **keywords)
+        np.testing.assert_array_equal(both, [expected, expected])
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("axis", [0, 1, 2])
 def test_axis_takes_every_layout(axis, layout):

@@ -196,7 +196,7 @@ def test_zeros_have_numpys_signs(data):
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize(("n", "k"), [(20_000, 41), (3000, 3000), (100_000, 3), (5000, 700)])
+@pytest.mark.parametrize(("n", "k"), [(20_000, 41), (3000, 3000), (300_000, 5), (5000, 700)])
 def test_long_signals(dtype, n, k):
     rng = np.random.default_rng(12)
     a, v = random_array(rng, dtype, n), random_array(rng, dtype, k)
@@ -212,6 +212,7 @@ def test_long_signals(dtype, n, k):
 @pytest.mark.parametrize("dtype", [d for d in EXACT if d not in "iI"])
 def test_long_signals_of_whole_numbers(dtype):
     rng = np.random.default_rng(13)
-    a, v = random_array(rng, dtype, 9000), random_array(rng, dtype, 301)
-    for face, mode in itertools.product(FACES, MODES):
-        assert_exactly_numpys(face, a, v, mode)
+    for n, k in [(9000, 301), (300_000, 5)]:  # the longer one is cut into bands
+        a, v = random_array(rng, dtype, n), random_array(rng, dtype, k)
+        for face, mode in itertools.product(FACES, MODES):
+            assert_exactly_numpys(face, a, v, mode)

@@ -118,6 +118,23 @@ def test_a_path_keeps_its_guarantee_at_every_size(path, dtype, n, k):
         assert_within(result, exact, bound_of(guarantee, a, v, mode, stride))
 
 
+# Long signals are cut into bands for the threads: 300_007 samples make three of each path's.
+@pytest.mark.parametrize("path", LINEAR)
+@pytest.mark.parametrize("dtype", ["d", "F", "q"])
+@pytest.mark.parametrize("stride", [1, 3])
+def test_a_path_keeps_its_guarantee_across_its_bands(path, dtype, stride):
+    rng = np.random.default_rng(2)
+    a, v = random_array(rng, dtype, 300_007), random_array(rng, dtype, 40)
+    if not supported(path, a, v, stride=stride):
+        return
+    result, guarantee = compute("convolve", path, a, v, "same", stride=stride)
+    if guarantee == "exact":
+        assert_identical(result, np.convolve(a, v, "same")[::stride].copy())
+        return
+    exact = np.convolve(precise(a, dtype), precise(v, dtype), "same")[::stride]
+    assert_within(result, exact, bound_of(guarantee, a, v, "same", stride))
+
+
 ONE_FILTER = [((3, 50), (9,), -1), ((50, 3), (9,), 0), ((2, 50, 3), (9,), 1), ((9,), (3, 50), -1)]
 MANY_FILTERS = [((3, 50), (3, 9), -1), ((1, 50), (4, 9), 1), ((3, 1, 50), (2, 9), -1)]
 NO_SIGNAL = [((0, 50), (9,), -1)]

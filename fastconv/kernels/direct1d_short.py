@@ -105,20 +105,13 @@ def _ahead(a: Arithmetic, k: int) -> int:
 
 
 def _sum(
-    b: Any, a: Arithmetic, taps: Values, outputs: int, chains: int,
-    shifted: Callable[[int, int], Any],
+    b: Any, a: Arithmetic, taps: Values, outputs: int, shifted: Callable[[int, int], Any]
 ) -> Values:
-    """Return `outputs` vectors of sums, each added up in `chains` independent parts."""
-    parts = [[a.zero()] * chains for _ in range(outputs)]
+    """Return `outputs` vectors of sums, tap by tap: an output's bits do not depend on its place."""
+    totals = [a.zero()] * outputs
     for t, tap in enumerate(taps):
-        for v in range(outputs):
-            part = parts[v][t % chains]
-            parts[v][t % chains] = a.multiply_add(b, shifted(v, t), tap, part)
-    while len(parts[0]) > 1:
-        parts = [
-            [a.add(b, p, q) for p, q in zip(row[::2], row[1::2], strict=True)] for row in parts
-        ]
-    return [row[0] for row in parts]
+        totals = [a.multiply_add(b, shifted(v, t), tap, total) for v, total in enumerate(totals)]
+    return totals
 
 
 def _emit(b: Any, a: Arithmetic, k: int, x: Any, w: Any, out: Any, steps: Any, count: Any) -> None:
@@ -146,7 +139,7 @@ def _emit(b: Any, a: Arithmetic, k: int, x: Any, w: Any, out: Any, steps: Any, c
                     known[at] = a.load(b, a.at(b, p, at))
             return known[at]
 
-        for v, total in enumerate(_sum(b, a, taps, VECTORS, 1, shifted)):
+        for v, total in enumerate(_sum(b, a, taps, VECTORS, shifted)):
             a.store(b, total, a.at(b, q, v * a.lanes))
         return vectors[VECTORS:]
 
@@ -161,9 +154,7 @@ def _emit(b: Any, a: Arithmetic, k: int, x: Any, w: Any, out: Any, steps: Any, c
     def single(j: Any, _: Values) -> Values:
         at = b.add(done, b.mul(j, index(a.lanes)))
         p, q, left = a.at(b, x, at), a.at(b, out, at), b.sub(count, at)
-        # Alone, one sum would wait for the latency of each addition.
-        chains = 4 if k >= 8 else 2 if k >= 4 else 1
-        (total,) = _sum(b, a, taps, 1, chains, lambda v, t: a.load(b, a.at(b, p, t)))
+        (total,) = _sum(b, a, taps, 1, lambda v, t: a.load(b, a.at(b, p, t)))
 
         def whole(_: Values) -> Values:
             a.store(b, total, q)

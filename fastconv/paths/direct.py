@@ -161,7 +161,8 @@ def _phases(problem: Problem, kernel: Any, x: Any, w: Any, out: Any, workers: in
             pad=((p + r - first) // s,),
         )
         _rows(phase, kernel, samples, taps, part, workers)
-        np.add(out, part, out=out)
+        with np.errstate(invalid="ignore", over="ignore"):  # As silent as the loop itself.
+            np.add(out, part, out=out)
 
 
 def plane_arguments(problem: Problem, fill: Any, how: int = _STORE) -> tuple[Any, ...]:
