@@ -302,13 +302,14 @@ def normwise_bound(x, w, dtype):
     2-norm [Higham 2002, theorem 24.2], relative to a result whose every entry is at most
     ||x|| ||w||. x, w and their product pass through one each: 3 * 7 u = 10.5 eps if all three worst
     cases met. Rounding errors do not conspire so; 8 eps is what the docstring promises, and a
-    tenth of it is what is seen. L = 2 (n + k) because a block may be twice as long as it must.
+    tenth of it is what is seen. L = 2 (n + k) because a block may be twice as long as it must, and
+    no shorter than 512.
     """
-    points = max(np.size(x) + np.size(w), 2)
+    points = max(2 * (np.size(x) + np.size(w)), 512)
     length = norm(x, dtype) * norm(w, dtype)
-    rounding = 8 * math.log2(2 * points) * unit(dtype) * length
-    # A transform adds M numbers, each of which may have lost a denormal.
-    return rounding + 2 * points * underflow(dtype) * (1 + norm(x, dtype) + norm(w, dtype))
+    rounding = 8 * math.log2(points) * unit(dtype) * length
+    # A transform adds L numbers, each of which may have lost a denormal.
+    return rounding + points * underflow(dtype) * (1 + norm(x, dtype) + norm(w, dtype))
 
 
 def norm(x, dtype):

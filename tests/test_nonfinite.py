@@ -157,6 +157,19 @@ def test_infinities_keep_their_sign_and_cancel_to_nan(path):
     assert np.isfinite(np.delete(result, [*range(100, 130), *range(400, 420)])).all()
 
 
+@paths_and_dtypes
+@pytest.mark.parametrize("stride", [1, 2, 3, 7])
+def test_nothing_warns(path, dtype, stride):
+    """NumPy's loop is silent about infinities, NaN, overflow and underflow; warnings are errors."""
+    top = np.finfo(dtype).max
+    wild = np.array([np.inf, 1, -np.inf, np.nan, top, top, -top, 1e-30, 0] * 40, dtype)
+    v = np.array([1, top, -1, 1e-30, np.inf] * 5, dtype)
+    with np.errstate(all="warn"):
+        for a, w in [(wild, v), (wild, v[[0, 2, 3]]), (wild[[1, 4, 5]], v), (wild[[4, 4, 4]], v)]:
+            for rows in (a, np.stack([a, a])):
+                fastconv.convolve(rows, w, axis=-1, stride=stride, method=path)
+
+
 # ---------------------------------------------------------------- near the top of the range
 
 
