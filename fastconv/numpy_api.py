@@ -78,7 +78,7 @@ def convolve(
 
     - componentwise: ``|error[i]| <= (k + 4) eps sum over j |a[j]| |v[i - j]|``;
     - normwise (paths through a Fourier transform of length L, chosen for long operands):
-      ``|error[i]| <= 8 eps log2(L) ||a||_2 ||v||_2`` over each block of L samples.
+      ``|error[i]| <= 9 eps log2(L) ||a||_2 ||v||_2`` over each block of L samples.
 
     Operands that NumPy's protocol hands to other libraries (``__array_function__``) are passed on.
 

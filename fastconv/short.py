@@ -138,8 +138,3 @@ def _by_bands(kernel: Any, x: Array, w: Array, out: Array, pad: int) -> None:
     row = rates("direct", out.dtype.name, "1d")
     seconds = row.multiply_adds * n * k + row.bytes_moved * out.itemsize * (n + m)
     threads.run(some_outputs, geometry.bands(m, band(k)), threads.worthwhile(seconds))
-
-
-def forget() -> None:
-    """Forget what was derived from rates that have been replaced."""
-    _shortcuts.clear()

@@ -39,11 +39,6 @@ def compile_kernel(function: Callable[..., Any], signature: tuple[Any, ...]) -> 
     return overload.fndesc.llvm_func_name, overload.library.get_llvm_str()
 
 
-def run_kernel(function: Callable[..., Any]) -> Any:
-    """Return `function` as Numba's own dispatcher: the tier that needs no build."""
-    return numba.njit(nogil=True, error_model="numpy", fastmath={"contract"})(function)
-
-
 def intrinsic(model: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
     """Decorate a Numba intrinsic with the Python `model` that stands for it without the JIT."""
 
