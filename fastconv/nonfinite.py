@@ -70,6 +70,8 @@ def _overflow(problem: Problem, peak: float, weight: float, length: int) -> list
 
 
 def _boxes(problem: Problem, bad: npt.NDArray[np.bool_]) -> list[Box]:
+    if any(rule != "zero" for rule in problem.boundary):
+        return everything(problem)  # One bad sample may stand in many places of the rim.
     boxes = _boxes_1d(problem, bad) if problem.ndim == 1 else _boxes_nd(problem, bad)
     area = sum((b1 - b0) * np.prod([hi - lo for lo, hi in axes]) for b0, b1, axes in boxes)
     # Past half of the outputs the transform no longer pays.
@@ -97,8 +99,6 @@ def _boxes_1d(problem: Problem, bad: npt.NDArray[np.bool_]) -> list[Box]:
 
 
 def _boxes_nd(problem: Problem, bad: npt.NDArray[np.bool_]) -> list[Box]:
-    if any(rule != "zero" for rule in problem.boundary):
-        return everything(problem)  # One bad sample may stand in many places of the rim.
     where = np.nonzero(bad)
     if len(where[0]) > _MOST_BOXES:
         return everything(problem)
