@@ -1,7 +1,8 @@
 """Build hook: compile the kernels into the wheel for the instruction sets of this platform.
 
-``FASTCONV_BUILD_TARGETS`` names them, separated by commas; empty leaves the wheel without kernels,
-which are then built on the user's machine.
+``FASTCONV_BUILD_TARGETS`` names them, separated by commas ("host" is the machine that builds, and
+an editable install's default); empty leaves the wheel without kernels, which are then built on the
+user's machine.
 """
 
 from __future__ import annotations
@@ -20,29 +21,33 @@ _LIMIT_SECONDS = 900
 
 
 class KernelHook(BuildHookInterface):
-    """Run the builder once per target, in processes of their own."""
+    """Run the builder for each target, in as many processes as there are CPUs."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Build the libraries and add them to the wheel."""
         machine = (platform.system(), platform.machine())
-        names = os.environ.get("FASTCONV_BUILD_TARGETS", _DEFAULT.get(machine, ""))
-        targets = [name for name in names.split(",") if name]
-        running = [self._start(name) for name in targets]
-        built = [path for path in map(self._finish, running) if path]
+        default = "host" if version == "editable" else _DEFAULT.get(machine, "")
+        names = os.environ.get("FASTCONV_BUILD_TARGETS", default)
+        share = max(1, os.cpu_count() or 1)
+        built = []
+        for name in filter(None, names.split(",")):
+            running = [self._start(name, f"{i}/{share}") for i in range(share)]
+            built += [path for process in running for path in self._finish(process)]
         if built:
             system, processor = machine[0].lower(), machine[1]
             build_data["tag"] = f"py3-none-{system}_{processor}"
             build_data["pure_python"] = False
             build_data["artifacts"] += [str(p.relative_to(self.root)) for p in built]
 
-    def _start(self, target: str) -> subprocess.Popen[str]:
+    def _start(self, target: str, share: str) -> subprocess.Popen[str]:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA_")}
         environment |= {"NUMBA_OPT": "0", "PYTHONHASHSEED": "0"}
         environment["PYTHONPATH"] = os.pathsep.join(
             [self.root, *filter(None, [os.environ.get("PYTHONPATH")])]
         )
-        command = [sys.executable, "-m", "fastconv.runtime.build", "--target", target]
-        self.app.display_info(f"compiling kernels for {target}")
+        command = [sys.executable, "-m", "fastconv.runtime.build", "--share", share]
+        command += [] if target == "host" else ["--target", target]
+        self.app.display_info(f"compiling kernels for {target}, share {share}")
         return subprocess.Popen(
             command,
             cwd=self.root,
@@ -52,7 +57,7 @@ class KernelHook(BuildHookInterface):
             stderr=subprocess.PIPE,
         )
 
-    def _finish(self, process: subprocess.Popen[str]) -> Path | None:
+    def _finish(self, process: subprocess.Popen[str]) -> list[Path]:
         try:
             output, errors = process.communicate(timeout=_LIMIT_SECONDS)
         except subprocess.TimeoutExpired:
@@ -60,8 +65,7 @@ class KernelHook(BuildHookInterface):
             output, errors = process.communicate()
         if process.returncode:
             self.app.display_warning(
-                "kernels are left out of the wheel, which will build them on first use: "
+                "some kernels are left out of the wheel, which builds them on first use: "
                 + (errors.strip().splitlines() or ["no reason given"])[-1]
             )
-            return None
-        return Path(output.strip().splitlines()[-1])
+        return [Path(line) for line in output.split()]

@@ -203,7 +203,7 @@ def built(kernel, level, dtype):
     """Return the C entry point of a kernel built for `level`, as a function of arrays and ints."""
     unit = f"{kernel}_{dtype}"
     assert build.main(["--cache", "--target", level, unit]) == 0
-    function = getattr(ctypes.CDLL(str(cache.library_path(level, unit))), f"fc_{unit}")
+    function = getattr(ctypes.CDLL(str(cache.library_path(level, kernel, dtype))), f"fc_{unit}")
     function.restype = None
     arrays, integers = len(KERNELS[kernel].arrays), KERNELS[kernel].integers
     function.argtypes = [ctypes.c_void_p, ctypes.c_int64] * arrays + [ctypes.c_int64] * integers

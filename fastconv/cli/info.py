@@ -28,19 +28,27 @@ def run(args: argparse.Namespace) -> int:
     )
     print(f"processor: {rates.cpu_name()}, {threads.available_cpus()} CPUs")
     print(f"kernels for: {host.name}, vectors of {host.vector_bytes} bytes")
-    ready = cache.ready_path(host.name)
-    print(f"in the package: {os.path.basename(ready) if os.path.exists(ready) else 'none'}")
     print(f"cache: {cache.cache_folder() or 'no folder can be written'}")
     for kernel in KERNELS.values():
-        built = [d for d in kernel.dtypes if _is_built(host.name, f"{kernel.name}_{d}")]
-        print(f"  {kernel.name}: {', '.join(built) or 'none'} cached of {len(kernel.dtypes)}")
+        ready = [d for d in kernel.dtypes if _is_ready(host.name, kernel.name, d)]
+        cached = [d for d in kernel.dtypes if _is_cached(host.name, kernel.name, d)]
+        print(
+            f"  {kernel.name}: {len(ready)} in the package, {len(cached)} cached "
+            f"of {len(kernel.dtypes)}"
+        )
     origin = rates.tables()[1]
     print(f"rates: measured on {origin.get('cpu')}, {origin.get('date', 'undated')}")
     return 0
 
 
-def _is_built(target: str, unit: str) -> bool:
+def _is_ready(target: str, name: str, dtype: str) -> bool:
     from ..runtime import cache
 
-    path = cache.library_path(target, unit)
+    return os.path.exists(cache.ready_path(target, name, dtype))
+
+
+def _is_cached(target: str, name: str, dtype: str) -> bool:
+    from ..runtime import cache
+
+    path = cache.library_path(target, name, dtype)
     return path is not None and cache.intact(path)

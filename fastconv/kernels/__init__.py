@@ -61,9 +61,7 @@ KERNELS: dict[str, Kernel] = {
     )
 }
 
-# What a build depends on, for the cache key: any edit there makes every build stale.
-# No names: every module of the folder.
+# What every build depends on besides the kernel's own module and what that imports from here.
 SOURCES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("kernels", ()),
     ("runtime", ("build.py", "entry.py", "jit.py", "target.py")),
 )

@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from ..kernels import KERNELS, Kernel
+from . import cache
 from .entry import entries
 from .target import TARGETS, Target, host_target
 
 
-def build_object(units: list[tuple[str, str]], target: Target, *, triple: str = "") -> bytes:
-    """Return one relocatable object with every (kernel name, dtype) of `units`."""
+def build_object(name: str, dtype: str, target: Target, *, triple: str = "") -> bytes:
+    """Return the relocatable object of one kernel for one dtype."""
     import llvmlite.binding as llvm
 
     llvm.initialize_all_targets()
@@ -33,20 +34,12 @@ def build_object(units: list[tuple[str, str]], target: Target, *, triple: str = 
         reloc="pic",
         codemodel="small",
     )
-    linked = None
-    for name, dtype in units:
-        module = llvm.parse_assembly(_unit_ir(KERNELS[name], dtype, target))
-        module.triple = triple
-        module.data_layout = str(machine.target_data)
-        if linked is None:
-            linked = module
-        else:
-            linked.link_in(module)
-    if linked is None:
-        raise ValueError("units must name at least one kernel, got none")
-    _optimise(llvm, linked, machine)
-    _refuse_leftovers(linked)
-    return bytes(machine.emit_object(linked))
+    module = llvm.parse_assembly(_unit_ir(KERNELS[name], dtype, target))
+    module.triple = triple
+    module.data_layout = str(machine.target_data)
+    _optimise(llvm, module, machine)
+    _refuse_leftovers(module)
+    return bytes(machine.emit_object(module))
 
 
 def _cpu(target: Target) -> str:
@@ -127,43 +120,55 @@ def link(objects: Path, library: Path) -> None:
     )
 
 
-def build_library(units: list[tuple[str, str]], target: Target) -> bytes:
-    """Return the bytes of a shared library with all `units`."""
+def build_library(name: str, dtype: str, target: Target) -> bytes:
+    """Return the bytes of the shared library of one kernel for one dtype."""
     import tempfile
 
     with tempfile.TemporaryDirectory(prefix="fastconv-build-") as folder:
         objects, library = Path(folder, "kernels.o"), Path(folder, "kernels.so")
-        objects.write_bytes(build_object(units, target))
+        objects.write_bytes(build_object(name, dtype, target))
         link(objects, library)
         return library.read_bytes()
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Build the named units into the user's cache, or all into the package's ready folder."""
-    from . import cache
-
+    """Build the named units, or all, into the user's cache or the package's ready folder."""
     parser = argparse.ArgumentParser(prog="python -m fastconv.runtime.build", description=__doc__)
     parser.add_argument("--target", choices=list(TARGETS), default=host_target().name)
     parser.add_argument("--cache", action="store_true", help="write to the user's cache")
+    parser.add_argument(
+        "--share", default="0/1", metavar="I/N", help="each N-th unit from the I-th"
+    )
     parser.add_argument("units", nargs="*", help="kernel_dtype, such as rows_float64")
     args = parser.parse_args(argv)
     os.environ.setdefault("NUMBA_OPT", "0")
-    target = TARGETS[args.target]
-    units = [u for u in all_units() if not args.units or "_".join(u) in args.units]
-    if args.cache:
-        for unit in units:
-            path = cache.library_path(target.name, "_".join(unit))
-            if path is None:
-                print("the cache folder must be writable", file=sys.stderr)
-                return 1
-            if not cache.intact(path):
-                cache.seal(path, build_library([unit], target))
-    else:
-        path = cache.ready_path(target.name)
-        Path(path).parent.mkdir(exist_ok=True)
-        Path(path).write_bytes(build_library(units, target))
-        print(path)
+    first, step = map(int, args.share.split("/"))
+    units = [u for u in all_units() if not args.units or "_".join(u) in args.units][first::step]
+    into = _into_cache if args.cache else _into_package
+    for name, dtype in units:
+        if not into(TARGETS[args.target], name, dtype):
+            print("the cache folder must be writable", file=sys.stderr)
+            return 1
     return 0
+
+
+def _into_cache(target: Target, name: str, dtype: str) -> bool:
+    path = cache.library_path(target.name, name, dtype)
+    if path is None:
+        return False
+    if not cache.intact(path):
+        cache.seal(path, build_library(name, dtype, target))
+    return True
+
+
+def _into_package(target: Target, name: str, dtype: str) -> bool:
+    path = Path(cache.ready_path(target.name, name, dtype))
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(build_library(name, dtype, target))
+        cache.prune(str(path), 1)
+    print(path)
+    return True
 
 
 def all_units() -> list[tuple[str, str]]:

@@ -1,38 +1,56 @@
-"""The checked cache of built kernels: keyed by every source, verified before it is loaded.
+"""The checked cache of built kernels: keyed by their sources, verified before they are loaded.
 
-A file is a shared library followed by a 40-byte trailer: the SHA-256 of what precedes and its
-length. It is written to a temporary name and renamed, in a directory that only its owner can
-write. A file that is truncated, damaged or foreign is not loaded.
+A unit is one kernel for one dtype, ``rows_float64``, and has a library of its own. A file is a
+shared library followed by a 40-byte trailer: the SHA-256 of what precedes and its length. It is
+written to a temporary name and renamed, in a directory that only its owner can write. A file that
+is truncated, damaged or foreign is not loaded.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 from functools import cache
 
-from ..kernels import SOURCES
+from ..kernels import KERNELS, SOURCES
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PACKAGE_PARENT = os.path.dirname(_PACKAGE)
-# Caches of this many other versions are kept; a build removes the oldest beyond them.
-_GENERATIONS = 4
+# So many versions of one unit's library are kept; a build removes the oldest beyond them.
+_VERSIONS = 4
+_SIBLINGS = re.compile(r"^ *from \.(?:(\w+) import| import (\(?[\w, \n]+))", re.MULTILINE)
 
 
 @cache
-def source_key() -> str:
-    """Return the hash of all kernel and build sources: an edit anywhere gives another key."""
+def source_key(module: str) -> str:
+    """Return the hash of a kernel module, of all that it imports, and of the build's sources."""
     from hashlib import sha256
 
     digest = sha256(sys.platform.encode())
-    for folder, names in SOURCES:
-        place = os.path.join(_PACKAGE, folder)
-        for name in names or sorted(n for n in os.listdir(place) if n.endswith(".py")):
+    for folder, names in (*SOURCES, ("kernels", source_modules(module))):
+        for name in names:
             digest.update(name.encode())
-            with open(os.path.join(place, name), "rb") as file:
-                digest.update(file.read())
-    return digest.hexdigest()[:24]
+            digest.update(_read(folder, name))
+    return digest.hexdigest()[:16]
+
+
+def source_modules(module: str) -> tuple[str, ...]:
+    """Return the files in kernels/ that a kernel module consists of, imports followed."""
+    found, waiting = set(), [f"{module}.py"]
+    while waiting:
+        name = waiting.pop()
+        found.add(name)
+        for sibling, names in _SIBLINGS.findall(_read("kernels", name).decode()):
+            wanted = [sibling] if sibling else re.findall(r"\w+", names)
+            waiting += [f"{w}.py" for w in wanted if f"{w}.py" not in found]
+    return tuple(sorted(found))
+
+
+def _read(folder: str, name: str) -> bytes:
+    with open(os.path.join(_PACKAGE, folder, name), "rb") as file:
+        return file.read()
 
 
 @cache
@@ -67,26 +85,30 @@ def _private(folder: str) -> bool:
 
 
 @cache
-def _generation() -> str:
-    """Return the folder name for what these sources give under the installed compiler."""
+def _compiler() -> str:
+    """Return the folder name for what the installed compiler builds."""
     from importlib.metadata import version
 
-    return f"{source_key()}-{version('numba')}-{version('llvmlite')}"
+    return f"numba-{version('numba')}-llvmlite-{version('llvmlite')}"
 
 
-def library_path(target: str, unit: str) -> str | None:
-    """Return where the library of one unit (``rows_float64``) is or would be cached."""
+def library_path(target: str, name: str, dtype: str) -> str | None:
+    """Return where the library of one unit is or would be cached."""
     folder = cache_folder()
-    return folder and os.path.join(folder, _generation(), target, f"{unit}.so")
+    return folder and os.path.join(folder, _compiler(), target, _file(name, dtype))
 
 
-def ready_path(target: str) -> str:
-    """Return where an installed package keeps the library of all kernels for `target`."""
-    return os.path.join(_PACKAGE, "ready", f"{target}-{source_key()}.so")
+def ready_path(target: str, name: str, dtype: str) -> str:
+    """Return where an installed package keeps the library of one unit for `target`."""
+    return os.path.join(_PACKAGE, "ready", target, _file(name, dtype))
+
+
+def _file(name: str, dtype: str) -> str:
+    return f"{name}_{dtype}-{source_key(KERNELS[name].module)}.so"
 
 
 def seal(path: str, library: bytes) -> None:
-    """Write `library` with its trailer to `path`, atomically; forget the oldest generations."""
+    """Write `library` with its trailer to `path`, atomically; forget its oldest versions."""
     from tempfile import mkstemp
 
     folder = os.path.dirname(path)
@@ -100,7 +122,7 @@ def seal(path: str, library: bytes) -> None:
     except OSError:
         os.unlink(temporary)
         raise
-    _prune(os.path.dirname(os.path.dirname(folder)))
+    prune(path, _VERSIONS)
 
 
 def _trailer(library: bytes) -> bytes:
@@ -119,18 +141,10 @@ def intact(path: str) -> bool:
     return len(content) > 40 and content[-40:] == _trailer(content[:-40])
 
 
-def generations() -> list[str]:
-    """Return the cached generations, newest first."""
-    folder = cache_folder()
-    if folder is None:
-        return []
-    found = [entry for entry in os.scandir(folder) if entry.is_dir()]
-    return [e.path for e in sorted(found, key=lambda e: e.stat().st_mtime, reverse=True)]
-
-
-def _prune(folder: str) -> None:
-    from shutil import rmtree
-
-    if folder == cache_folder():
-        for old in generations()[_GENERATIONS:]:
-            rmtree(old, ignore_errors=True)
+def prune(path: str, versions: int) -> None:
+    """Remove the oldest libraries of the unit at `path`, beyond so many versions."""
+    folder, file = os.path.split(path)
+    unit = file.rpartition("-")[0] + "-"
+    found = [e for e in os.scandir(folder) if e.name.startswith(unit)]
+    for old in sorted(found, key=lambda e: e.stat().st_mtime)[:-versions]:
+        os.unlink(old.path)

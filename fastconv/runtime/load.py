@@ -34,7 +34,6 @@ _loaded: dict[tuple[str, str], Loaded] = {}
 _calls: dict[tuple[str, str], Loaded] = {}
 _failed: dict[tuple[str, str], str] = {}
 _builds: dict[tuple[str, str], _Build] = {}
-_libraries: dict[str, ctypes.CDLL] = {}
 _lock = threading.RLock()
 
 
@@ -119,11 +118,10 @@ def _acquire(name: str, dtype: str, saving_seconds: float) -> Loaded | None:
 
 def _find(name: str, dtype: str) -> Loaded | None:
     target = host_target().name
-    ready_library = files.ready_path(target)
-    unit = f"{name}_{dtype}"
+    ready_library = files.ready_path(target, name, dtype)
     if os.path.exists(ready_library):
         return _bind(ready_library, name, dtype)
-    path = files.library_path(target, unit)
+    path = files.library_path(target, name, dtype)
     if path is None or not files.intact(path):
         return None
     return _bind(path, name, dtype)
@@ -131,10 +129,9 @@ def _find(name: str, dtype: str) -> Loaded | None:
 
 def _bind(path: str, name: str, dtype: str) -> Loaded | None:
     try:
-        library = _libraries.get(path) or ctypes.CDLL(path)
+        library = ctypes.CDLL(path)
     except OSError:
         return None  # A folder mounted noexec, say.
-    _libraries[path] = library
     unit = f"{name}_{dtype}"
     if not hasattr(library, "fc_" + unit):
         return None
