@@ -1,4 +1,4 @@
-"""The words of convolutional networks on NumPy arrays, with torch.nn.functional's meaning."""
+"""Pooling: the maximum over windows."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import request
-from .problem import Problem
-from .request import Request, Settings
-
-__all__ = ["leaky_relu", "max_pool2d"]
+from .. import request
+from ..problem import Problem
+from ..request import Request, Settings
 
 
 def max_pool2d(
@@ -95,50 +93,6 @@ def max_pool2d(
     )
     nothing = np.zeros(sizes, dtype)  # A window has a size and no taps.
     return request.answer(Request(problem, array, nothing, batch, None, dtype), Settings())
-
-
-def leaky_relu(x: npt.ArrayLike, negative_slope: float = 0.01) -> npt.NDArray[Any]:
-    """Return x where it is positive and ``negative_slope * x`` elsewhere.
-
-    Parameters
-    ----------
-    x : array_like
-        Real numbers, of any shape.
-    negative_slope : float
-        The slope for negative x.
-
-    Returns
-    -------
-    ndarray
-        Of x's shape; floats keep their dtype, integers and bool become float64.
-
-    Raises
-    ------
-    TypeError
-        If x is not real.
-
-    Notes
-    -----
-    ``max(0, x) + negative_slope * min(0, x)``; NaN stays NaN. One rounding.
-
-    References
-    ----------
-    ``torch.nn.functional.leaky_relu``.
-
-    Examples
-    --------
-    >>> import fastconv
-    >>> fastconv.nn.leaky_relu([-2.0, 3.0], 0.5)
-    array([-1.,  3.])
-    """
-    array = np.asarray(x)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"x must hold real numbers, got {array.dtype}")
-    if array.dtype.kind != "f":
-        array = array.astype(np.float64)
-    # Strictly positive as in torch: -0.0 takes the slope and keeps its sign.
-    with np.errstate(invalid="ignore", over="ignore"):
-        return np.where(array > 0, array, array * array.dtype.type(negative_slope))
 
 
 def _pair(name: str, value: Any, least: int) -> tuple[int, int]:

@@ -1,0 +1,52 @@
+"""Activations: what a layer does to each of its values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+
+def leaky_relu(x: npt.ArrayLike, negative_slope: float = 0.01) -> npt.NDArray[Any]:
+    """Return x where it is positive and ``negative_slope * x`` elsewhere.
+
+    Parameters
+    ----------
+    x : array_like
+        Real numbers, of any shape.
+    negative_slope : float
+        The slope for negative x.
+
+    Returns
+    -------
+    ndarray
+        Of x's shape; floats keep their dtype, integers and bool become float64.
+
+    Raises
+    ------
+    TypeError
+        If x is not real.
+
+    Notes
+    -----
+    ``max(0, x) + negative_slope * min(0, x)``; NaN stays NaN. One rounding.
+
+    References
+    ----------
+    ``torch.nn.functional.leaky_relu``.
+
+    Examples
+    --------
+    >>> import fastconv
+    >>> fastconv.nn.leaky_relu([-2.0, 3.0], 0.5)
+    array([-1.,  3.])
+    """
+    array = np.asarray(x)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"x must hold real numbers, got {array.dtype}")
+    if array.dtype.kind != "f":
+        array = array.astype(np.float64)
+    # Strictly positive as in torch: -0.0 takes the slope and keeps its sign.
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.where(array > 0, array, array * array.dtype.type(negative_slope))
