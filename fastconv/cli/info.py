@@ -10,6 +10,9 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
+    parser.add_argument(
+        "--peak", action="store_true", help="also measure multiply-adds and bytes per second"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -38,7 +41,20 @@ def run(args: argparse.Namespace) -> int:
         )
     origin = rates.tables()[1]
     print(f"rates: measured on {origin.get('cpu')}, {origin.get('date', 'undated')}")
+    if args.peak:
+        _print_limits()
     return 0
+
+
+def _print_limits() -> None:
+    from ..planner.limits import measure_limits
+
+    limits = measure_limits()
+    for dtype, flops in limits.flops.items():
+        print(f"multiply-adds of {dtype}: {flops / 1e9:.0f} GFLOP/s")
+    for level in limits.levels:
+        size = "" if level.name == "DRAM" else f" ({int(level.capacity) >> 10} KiB)"
+        print(f"copying within {level.name}{size}: {level.bytes_per_second / 1e9:.0f} GB/s")
 
 
 def _is_ready(target: str, name: str, dtype: str) -> bool:
