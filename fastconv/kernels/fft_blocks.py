@@ -10,122 +10,12 @@ import numpy as np
 from ..runtime.jit import inline
 from ..runtime.target import Target
 from .fft_layout import tile
-from .fft_passes import (
-    join,
-    prefetch,
-    read,
-    read_backward,
-    read_rim,
-    split,
-    write,
-    write_rim,
-)
-from .fft_tile import tile_intrinsics
+from .fft_passes import read, read_backward, read_rim, write, write_rim
+from .fft_walk import make_walk
 
 # Blocks up to this size are too short for the processor's own prefetching: asking for the next
 # block while this one is transformed takes a quarter off at n = 1e6, K = 64.
 _PREFETCH_BYTES = 1 << 18
-
-
-def _make_walk(target: Target, dtype: str, filtering: bool) -> Any:
-    """Return the walk over the passes below the first one, depth first, without recursion.
-
-    A node is split just before its first tile and joined just after its last one, so that it is
-    still in the nearest cache that holds it. `filtering`: multiply by the spectrum and come back;
-    else store the spectrum.
-
-    `levels` holds log2 of the radices, 4 bits each, the uppermost level in the lowest bits; the
-    twiddles of a level follow those of the level above it in `table`. `ahead` not 0: also ask for
-    the samples from signal[source] on and the outputs from out[target] on, those of the next block.
-    """
-    shape = tile(target, np.dtype(dtype).itemsize)
-    lanes, rows, streams = shape.lanes, shape.rows, shape.streams
-    points, scalars, stored = shape.points, shape.scalars, shape.spectrum
-    product, transform = tile_intrinsics(shape)
-    chunk = 2 * points * streams
-
-    @inline
-    def split_any(code: int, scratch: Any, table: Any, base: int, size: int, offset: int) -> None:
-        if code == 3:
-            split(lanes, 8, scratch, table, base, size, offset)
-        elif code == 2:
-            split(lanes, 4, scratch, table, base, size, offset)
-        else:
-            split(lanes, 2, scratch, table, base, size, offset)
-
-    @inline
-    def join_any(code: int, scratch: Any, table: Any, base: int, size: int, offset: int) -> None:
-        if code == 3:
-            join(lanes, 8, scratch, table, base, size, offset)
-        elif code == 2:
-            join(lanes, 4, scratch, table, base, size, offset)
-        else:
-            join(lanes, 2, scratch, table, base, size, offset)
-
-    @inline
-    def walk(
-        scratch: Any, table: Any, spectrum: Any, size: int, top: int, levels: int, base: int,
-        signal: Any, out: Any, source: int, target: int, ahead: int,
-    ) -> None:
-        tiles = size // points
-        # Log2 of the tiles below one child of the first pass, and where the tiles' twiddles start.
-        top_bits = 0
-        while top << top_bits < tiles:
-            top_bits += 1
-        offset, nodes, rest, depth, low = 2 * top - 2, top, levels, 0, top_bits
-        while rest > 0:
-            low = rest & 15
-            offset += nodes * ((2 << low) - 2)
-            nodes <<= low
-            rest >>= 4
-            depth += 1
-        group = 1 << low if depth > 0 else tiles
-        g = 0
-        while g < tiles:
-            # Splits, from the uppermost node that starts here down.
-            at, nodes, bits, rest = 2 * top - 2, top, top_bits, levels
-            while rest > 0:
-                code = rest & 15
-                weight = (2 << code) - 2
-                if g & ((1 << bits) - 1) == 0:
-                    children = points << (bits - code)
-                    split_any(code, scratch, table, g * points, children,
-                              at + (g >> bits) * weight)
-                at += nodes * weight
-                nodes <<= code
-                bits -= code
-                rest >>= 4
-            for pair in range(group // streams):
-                b = g + pair * streams
-                index, twiddle = 2 * points * b, offset + 2 * scalars * b
-                place = base + stored * points * b
-                if filtering:
-                    if ahead != 0:
-                        prefetch(lanes, chunk, signal, out, source + index,
-                                 target + index)
-                    product(lanes, rows, scratch, table, spectrum, index, twiddle, place)
-                else:
-                    transform(lanes, rows, scratch, table, spectrum, index, twiddle, place,
-                              len(table) - 1)
-            if filtering:
-                # Joins, up to the uppermost node that ends here.
-                end, level = g + group, depth - 1
-                while level >= 0:
-                    code = (levels >> (4 * level)) & 15
-                    weight = (2 << code) - 2
-                    nodes >>= code
-                    at -= nodes * weight
-                    bits += code
-                    if end & ((1 << bits) - 1) != 0:
-                        break
-                    node = (end >> bits) - 1
-                    children = points << (bits - code)
-                    join_any(code, scratch, table, (node << bits) * points, children,
-                             at + node * weight)
-                    level -= 1
-            g += group
-
-    return walk
 
 
 def _make_first(target: Target, dtype: str) -> Any:
@@ -206,7 +96,7 @@ def make_spectrum(target: Target, dtype: str) -> Callable[..., Any]:
     this M, top and levels; scratch has 2M reals, spectrum rows of ``tile.spectrum`` * M.
     """
     shape = tile(target, np.dtype(dtype).itemsize)
-    walk = _make_walk(target, dtype, filtering=False)
+    walk = make_walk(target, dtype, filtering=False)
     lanes, stored = shape.lanes, shape.spectrum
 
     def spectrum(
@@ -259,7 +149,7 @@ def make_overlap_save(target: Target, dtype: str) -> Callable[..., Any]:
     Assumes: step <= 2M - (delay + k - 1); x and out do not overlap; table and spectrum were made
     for this size, top and levels; scratch has 2M reals, best on a 64-byte boundary.
     """
-    first_pass, walk = _make_first(target, dtype), _make_walk(target, dtype, filtering=True)
+    first_pass, walk = _make_first(target, dtype), make_walk(target, dtype, filtering=True)
     last_pass = _make_last(target, dtype)
     near = _PREFETCH_BYTES // (2 * np.dtype(dtype).itemsize)
 
