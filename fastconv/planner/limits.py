@@ -1,4 +1,4 @@
-"""Measure what this machine can do at most: multiply-adds, and bytes copied at each memory level."""
+"""Measure what this machine can do at most: multiply-adds, and bytes copied per memory level."""
 
 from __future__ import annotations
 
