@@ -101,8 +101,9 @@ def which_paths_import_paths(trees):
     """An algorithm does not know its rivals nor the table; a module without a PATH is no rival."""
     rivals = {"fastconv.paths", *(name for name, tree in trees.items() if has_a_path(tree))}
     for name, tree in trees.items():
+        is_table = getattr(tree, "is_package", False)
         for imported, _ in imports(name, tree, trees):
-            if name.startswith("fastconv.paths.") and imported in rivals:
+            if name.startswith("fastconv.paths.") and not is_table and imported in rivals:
                 yield f"{name} imports {imported}"
 
 

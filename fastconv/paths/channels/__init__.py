@@ -1,0 +1,8 @@
+"""The table of algorithms for layers: one file each, one line each here."""
+
+from __future__ import annotations
+
+from ...layer import LayerPath
+from . import matrix
+
+LAYER_PATHS: dict[str, LayerPath] = {path.name: path for path in (matrix.PATH,)}

@@ -1,0 +1,111 @@
+"""Rank the algorithms for a Layer by predicted time, and run the best one that is ready."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from ..layer import Layer, LayerOperands, LayerPath
+from ..path import GUARANTEES
+from ..paths.channels import LAYER_PATHS
+from ..runtime import load
+from .explain import Explanation, Row
+from .rates import rates, tables
+from .selector import AUTO, Verdict
+
+KIND = "layer"
+
+
+def check_method(method: str) -> None:
+    """Refuse a method that is neither "auto" nor a layer path's name."""
+    if not isinstance(method, str):
+        raise TypeError(f"method must be a string, got {method!r}")
+    if method != AUTO and method not in LAYER_PATHS:
+        raise ValueError(f"method must be one of {[AUTO, *LAYER_PATHS]}, got {method!r}")
+
+
+@lru_cache(maxsize=4096)
+def verdicts(layer: Layer, accuracy: str | None) -> tuple[Verdict, ...]:
+    """Return one verdict per algorithm: the usable ones first, by predicted time."""
+    found = [_verdict(path, layer, accuracy) for path in LAYER_PATHS.values()]
+    return tuple(sorted(found, key=lambda v: (v.why_not != "", v.seconds)))
+
+
+def _verdict(path: LayerPath, layer: Layer, accuracy: str | None) -> Verdict:
+    why_not = path.supports(layer)
+    if why_not:
+        return Verdict(path.name, why_not, None, float("inf"))
+    guarantee = path.guarantee(layer)
+    seconds = rates(path.name, layer.dtype, KIND).seconds(path.work(layer))
+    if accuracy is not None and GUARANTEES.index(guarantee) < GUARANTEES.index(accuracy):
+        why_not = f"is {guarantee}, not {accuracy}"
+    return Verdict(path.name, why_not, guarantee, seconds)
+
+
+def rank(layer: Layer, method: str = AUTO, accuracy: str | None = None) -> list[Verdict]:
+    """Return the usable algorithms, the one predicted to be fastest first.
+
+    Raises
+    ------
+    ValueError
+        If `method` or `accuracy` leaves none.
+    """
+    found = verdicts(layer, accuracy)
+    usable = [v for v in found if not v.why_not and method in (AUTO, v.name)]
+    if usable:
+        return usable
+    if method == AUTO:
+        raise ValueError(
+            f"accuracy must be one of {sorted({v.guarantee for v in found if v.guarantee})} "
+            f"for {layer.dtype}, got {accuracy!r}"
+        )
+    why_not = next(v.why_not for v in found if v.name == method)
+    raise ValueError(f"method must suit the layer, got {method!r}, which cannot: {why_not}")
+
+
+def choose(layer: Layer, method: str = AUTO, accuracy: str | None = None) -> Verdict:
+    """Return who answers now: the best ranked whose compiled loops are ready."""
+    ranked = rank(layer, method, accuracy)
+    for verdict in ranked:
+        kernels = LAYER_PATHS[verdict.name].kernels(layer)
+        if not kernels or len(ranked) == 1:
+            return verdict
+        others = [v.seconds for v in ranked if not LAYER_PATHS[v.name].kernels(layer)]
+        saving = max(0.0, min(others) - verdict.seconds) if others else float("inf")
+        if all(load.ready(*unit, saving) is not None for unit in kernels):
+            return verdict
+    return ranked[0]
+
+
+def run(layer: Layer, operands: LayerOperands, verdict: Verdict) -> None:
+    """Compute `operands.out` by the chosen algorithm."""
+    LAYER_PATHS[verdict.name].execute(layer, operands)
+
+
+def explain(layer: Layer, method: str, accuracy: str | None) -> Explanation:
+    """Return the table for `layer`."""
+    rows = tuple(
+        Row(
+            v.name,
+            not v.why_not,
+            v.why_not or LAYER_PATHS[v.name].summary,
+            v.guarantee or "",
+            v.seconds,
+        )
+        for v in verdicts(layer, accuracy)
+    )
+    ranked = rank(layer, method, accuracy)
+    chosen = choose(layer, method, accuracy).name
+    if method != AUTO:
+        reason = f"{chosen} because method={method!r}"
+    elif chosen != ranked[0].name:
+        reason = f"{chosen} answers while the loops of {ranked[0].name} are being built"
+    elif len(ranked) == 1:
+        reason = f"{chosen} is the only path that can answer"
+    else:
+        times = ranked[1].seconds / ranked[0].seconds
+        cpu = tables()[1].get("cpu", "an unnamed CPU")
+        reason = (
+            f"{chosen} is predicted to be fastest: {times:.1f}x ahead of {ranked[1].name} "
+            f"(rates measured on {cpu})"
+        )
+    return Explanation(str(layer), chosen, reason, rows)
