@@ -58,6 +58,8 @@ KERNELS: dict[str, Kernel] = {
                ("T", "T", "T", "int64", "int64", "T"), 19),
         Kernel("spectrum", "fft_blocks", FLOATS, ("T",) * 4, 7),
         Kernel("overlap_save", "fft_blocks", FLOATS, ("T",) * 6, 15),
+        Kernel("limbs", "fft_limbs", INTEGERS,
+               ("T", "float64", "float64", "float64", "T", "float64"), 21),
         Kernel("peak", "limits", FLOATS, ("T",), 1),
         Kernel("copy", "limits", ("float64",), ("T", "T"), 2),
     )

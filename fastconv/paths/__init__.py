@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from ..path import Path
-from . import direct, fft, fused, library, overlap_save, slices
+from . import direct, fft, fused, library, limbs, overlap_save, slices
 
 PATHS: dict[str, Path] = {
     path.name: path
-    for path in (direct.PATH, fused.PATH, overlap_save.PATH, fft.PATH, library.PATH, slices.PATH)
+    for path in (
+        direct.PATH,
+        fused.PATH,
+        limbs.PATH,
+        overlap_save.PATH,
+        fft.PATH,
+        library.PATH,
+        slices.PATH,
+    )
 }
