@@ -10,11 +10,13 @@ from fastconv.cli.tour.units import duration
 from .families import OURS
 from .session import disturbed, trustworthy
 
-__all__ = ["markdown", "table", "verdict"]
+__all__ = ["amount", "markdown", "share", "table", "verdict"]
 
 Row = dict[str, Any]
 
-_HEAD = ("workload", "fastconv", "path", "ratio", "best peer", "its time", "spread", "")
+_HEAD = (
+    "workload", "fastconv", "path", "of limit", "ratio", "best peer", "its time", "spread", ""
+)  # fmt: skip
 # The order of accuracies, weakest first; peers whose accuracy is unknown are not compared.
 _ACCURACIES = ("normwise", "componentwise", "exact")
 _REGRET = 1.15
@@ -38,7 +40,7 @@ def table(rows: Sequence[Row], everyone: bool = False) -> str:
     widths = [max(len(line[c]) for line in lines) for c in range(len(_HEAD))]
     return "\n".join(
         "  ".join(
-            cell.rjust(width) if c in (1, 3, 5, 6) else cell.ljust(width)
+            cell.rjust(width) if c in (1, 3, 4, 6, 7) else cell.ljust(width)
             for c, (cell, width) in enumerate(zip(line, widths, strict=True))
         ).rstrip()
         for line in lines
@@ -53,12 +55,18 @@ def _line(row: Row) -> tuple[str, ...]:
         row["name"],
         "-" if row["error"] else amount(ours["best"], row["unit"]),
         row.get("path") or "-",
+        share(row),
         ratio,
         row["peer"] or "-",
         amount(peer["best"], row["unit"]) if peer else "-",
         f"{ours['spread']:.0%}" if "spread" in ours else "-",
         "; ".join(_notes(row)),
     )
+
+
+def share(row: Row) -> str:
+    """Return our share of the machine's limit and what sets the limit: ``89 % FMA``."""
+    return f"{row['share']:.0%} {row['bound']}" if row["share"] else "-"
 
 
 def _notes(row: Row) -> Iterator[str]:
@@ -80,9 +88,9 @@ def _contender_lines(row: Row) -> Iterator[tuple[str, ...]]:
         ratio = _ratio(best / ours) if best and ours else "-"
         time = amount(best, row["unit"]) if best else "-"
         spread = f"{contender['spread']:.0%}" if best else "-"
-        yield "", "", "", ratio, name, time, spread, contender["error"] or accuracy
+        yield "", "", "", "", ratio, name, time, spread, contender["error"] or accuracy
     for name, reason in row.get("skipped", {}).items():
-        yield "", "", "", "-", name, "-", "-", f"skipped: {reason}"
+        yield "", "", "", "", "-", name, "-", "-", f"skipped: {reason}"
 
 
 def _mark(row: Row) -> str:

@@ -10,7 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+import numpy as np
+
 import fastconv
+from fastconv.planner.limits import Limits, measure_limits
 from fastconv.planner.rates import cpu_name
 from fastconv.runtime import threads
 from fastconv.runtime.target import host_target
@@ -22,10 +25,10 @@ from .processes import MEASURES, Measure
 from .timing import NOISY, Timing, race
 from .workloads import WORKLOADS, select
 
-__all__ = ["SCHEMA", "environment", "measure", "names", "record", "trustworthy"]
+__all__ = ["SCHEMA", "environment", "limits", "measure", "names", "record", "trustworthy"]
 
 # Raised when the meaning of a row's fields changes.
-SCHEMA = 1
+SCHEMA = 2
 
 # Fields of a row, all plain JSON:
 #   name, group, unit, headline, error
@@ -33,11 +36,16 @@ SCHEMA = 1
 #   contenders          by name: {best, spread, rounds, accuracy, error}; OURS is the plain call
 #   skipped             by name: why a contender was not asked
 #   peer, ratio         the quickest right peer, and how many times as long it took
-#   regret, best_path   how many times as long the plain call took as our quickest path, and which
-#   flops, bytes_moved, tolerance
+#   regret, best_path   how many times as long the plain call took as our quickest path; which
+#   dtype, flops, bytes_moved, tolerance
+#   limit, bound        the least seconds on this machine, and what sets them: FMA or a level
+#   share               limit / the plain call's seconds; transforms do fewer flops: memory alone
 Row = dict[str, Any]
 
-_PACKAGES = ("numpy", "scipy", "numba", "opencv-python-headless", "opencv-python", "torch")
+_PACKAGES = (
+    "numpy", "scipy", "numba", "opencv-python-headless", "opencv-python", "torch", "pyfftw",
+    "ducc0", "mkl_fft", "bottleneck", "astropy",
+)  # fmt: skip
 # One of our own paths predicted to take this many times as long as the best is not asked, where
 # that means seconds.
 _HOPELESS, _PATIENCE_SECONDS = 20.0, 0.5
@@ -65,6 +73,8 @@ def record(
     seconds: float,
     workers: int = 1,
     tell: Callable[[str, float], None] = lambda name, left: None,
+    roof: Limits | None = None,
+    only: Sequence[str] = (),
 ) -> Iterator[Row]:
     """Measure the named workloads, one row each.
 
@@ -78,6 +88,10 @@ def record(
         Threads for the peers that have pools of their own; ours and BLAS read the environment.
     tell : callable
         Called with each name and the seconds that are probably left, before it is measured.
+    roof : Limits or None
+        What `limits` returns; without it rows have no share of the limit.
+    only : sequence of str
+        The peers to ask, by name or library; all that are installed if empty.
     """
     limit_threads(workers, {p.module for n in wanted if n in WORKLOADS for p in WORKLOADS[n].peers})
     weights = [_weight(name, seconds) for name in wanted]
@@ -87,7 +101,7 @@ def record(
         pace = spent / done if done else 1.0
         tell(name, pace * (sum(weights) - done))
         if name in WORKLOADS:
-            yield measure(WORKLOADS[name], seconds)
+            yield measure(WORKLOADS[name], seconds, roof, only)
         else:
             yield _measure_process(MEASURES[name])
         done += weight
@@ -100,7 +114,17 @@ def _weight(name: str, seconds: float) -> float:
     return seconds + WORKLOADS[name].multiply_adds * 5e-9
 
 
-def measure(workload: Workload, seconds: float) -> Row:
+def limits() -> Limits | None:
+    """Return what one thread of this machine can do at most; None where no kernel can be built."""
+    try:
+        return measure_limits()
+    except RuntimeError:
+        return None
+
+
+def measure(
+    workload: Workload, seconds: float, roof: Limits | None = None, only: Sequence[str] = ()
+) -> Row:
     """Check and race one workload's contenders.
 
     Returns
@@ -113,6 +137,9 @@ def measure(workload: Workload, seconds: float) -> Row:
     rows = {row.name: row for row in table.rows} if table is not None else {}
     chosen = rows[table.chosen] if table is not None else None
     bound = workload.contenders(*operands)
+    if only:
+        unwanted = {p.name for p in workload.peers if not {p.name, p.module} & set(only)}
+        bound = {name: bind for name, bind in bound.items() if name not in unwanted}
     skipped = {
         name: f"predicted {rows[path].seconds:.1f} s"
         for name, path in _paths(bound)
@@ -136,7 +163,7 @@ def measure(workload: Workload, seconds: float) -> Row:
     contenders = {
         name: _figures(timings.get(name), accuracies[name], error) for name, error in errors.items()
     }
-    return _finish(
+    row = _finish(
         workload,
         {
             "unit": "s",
@@ -144,11 +171,23 @@ def measure(workload: Workload, seconds: float) -> Row:
             "accuracy": accuracies[OURS],
             "contenders": contenders,
             "skipped": skipped,
+            "dtype": np.result_type(*operands).name,
             "flops": workload.flops,
             "bytes_moved": workload.bytes_moved,
             "tolerance": workload.tolerance,
         },
     )
+    return row | _share(row, roof)
+
+
+def _share(row: Row, roof: Limits | None) -> Row:
+    """Return how near to the machine's limit our plain call came."""
+    ours = row["contenders"][OURS].get("best")
+    if roof is None or ours is None:
+        return {"limit": None, "bound": None, "share": None}
+    flops = 0 if row["accuracy"] == "normwise" else row["flops"]
+    limit, bound = roof.bound(row["dtype"], flops, row["bytes_moved"])
+    return {"limit": limit, "bound": bound, "share": limit / ours}
 
 
 def _paths(bound: dict[str, Any]) -> list[tuple[str, str]]:
@@ -188,7 +227,7 @@ def _measure_process(measure: Measure) -> Row:
             best, second = sorted([*values, values[0]] if len(values) == 1 else values)[:2]
             timing = Timing(best, second, len(values))
         contenders[name] = _figures(timing, "", errors[name])
-    return _finish(measure, {"unit": measure.unit, "contenders": contenders})
+    return _finish(measure, {"unit": measure.unit, "contenders": contenders, "share": None})
 
 
 def _finish(what: Workload | Measure, row: Row) -> Row:
@@ -225,7 +264,9 @@ def disturbed(row: Row) -> bool:
     return any(c.get("spread", 0.0) > NOISY for c in compared)
 
 
-def environment(workers: int, quick: bool, command: str) -> dict[str, Any]:
+def environment(
+    workers: int, quick: bool, command: str, roof: Limits | None = None
+) -> dict[str, Any]:
     """Return everything that figures depend on: the machine, versions and settings."""
     versions = {"fastconv": fastconv.__version__, "python": platform.python_version()}
     for package in _PACKAGES:
@@ -241,6 +282,7 @@ def environment(workers: int, quick: bool, command: str) -> dict[str, Any]:
             "target": host_target().name,
             "system": f"{platform.system()} {platform.machine()}",
             "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
+            "limits": roof and roof.as_json(),
         },
         "versions": versions,
         "settings": {

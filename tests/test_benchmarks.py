@@ -5,6 +5,7 @@ Nothing here looks at a clock.
 
 import json
 import os
+import re
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,11 +16,12 @@ import pytest
 import fastconv
 from fastconv.cli import bench, main
 from fastconv.paths import PATHS
+from fastconv.planner.limits import Level, Limits
 
 ROOT = Path(__file__).resolve().parents[1]
 bench.load_benchmarks(ROOT)
 
-from benchmarks import answers, report, session, timing  # noqa: E402
+from benchmarks import answers, comparison, figures, page, report, session, timing  # noqa: E402
 from benchmarks.families import OURS, Workload, by_path  # noqa: E402
 from benchmarks.peers import Peer  # noqa: E402
 from benchmarks.processes import GROUP, MEASURES  # noqa: E402
@@ -191,6 +193,7 @@ def row_of(name, spread=0.0, accuracy="componentwise", **fields):
         "name": name, "group": "small", "unit": "s", "headline": True, "error": "",
         "path": "direct", "accuracy": accuracy, "contenders": {OURS: figures, "numpy.f": peer},
         "skipped": {}, "peer": "numpy.f", "ratio": 3.0, "best_path": None, "regret": None,
+        "dtype": "float64", "flops": 10**6, "bytes_moved": 10**4, "share": 0.5, "bound": "FMA",
     }  # fmt: skip
     return row | fields
 
@@ -216,6 +219,77 @@ def test_transforms_are_not_compared_with_loops_in_silence():
     row = row_of("work", accuracy="normwise")
     assert "3.00~" in report.table([row])
     assert "accuracies differ" in report.verdict([row])
+
+
+def test_a_row_says_how_near_the_limit_it_came():
+    roof = Limits({"float64": 1e9}, (Level("DRAM", float("inf"), 1e9),))
+    row = session.measure(SOME, 0.0, roof, only=("numpy",))
+    ours = row["contenders"][OURS]["best"]
+    assert row["share"] == pytest.approx(max(SOME.flops, SOME.bytes_moved) / 1e9 / ours)
+    assert set(row["contenders"]) - set(SOME.contenders(*SOME.small())) == set()
+    assert all(peer.name not in row["contenders"] for peer in SOME.peers if peer.module != "numpy")
+    assert "50% FMA" in report.table([row_of("work")])
+
+
+def run_of(rows):
+    roof = Limits(
+        {"float64": 1e11, "float32": 2e11}, (Level("L1", 1e5, 1e11), Level("DRAM", 1e99, 1e10))
+    )
+    run = session.environment(1, True, "python -m fastconv bench", roof)
+    return run | {"rows": rows, "trustworthy": True}
+
+
+def slower(row, factor, spread=0.0):
+    contenders = {name: dict(figures) for name, figures in row["contenders"].items()}
+    contenders[OURS] |= {"best": contenders[OURS]["best"] * factor, "spread": spread}
+    return row | {"contenders": contenders}
+
+
+@pytest.mark.parametrize(
+    ("factor", "spread", "word"),
+    [
+        (1.5, 0.0, "slower"),
+        (0.5, 0.0, "faster"),
+        (1.02, 0.0, ""),
+        (1.2, 0.08, ""),
+        (2, 0.5, "noisy"),
+    ],
+)
+def test_a_change_counts_where_it_exceeds_the_noise(factor, spread, word):
+    old = row_of("work")
+    text = comparison.changes(run_of([old]), run_of([slower(old, factor, spread)]))
+    assert text.splitlines()[-1].startswith("work")
+    assert text.rstrip().endswith(word or "+0%")
+
+
+def test_what_slows_everyone_is_no_change():
+    old, new = row_of("work"), row_of("work")
+    for contender in new["contenders"].values():
+        contender["best"] *= 1.5
+    text = comparison.changes(run_of([old]), run_of([new]))
+    assert "slower" not in text
+    assert "+50%" in text
+
+
+def test_the_page_holds_every_row_and_figure():
+    names = [f"1d/{d}/n=1e5/k={k}" for d in ("f64", "f32") for k in (3, 5, 8, 16, 31, 64)]
+    rows = [row_of(name) for name in names]
+    for row in rows:
+        row["contenders"][by_path("direct")] = row["contenders"][OURS]
+    rows.append(row_of("<odd & new>", error="wrong"))
+    run = run_of(rows)
+    text = page.page(run, rows)
+    assert text.count("<svg") == len(figures.FIGURES) == 3
+    assert all(f"<td>{name}" in text for name in names)
+    assert "&lt;odd &amp; new&gt;" in text
+    assert "<odd" not in text
+    assert not re.search(r'(src|href)="(?!#)', text), "nothing is fetched"
+    again = [figures.svg(draw(run, rows)) for draw, _ in figures.FIGURES.values()]
+    assert all(figure in text for figure in again), "the same figures twice"
+
+
+def test_a_page_without_enough_rows_has_no_empty_figures():
+    assert "<svg" not in page.page(run_of([row_of("work")]), [row_of("work")])
 
 
 def test_the_readme_table_comes_from_the_json(tmp_path, capsys):
@@ -255,8 +329,11 @@ def test_the_command_writes_what_it_measured(tmp_path, capsys, monkeypatch):
     assert {"cpu", "target"} <= set(run["machine"])
     assert {"fastconv", "numpy", "scipy"} <= set(run["versions"])
     assert str(tmp_path) not in json.dumps(run)
-    assert main(["bench", "--read", str(file)]) == 0
-    assert SOME.name in capsys.readouterr().out
+    html, folder = tmp_path / "page.html", tmp_path / "figures"
+    words = ["--compare", str(file), "--html", str(html), "--figures", str(folder)]
+    assert main(["bench", "--read", str(file), *words]) == 0
+    assert "before" in capsys.readouterr().out
+    assert SOME.name in html.read_text()
 
 
 @pytest.mark.usefixtures("ready")
@@ -291,7 +368,9 @@ def test_threads_are_limited_before_anything_is_loaded(monkeypatch):
         (["no-such-workload"], "pattern must match a workload"),
         (["--workers", "0"], "--workers must be at least 1, got 0"),
         (["--read", "no-such-file.json"], "--read must be what --json wrote"),
-        (["small", "--json", "no-such-folder/f.json"], "--json must be a file in an existing"),
+        (["small", "--compare", "no-such-file.json"], "--compare must be what --json wrote"),
+        (["small", "--html", "no-such-folder/f.html"], "--html must be in an existing"),
+        (["small", "--json", "no-such-folder/f.json"], "--json must be in an existing"),
     ],
 )
 def test_wrong_arguments_are_one_line_and_exit_code_2(words, reason, capsys):

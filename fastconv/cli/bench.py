@@ -38,7 +38,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers", type=int, default=1, metavar="N", help="threads (default: %(default)s)"
     )
+    parser.add_argument(
+        "--peers", metavar="A,B", help="ask only these: libraries (numpy, cv2) or contenders"
+    )
     parser.add_argument("--json", metavar="FILE", help="write machine, versions and all figures")
+    parser.add_argument("--html", metavar="FILE", help="write a page with figures and tables")
+    parser.add_argument(
+        "--compare", metavar="OLD", help="show what changed since an earlier run's --json file"
+    )
+    parser.add_argument(
+        "--figures", metavar="FOLDER", help="write the figures there, one SVG file each"
+    )
     parser.add_argument(
         "--read", metavar="FILE", help="show what --json wrote instead of measuring"
     )
@@ -111,7 +121,7 @@ def load_benchmarks(root: Path) -> ModuleType:
         assert spec.loader is not None
         found = sys.modules["benchmarks"] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(found)
-    for name in ("session", "report"):
+    for name in ("session", "report", "comparison", "page"):
         importlib.import_module(f"benchmarks.{name}")
     return found
 
@@ -127,13 +137,16 @@ def _words(args: argparse.Namespace) -> list[str]:
     """Return the arguments as words again."""
     words = [f"--{name}" for name in ("quick", "list", "all", "markdown") if getattr(args, name)]
     words += ["--workers", str(args.workers)] if args.workers != 1 else []
-    words += ["--json", args.json] if args.json else []
+    for name in ("peers", "json", "html", "compare", "figures"):
+        value = getattr(args, name)
+        words += [f"--{name}", value] if value else []
     return [*words, *args.pattern]
 
 
 def _command(args: argparse.Namespace) -> str:
     """Return the command that measures the same again, wherever its figures are kept."""
-    shown = argparse.Namespace(**vars(args) | {"json": None, "markdown": False, "all": False})
+    silent = {"json": None, "html": None, "compare": None, "figures": None}
+    shown = argparse.Namespace(**vars(args) | silent | {"markdown": False, "all": False})
     return shlex.join(["python", "-m", "fastconv", "bench", *_words(shown)])
 
 
@@ -146,34 +159,79 @@ def _measure(benchmarks: Any, args: argparse.Namespace) -> int:
     if args.list:
         print("\n".join(wanted))
         return 0
-    if args.json and not Path(args.json).resolve().parent.is_dir():
-        return _fail(f"--json must be a file in an existing folder, got {args.json}")
+    for name in ("json", "html", "figures"):
+        value = getattr(args, name)
+        if value and not Path(value).resolve().parent.is_dir():
+            return _fail(f"--{name} must be in an existing folder, got {value}")
+    old, complaint = _read(benchmarks, args.compare) if args.compare else (None, "")
+    if complaint:
+        return _fail(f"--compare {complaint}")
     seconds = _QUICK_SECONDS if args.quick else _SECONDS
     progress = _Progress(len(wanted))
-    result = session.environment(args.workers, args.quick, _command(args))
-    rows = list(session.record(wanted, seconds, args.workers, progress.tell))
+    roof = session.limits() if any(n in benchmarks.workloads.WORKLOADS for n in wanted) else None
+    result = session.environment(args.workers, args.quick, _command(args), roof)
+    only = args.peers.split(",") if args.peers else ()
+    rows = list(session.record(wanted, seconds, args.workers, progress.tell, roof, only))
     progress.done()
     result |= {"trustworthy": session.trustworthy(rows), "rows": rows}
     if args.json:
         Path(args.json).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     _print(report, result, rows, args)
+    _write(benchmarks, result, rows, args, old)
     return int(any(row["error"] for row in rows))
 
 
 def _show(benchmarks: Any, args: argparse.Namespace) -> int:
-    try:
-        result = json.loads(Path(args.read).read_text(encoding="utf-8"))
-        rows, schema = result["rows"], result["schema"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return _fail(f"--read must be what --json wrote, got {args.read} ({error})")
-    if schema != benchmarks.session.SCHEMA:
-        return _fail(
-            f"--read must be of schema {benchmarks.session.SCHEMA}, got {schema}: measure again"
-        )
-    groups = {row["name"]: row["group"] for row in rows}
+    result, complaint = _read(benchmarks, args.read)
+    if complaint:
+        return _fail(f"--read {complaint}")
+    old, complaint = _read(benchmarks, args.compare) if args.compare else (None, "")
+    if complaint:
+        return _fail(f"--compare {complaint}")
+    groups = {row["name"]: row["group"] for row in result["rows"]}
     kept = set(benchmarks.workloads.select(args.pattern, groups))
-    _print(benchmarks.report, result, [row for row in rows if row["name"] in kept], args)
+    rows = [row for row in result["rows"] if row["name"] in kept]
+    _print(benchmarks.report, result, rows, args)
+    _write(benchmarks, result, rows, args, old)
     return 0
+
+
+def _read(benchmarks: Any, file: str) -> tuple[dict[str, Any], str]:
+    """Return an earlier run, or what is wrong with its file."""
+    try:
+        result = json.loads(Path(file).read_text(encoding="utf-8"))
+        schema = result["schema"]
+        if not isinstance(result["rows"], list):
+            raise TypeError("rows must be a list")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return {}, f"must be what --json wrote, got {file} ({error})"
+    if schema != benchmarks.session.SCHEMA:
+        return {}, f"must be of schema {benchmarks.session.SCHEMA}, got {schema}: measure again"
+    return result, ""
+
+
+def _write(
+    benchmarks: Any,
+    result: dict[str, Any],
+    rows: list[Any],
+    args: argparse.Namespace,
+    old: dict[str, Any] | None,
+) -> None:
+    """Write or show what was asked for besides the table."""
+    if old is not None:
+        print("\n" + benchmarks.comparison.changes(old, result | {"rows": rows}))
+    if args.html:
+        text = benchmarks.page.page(result, rows)
+        Path(args.html).write_text(text, encoding="utf-8")
+        print(f"\npage: {args.html}", file=sys.stderr)
+    if args.figures:
+        figures = importlib.import_module("benchmarks.figures")
+        Path(args.figures).mkdir(exist_ok=True)
+        for name, (draw, _) in figures.FIGURES.items():
+            drawn = draw(result, rows)
+            if drawn is not None:
+                file = Path(args.figures, f"{name}.svg")
+                file.write_text(figures.svg(drawn) + "\n", encoding="utf-8")
 
 
 def _print(report: Any, result: dict[str, Any], rows: list[Any], args: argparse.Namespace) -> None:
