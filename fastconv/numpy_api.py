@@ -1,22 +1,23 @@
-"""NumPy's convolve and correlate, to the letter, with keywords of our own."""
+"""NumPy's convolve and correlate, to the letter, with keywords of our own.
+
+What the short way does not answer is settled in `numpy_request`, imported when first needed.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from . import geometry, request
-from .planner.explain import Explanation
-from .problem import Problem
-from .request import Request, Settings
-from .short import CONVOLVE, CORRELATE, shortcut
+from .short import CONVOLVE, CORRELATE, converted, shortcut
+
+if TYPE_CHECKING:
+    from .planner.explain import Explanation
 
 __all__ = ["choose_method", "convolve", "correlate", "explain"]
 
-_MODES: dict[Any, str] = {0: "valid", 1: "same", 2: "full"}
-_EXTENTS = {name: number for number, name in _MODES.items()}
+_EXTENTS = {"valid": 0, "same": 1, "full": 2}
 _ndarray, _ONE, _AUTO = np.ndarray, 1, "auto"
 
 
@@ -96,21 +97,24 @@ def convolve(
     """
     # Identity, not equality: whatever is not literally the default takes the long way.
     if (
-        type(a) is _ndarray
-        and type(v) is _ndarray
+        method is _AUTO
+        and stride is _ONE
         and axis is None
-        and out is None
         and accuracy is None
         and workers is None
-        and stride is _ONE
-        and method is _AUTO
+        and type(mode) is str
+        and mode in _EXTENTS
     ):
-        dtype = a.dtype
-        if dtype is v.dtype and type(mode) is str and mode in _EXTENTS:
-            result = shortcut(dtype)(a, v, _EXTENTS[mode], CONVOLVE)
-            if result is not None:
-                return result
-    return _answer("convolve", a, v, mode, axis, stride, Settings(method, accuracy, out, workers))
+        result = None
+        if type(a) is _ndarray and type(v) is _ndarray and (dtype := a.dtype) is v.dtype:
+            result = shortcut(dtype)(a, v, _EXTENTS[mode], CONVOLVE, out)
+        elif out is None:
+            result = converted(a, v, _EXTENTS[mode], CONVOLVE)
+        if result is not None:
+            return result
+    from .numpy_request import answer
+
+    return answer("convolve", a, v, mode, axis, stride, method, accuracy, out, workers)
 
 
 def correlate(
@@ -166,21 +170,25 @@ def correlate(
     array([0.5, 2. , 3.5, 3. , 0. ])
     """
     if (
-        type(a) is _ndarray
-        and type(v) is _ndarray
+        method is _AUTO
+        and stride is _ONE
         and axis is None
-        and out is None
         and accuracy is None
         and workers is None
-        and stride is _ONE
-        and method is _AUTO
+        and type(mode) is str
+        and mode in _EXTENTS
     ):
-        dtype = a.dtype
-        if dtype is v.dtype and dtype.kind != "c" and type(mode) is str and mode in _EXTENTS:
-            result = shortcut(dtype)(a, v, _EXTENTS[mode], CORRELATE)
-            if result is not None:
-                return result
-    return _answer("correlate", a, v, mode, axis, stride, Settings(method, accuracy, out, workers))
+        result = None
+        if type(a) is _ndarray and type(v) is _ndarray and (dtype := a.dtype) is v.dtype:
+            if dtype.kind != "c":
+                result = shortcut(dtype)(a, v, _EXTENTS[mode], CORRELATE, out)
+        elif out is None:
+            result = converted(a, v, _EXTENTS[mode], CORRELATE)
+        if result is not None:
+            return result
+    from .numpy_request import answer
+
+    return answer("correlate", a, v, mode, axis, stride, method, accuracy, out, workers)
 
 
 def explain(
@@ -226,14 +234,9 @@ def explain(
     >>> [row.name for row in table.rows if row.supported and row.guarantee == "exact"] != []
     True
     """
-    settings = Settings(method, accuracy, out, workers)
-    if axis is None and np.ndim(a) == np.ndim(v) == 2:
-        from .signal import explain2d
+    from .numpy_request import explained
 
-        return explain2d(a, v, mode, boundary, stride, settings)
-    settings.check()
-    made = _request("convolve", np.asarray(a), np.asarray(v), mode, axis, stride)
-    return request.explain(made, settings)
+    return explained(a, v, mode, boundary, axis, stride, method, accuracy, out, workers)
 
 
 def choose_method(
@@ -267,150 +270,3 @@ def choose_method(
     True
     """
     return explain(a, v, mode, **keywords).chosen
-
-
-def _answer(
-    name: str, a: Any, v: Any, mode: Any, axis: Any, stride: Any, settings: Settings
-) -> npt.NDArray[Any]:
-    settings.check()
-    original = getattr(_NUMPY, name)
-    plain = axis is None and settings.plain and type(stride) is int and stride == 1
-    if _foreign(a) or _foreign(v):
-        if not plain:
-            raise TypeError(
-                f"a and v must be NumPy arrays with fastconv's own keywords, "
-                f"got {type(a).__name__} and {type(v).__name__}"
-            )
-        return original(a, v, mode)  # type: ignore[no-any-return]
-    if plain and name == "correlate" and (_subclass(a) or _subclass(v)):
-        return original(a, v, mode)  # type: ignore[no-any-return]
-    x, w = np.asarray(a), np.asarray(v)
-    if plain and (
-        x.ndim > 1
-        or w.ndim > 1
-        or x.size == 0
-        or w.size == 0
-        or (name == "correlate" and 0 in (x.ndim, w.ndim))
-        or x.dtype.kind not in "biufc"
-        or w.dtype.kind not in "biufc"
-        or _mode_name(mode) is None
-    ):
-        # Errors in NumPy's own words, and the dtypes that only NumPy has loops for.
-        return original(a, v, mode)  # type: ignore[no-any-return]
-    made = _request(name, x, w, mode, axis, stride)
-    return request.answer(made, settings)
-
-
-class _NUMPY:
-    """NumPy's own functions, whatever np.convolve may name later."""
-
-    convolve = staticmethod(np.convolve)
-    correlate = staticmethod(np.correlate)
-
-
-def _foreign(operand: Any) -> bool:
-    """Return whether NumPy's protocol would hand `operand` to another library."""
-    kind = type(operand)
-    if kind is np.ndarray:
-        return False
-    handler = getattr(kind, "__array_function__", None)
-    return handler is not None and handler is not np.ndarray.__array_function__
-
-
-def _subclass(operand: Any) -> bool:
-    return isinstance(operand, np.ndarray) and type(operand) is not np.ndarray
-
-
-def _mode_name(mode: Any) -> str | None:
-    """Return the mode's name, or None for what only NumPy can judge."""
-    if type(mode) is str:
-        return mode if mode in _EXTENTS else None
-    if type(mode) is bool or not isinstance(mode, (int, np.integer)):
-        return None
-    return _MODES.get(int(mode))
-
-
-def extent(n: int, k: int, mode: str) -> tuple[int, int]:
-    """Return pad and the number of outputs of NumPy's modes, for n >= k in correlation order."""
-    if mode == "full":
-        return k - 1, n + k - 1
-    if mode == "same":
-        return k // 2, n
-    return 0, n - k + 1
-
-
-def _request(
-    name: str, x: npt.NDArray[Any], w: npt.NDArray[Any], mode: Any, axis: Any, stride: Any
-) -> Request:
-    """Settle modes, swaps, flips and conjugation: what is left is a correlation."""
-    named = _mode_name(mode)
-    if named is None:
-        np.convolve(np.ones(1), np.ones(1), mode)  # Raises what NumPy raises.
-        raise ValueError(f"mode must be one of {list(_EXTENTS)}, got {mode!r}")
-    step = request.positive("stride", stride)
-    x, w, back = _aligned(x, w, axis)
-    n, k = x.shape[-1], w.shape[-1]
-    for label, length in (("a", n), ("v", k)):
-        if length == 0:
-            raise ValueError(f"{label} cannot be empty")
-    dtype = np.result_type(x.dtype, w.dtype)
-    reverse = False
-    if name == "convolve":
-        if k > n:
-            x, w, n, k = w, x, k, n
-        w = w[..., ::-1]
-    else:
-        if w.dtype.kind == "c":
-            w = w.conj()
-        if k > n:
-            x, w, n, k, reverse = w, x, k, n, True
-    pad, m = extent(n, k, named)
-    if reverse:
-        # out[m-1-i] of the swapped call: both operands read backwards.
-        x, w = x[..., ::-1], w[..., ::-1]
-        pad = m - 1 - n + k - pad
-    batch = np.broadcast_shapes(x.shape[:-1], w.shape[:-1])
-    shared = request.count(w.shape[:-1]) == 1
-    if shared:
-        w = w.reshape(k)
-    problem = Problem(
-        dtype.name if dtype.isbuiltin == 1 else str(dtype),
-        request.count(batch),
-        shared,
-        (n,),
-        (k,),
-        (geometry.strided(m, step),),
-        (step,),
-        (1,),
-        (pad,),
-        ("zero",),
-    )
-    return Request(problem, x, w, batch, back, dtype)
-
-
-def _aligned(
-    x: npt.NDArray[Any], w: npt.NDArray[Any], axis: Any
-) -> tuple[npt.NDArray[Any], npt.NDArray[Any], tuple[int, ...] | None]:
-    """Return both operands with the convolved axis last, and the way back for the result."""
-    if axis is None:
-        x, w = np.atleast_1d(x), np.atleast_1d(w)
-        for label, operand in (("a", x), ("v", w)):
-            if operand.ndim > 1:
-                raise ValueError(
-                    f"{label} must have one dimension, got {operand.ndim}: "
-                    "name the axis to convolve along"
-                )
-        return x, w, None
-    number = request.integer("axis", axis)
-    x, w = np.atleast_1d(x), np.atleast_1d(w)
-    ndim = max(x.ndim, w.ndim)
-    smallest = min([o.ndim for o in (x, w) if o.ndim > 1] or [1])
-    if not -smallest <= number < smallest:
-        raise ValueError(f"axis must lie in {-smallest}..{smallest - 1}, got {axis}")
-    x, w = (np.moveaxis(o, number, -1) if o.ndim > 1 else o for o in (x, w))
-    position = number % ndim if number < 0 else number
-    if position == ndim - 1:
-        return x, w, None
-    order = list(range(ndim - 1))
-    order.insert(position, ndim - 1)
-    return x, w, tuple(order)

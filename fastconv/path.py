@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +17,7 @@ GUARANTEES: tuple[Guarantee, ...] = ("normwise", "componentwise", "exact")  # we
 Box = tuple[int, int, tuple[tuple[int, int], ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(NamedTuple):
     """What a path does, in counts, never in seconds.
 
     Parameters
@@ -40,8 +38,7 @@ class Work:
     bytes_moved: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Operands:
+class Operands(NamedTuple):
     """The arrays of one request, packed: aligned, native, contiguous along each convolved axis.
 
     Parameters
@@ -70,8 +67,7 @@ def no_kernels(problem: Problem) -> tuple[tuple[str, str], ...]:
     return ()
 
 
-@dataclass(frozen=True, slots=True)
-class Path:
+class Path(NamedTuple):
     """One algorithm, as a record of plain functions.
 
     Parameters

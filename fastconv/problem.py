@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from math import prod
+from typing import NamedTuple
 
 from . import geometry
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
     """The canonical form that every request is reduced to.
 
     ``out[b, i] = sum over t of x~[b, i*stride + t*dilation - pad] * w[b, t]`` on each axis, with
@@ -87,7 +86,7 @@ class Problem:
         """Return the problem of the outputs lows..highs alone, for `batch` signals."""
         pad = tuple(p - lo * s for p, lo, s in zip(self.pad, lows, self.stride, strict=True))
         output = tuple(hi - lo for lo, hi in zip(lows, highs, strict=True))
-        return replace(self, batch=batch, output=output, pad=pad)
+        return self._replace(batch=batch, output=output, pad=pad)
 
     def __str__(self) -> str:
         axes = []

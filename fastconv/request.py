@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass, replace
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +18,7 @@ from .runtime import threads
 Array = npt.NDArray[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """The keywords that all faces share.
 
     Parameters
@@ -56,8 +54,7 @@ class Settings:
             raise TypeError(f"out must be a NumPy array, got {type(self.out).__name__}")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A Problem and its arrays in canonical order: batch axes first, then the convolved ones.
 
     Parameters
@@ -175,7 +172,7 @@ def _interleaved(request: Request) -> Problem | None:
     inner = count(batch[position:])
     if inner < 2 or problem.outputs == 0:
         return None
-    return replace(problem, batch=count(batch[:position]), inner=inner)
+    return problem._replace(batch=count(batch[:position]), inner=inner)
 
 
 def _answer_interleaved(

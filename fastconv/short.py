@@ -1,9 +1,9 @@
 """The short way of plain 1-D calls: a few checks, one look-up, one call.
 
-A request with all the trimmings takes some 30 us to settle; NumPy answers a small one in one. So
-two plain arrays of one dtype are answered here, wherever the planner's rates say that nothing can
-be faster than the direct loop: by one compiled call that checks, allocates and computes, by the
-loop in bands, or, while there is no loop, by NumPy's.
+Settling a request takes many times what NumPy needs for a small one. So two plain arrays of one
+dtype are answered here, wherever the direct loop is best: by one compiled call that checks,
+allocates and computes, by the loop in bands, or, while there is no loop, by NumPy's. Nothing of
+the engine is imported for it, which keeps a process's first call short, too.
 """
 
 from __future__ import annotations
@@ -13,22 +13,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numpy._core import multiarray
+from numpy._core import multiarray, numeric
 
-from . import geometry
-from .paths import PATHS
-from .paths.direct import band
-from .planner import selector
-from .planner.rates import rates
-from .problem import Problem
-from .runtime import load, threads
+from .runtime import load
+from .runtime.entry import BRIEF_PRODUCTS, MOST_OUTPUTS, MOST_PRODUCTS
 
 Array = npt.NDArray[Any]
-# (a, v, extent, order) -> the result, or None where the long way must decide. The extent is
+# (a, v, extent, order, out) -> the result, or None where the long way must decide. The extent is
 # NumPy's number for what is kept: 2 for all n + k - 1 outputs, 1 for n, 0 for n - k + 1.
-Shortcut = Callable[[Array, Array, int, int], Array | None]
+Shortcut = Callable[[Array, Array, int, int, Array | None], Array | None]
 
 _numpy_correlate: Any = multiarray.correlate
+# NumPy's own functions, whatever np.convolve and np.correlate may name later.
+ORIGINALS: dict[str, Any] = {"convolve": numeric.convolve, "correlate": numeric.correlate}
 
 # Order: a convolution reverses the taps, a correlation keeps them (`runtime.entry` knows the 4).
 CONVOLVE, CORRELATE = 0, 4
@@ -49,8 +46,11 @@ DTYPES = (
     "uint8",
 )
 _LONGEST = 1 << 20
-# Up to this many products NumPy answers while there is no kernel; its call takes some 2 us then.
-_SMALL = 1 << 14
+# Up to this many products NumPy answers while there is no kernel: that takes it 1 ms at most, and
+# the engine would take tens of them to be imported.
+_SMALL = 1 << 20
+# What NumPy's loop loses to ours, roughly: per call, and per product.
+_CALL_SECONDS, _PRODUCT_SECONDS = 0.4e-6, 0.2e-9
 _CALLS_PER_LOOK = 64
 
 _shortcuts: dict[np.dtype[Any], Shortcut] = {}
@@ -61,43 +61,78 @@ def shortcut(dtype: np.dtype[Any]) -> Shortcut:
     found = _shortcuts.get(dtype)
     if found is None:
         known = dtype.isnative and dtype.name in DTYPES
-        found = _shortcuts[dtype] = _short_way(dtype) if known else _no_way
+        found = _shortcuts[dtype] = _short_way(dtype) if known else _numpys_way
     return found
 
 
-def _no_way(a: Array, v: Array, extent: int, order: int) -> Array | None:
-    return None
+def converted(a: Any, v: Any, extent: int, order: int) -> Array | None:
+    """Return the short way's answer for lists, numbers and arrays of two dtypes."""
+    x, w = (o if type(o) in _SEQUENCES else None for o in (a, v))
+    if x is None or w is None:
+        return None
+    x, w = np.asarray(x), np.asarray(w)
+    if x.ndim != 1 or w.ndim != 1 or x.size == 0 or w.size == 0:
+        return None
+    if x.dtype.kind not in "biufc" or w.dtype.kind not in "biufc":
+        return None
+    dtype = np.result_type(x.dtype, w.dtype)
+    if dtype.kind == "c" and order == CORRELATE:
+        return None
+    x, w = x.astype(dtype, copy=False), w.astype(dtype, copy=False)
+    return shortcut(dtype)(x, w, extent, order, None)
+
+
+_SEQUENCES = frozenset((np.ndarray, list, tuple))
+
+
+def _numpys_way(a: Array, v: Array, extent: int, order: int, out: Array | None) -> Array | None:
+    """Answer the dtypes that only NumPy has loops for."""
+    if a.ndim != 1 or v.ndim != 1 or out is not None or a.dtype.kind not in "biuf":
+        return None
+    if order == CONVOLVE:
+        if v.size > a.size:
+            a, v = v, a
+        v = v[::-1]
+    if not 0 < v.size <= a.size or a.size * v.size > _SMALL:
+        return None
+    return _numpy_correlate(a, v, extent)  # type: ignore[no-any-return]
 
 
 def longest_filter(dtype: str) -> int:
     """Return above how many taps a transform may be quicker, by the planner's rates."""
-    longest = 1
-    while longest < _LONGEST and _direct_is_best(dtype, 2 * longest):
-        longest *= 2
+    from .planner import selector
+    from .problem import Problem
+
+    n, longest = 2 * _LONGEST, 1
+    while longest < _LONGEST:
+        k = 2 * longest
+        problem = Problem(dtype, 1, True, (n,), (k,), (n - k + 1,), (1,), (1,), (0,), ("zero",))
+        if selector.rank(problem)[0].name != "direct":
+            break
+        longest = k
     return longest
 
 
-def _direct_is_best(dtype: str, k: int) -> bool:
-    return selector.rank(_problem(dtype, 2 * _LONGEST, k))[0].name == "direct"
-
-
-def _problem(dtype: str, n: int, k: int) -> Problem:
-    return Problem(dtype, 1, True, (n,), (k,), (n - k + 1,), (1,), (1,), (0,), ("zero",))
-
-
 def _short_way(dtype: np.dtype[Any]) -> Shortcut:
-    ((name, loop_dtype),) = PATHS["direct"].kernels(_problem(dtype.name, 2, 1))
+    # Unsigned integers wrap as signed ones do, by the same loop.
+    loop_dtype = dtype.name.removeprefix("u")
     signed = None if loop_dtype == dtype.name else np.dtype(loop_dtype)
-    longest, type_number, until_look = longest_filter(dtype.name), dtype.num, 0
+    type_number, until_look = dtype.num, 0
+    # How many taps are few enough for any signal is asked once it matters.
+    longest, longest_is_known = 1, False
+    missed_seconds = 0.0
     kernel: Any = None
     whole_call: Any = None
 
-    def answer(a: Array, v: Array, extent: int, order: int) -> Array | None:
-        nonlocal kernel, whole_call, until_look
-        if whole_call is not None:
+    def answer(a: Array, v: Array, extent: int, order: int, out: Array | None) -> Array | None:
+        if whole_call is not None and out is None:
             result = whole_call(a, v, extent + order, type_number, longest)
             if result is not None:
                 return result  # type: ignore[no-any-return]
+        return other(a, v, extent, order, out)
+
+    def other(a: Array, v: Array, extent: int, order: int, out: Array | None) -> Array | None:
+        nonlocal longest, longest_is_known, missed_seconds
         if a.ndim != 1 or v.ndim != 1:
             return None
         n, k = a.size, v.size
@@ -105,32 +140,58 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
             if k > n:
                 a, v, n, k = v, a, k, n
             v = v[::-1]
-        if k == 0 or k > n or k > longest or not a.flags.carray:
+        if k == 0 or k > n or not a.flags.carray:
             return None
-        if kernel is None:
-            until_look -= 1
-            if until_look < 0 or n * k > _SMALL:
-                until_look = _CALLS_PER_LOOK
-                kernel = load.ready(name, loop_dtype)
-                whole_call = load.whole_call(name, loop_dtype)
-        if n * k <= _SMALL:
+        products = n * k
+        missed_seconds += _CALL_SECONDS + _PRODUCT_SECONDS * products
+        if kernel is None and not look(products):
+            if products > _SMALL or out is not None:
+                return None
             return _numpy_correlate(a, v, extent)  # type: ignore[no-any-return]
-        if kernel is None:
-            return None
+        if products > BRIEF_PRODUCTS and k > longest:
+            if not longest_is_known:
+                longest, longest_is_known = longest_filter(dtype.name), True
+            if k > longest:
+                return None
         pad, m = ((0, n - k + 1), (k // 2, n), (k - 1, n + k - 1))[extent]
-        out = np.empty(m, dtype)
         w = v.copy()
+        if out is None:
+            out = np.empty(m, dtype)
+        elif not _fits(out, m, dtype) or np.may_share_memory(out, a):
+            return None
         if signed is None:
             _by_bands(kernel, a, w, out, pad)
         else:
             _by_bands(kernel, a.view(signed), w.view(signed), out.view(signed), pad)
         return out
 
+    def look(products: int) -> bool:
+        """Return whether the kernel is there now; look not too often."""
+        nonlocal kernel, whole_call, until_look, missed_seconds
+        until_look -= 1
+        if until_look < 0 or products > _SMALL:
+            until_look = _CALLS_PER_LOOK
+            kernel = load.ready("rows", loop_dtype, missed_seconds)
+            whole_call = load.whole_call("rows", loop_dtype)
+            missed_seconds = 0.0
+        return kernel is not None
+
     return answer
+
+
+def _fits(out: Any, m: int, dtype: np.dtype[Any]) -> bool:
+    return type(out) is np.ndarray and out.dtype is dtype and out.shape == (m,) and out.flags.carray
 
 
 def _by_bands(kernel: Any, x: Array, w: Array, out: Array, pad: int) -> None:
     n, k, m = len(x), len(w), len(out)
+    if m <= MOST_OUTPUTS and m * k <= MOST_PRODUCTS:  # One band: no need of the engine.
+        kernel(x, w, out, 1, 0, 0, 0, n, k, m, 1, 1, pad)
+        return
+    from . import geometry
+    from .paths.direct import band
+    from .planner.rates import rates
+    from .runtime import threads
 
     def some_outputs(lo: int, hi: int) -> None:
         kernel(x, w, out[lo:], 1, 0, 0, 0, n, k, hi - lo, 1, 1, pad - lo)

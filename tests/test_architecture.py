@@ -13,7 +13,13 @@ import fastconv
 PACKAGE = Path(fastconv.__file__).parent
 
 COMPILES = ("fastconv.runtime", "fastconv.kernels")
-FACES = ("fastconv.numpy_api", "fastconv.signal", "fastconv.ndimage", "fastconv.nn")
+FACES = (
+    "fastconv.numpy_api",
+    "fastconv.numpy_request",
+    "fastconv.signal",
+    "fastconv.ndimage",
+    "fastconv.nn",
+)
 KNOW_MODES = (*FACES, "fastconv.cli", "fastconv.integrations")
 MODES = ("full", "same", "valid")
 

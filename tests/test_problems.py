@@ -4,7 +4,7 @@ Pads may be negative, windows may miss the signal, axes may differ in stride, di
 """
 
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -59,7 +59,7 @@ class Task:
         x, w = self.x if x is None else x, self.w if w is None else w
         if p.inner > 1:
             rows = np.moveaxis(x, -1, 1).reshape(p.batch * p.inner, *p.signal)
-            one = replace(p, batch=len(rows), inner=1)
+            one = p._replace(batch=len(rows), inner=1)
             out = Task(one, rows, w, self.fill).defined()
             return np.moveaxis(out.reshape(p.batch, p.inner, *p.output), 1, -1)
         out = np.empty(self.shape, x.dtype)
@@ -195,7 +195,7 @@ def test_a_part_of_a_problem_gives_a_part_of_its_result(path, task):
 def test_a_maximum_is_its_definition(path, data):
     task = data.draw(tasks(dtypes=("float64", "float32", "int16", "uint8"), elements=any_value))
     zeros = ("zero",) * task.problem.ndim
-    problem = replace(task.problem, boundary=zeros, shared_filter=True, reduction="max")
+    problem = task.problem._replace(boundary=zeros, shared_filter=True, reduction="max")
     if not supports(path, problem):
         return
     task = Task(problem, task.x, task.w[:1])
@@ -205,7 +205,7 @@ def test_a_maximum_is_its_definition(path, data):
 @paths
 def test_a_path_refuses_what_it_cannot_reduce(path):
     problem = one_axis(5, 2, 4).problem
-    assert supports(path, problem) != supports(path, replace(problem, reduction="max"))
+    assert supports(path, problem) != supports(path, problem._replace(reduction="max"))
 
 
 @paths

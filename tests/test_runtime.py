@@ -14,7 +14,7 @@ import pytest
 
 import fastconv
 from fastconv.kernels import KERNELS
-from fastconv.runtime import cache, load, target, threads
+from fastconv.runtime import bind, cache, load, settings, target, threads
 
 PACKAGE = Path(fastconv.__file__).parent
 LINKER = any(shutil.which(name) for name in ("ld", "ld.lld", "cc", "gcc"))
@@ -190,11 +190,11 @@ def test_every_instruction_set_gives_the_same_answers(tmp_path, name):
 
 
 def test_the_layout_of_arrays_is_checked_before_it_is_used(monkeypatch):
-    assert load._layout_is_known() == (
+    assert bind.layout_is_known() == (
         sys.implementation.name == "cpython" and object.__basicsize__ == 16
     )
-    monkeypatch.setattr(load.entry, "DATA", 24)
-    assert not load._layout_is_known.__wrapped__()
+    monkeypatch.setattr(bind.entry, "DATA", 24)
+    assert not bind.layout_is_known.__wrapped__()
 
 
 def test_an_interpreter_with_another_layout_calls_through_ctypes():
@@ -202,7 +202,7 @@ def test_an_interpreter_with_another_layout_calls_through_ctypes():
     unit = target.host_target().name, "rows", "float64"
     places = cache.ready_path(*unit), cache.library_path(*unit)
     library = ctypes.CDLL(next(path for path in places if path and Path(path).exists()))
-    call = load._foreign(library, "rows_float64", 3, KERNELS["rows"].integers)
+    call = bind.foreign(library, "rows_float64", 3, KERNELS["rows"].integers)
     x, w, out = np.arange(9.0), np.ones(3), np.zeros(7)
     call(x, w, out, 1, 0, 0, 0, 9, 3, 7, 1, 1, 0)
     assert np.array_equal(out, np.convolve(x, w, "valid"))
@@ -303,7 +303,10 @@ def test_a_forked_child_makes_its_own_pool(tmp_path):
 )
 def test_a_wrong_variable_is_named(monkeypatch, variable, value, rule):
     monkeypatch.setenv(variable, value)
-    asked = {"FASTCONV_WORKERS": threads.default_workers, "FASTCONV_POLICY": load.policy}
+    asked = {
+        "FASTCONV_WORKERS": threads.default_workers,
+        "FASTCONV_POLICY": settings.policy_in_force,
+    }
     with pytest.raises(ValueError, match=rf"{variable} must .*{rule}|{rule}"):
         asked[variable]()
 

@@ -11,7 +11,7 @@ This module is plain data: it imports neither Numba nor the kernels. A kernel's 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 FLOATS = ("float64", "float32")
 COMPLEX = ("complex128", "complex64")
@@ -19,8 +19,7 @@ COMPLEX = ("complex128", "complex64")
 INTEGERS = ("int64", "int32", "int16", "int8")
 
 
-@dataclass(frozen=True, slots=True)
-class Kernel:
+class Kernel(NamedTuple):
     """One compiled loop.
 
     Parameters

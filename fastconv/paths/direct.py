@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import product
 from math import prod
 from typing import Any
@@ -153,8 +152,7 @@ def _phases(problem: Problem, kernel: Any, x: Any, w: Any, out: Any, workers: in
             continue
         samples = room[: decimated.size].reshape(decimated.shape)
         samples[...] = decimated
-        phase = replace(
-            problem,
+        phase = problem._replace(
             signal=samples.shape[1:],
             filter=taps.shape[1:],
             stride=(1,),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -148,7 +148,7 @@ def fit(measured: list[Measurement]) -> Rates:
     rows, times = [], []
     for cell in measured:
         work: Work = PATHS[cell.name].work(cell.problem)
-        rows.append((1.0, *map(float, astuple(work))))
+        rows.append((1.0, *map(float, work)))
         times.append(cell.seconds)
     matrix = np.asarray(rows) / np.asarray(times)[:, None]
     scale = np.maximum(matrix.max(axis=0), 1e-300)

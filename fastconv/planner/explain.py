@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ..path import GUARANTEES
 from ..paths import PATHS
@@ -12,8 +12,7 @@ from .rates import tables
 from .selector import AUTO, Verdict, choose, rank, verdicts
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One path's line in the table.
 
     Parameters
@@ -37,8 +36,7 @@ class Row:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(NamedTuple):
     """Why a request is answered the way it is; its repr is the table of paths.
 
     Parameters
@@ -56,7 +54,7 @@ class Explanation:
     problem: str
     chosen: str
     reason: str
-    rows: tuple[Row, ...] = field(default=())
+    rows: tuple[Row, ...] = ()
 
     def __repr__(self) -> str:
         head = ("", "path", "guarantee", "predicted", "")

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from dataclasses import asdict, dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..path import Work
 
@@ -21,8 +20,7 @@ SHIPPED = os.path.join(os.path.dirname(__file__), "rates.json")
 Key = tuple[str, str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class Rates:
+class Rates(NamedTuple):
     """Seconds per count of `Work`, field by field, and per request."""
 
     request: float
@@ -106,7 +104,7 @@ def write(path: str, table: Table, provenance: dict[str, Any]) -> None:
     """Write a file of rates, its rows sorted."""
     rows: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
     for (name, dtype, axes), row in sorted(table.items()):
-        short = {k: float(f"{v:.3g}") for k, v in asdict(row).items()}
+        short = {k: float(f"{v:.3g}") for k, v in row._asdict().items()}
         rows.setdefault(name, {}).setdefault(dtype, {})[axes] = short
     import json
 

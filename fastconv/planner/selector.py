@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..path import GUARANTEES, Box, Guarantee, Operands, Path
 from ..paths import PATHS
@@ -15,8 +14,7 @@ from .rates import kind, rates
 AUTO = "auto"
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What the planner thinks of one path for one problem."""
 
     name: str

@@ -9,9 +9,9 @@ is truncated, damaged or foreign is not loaded.
 from __future__ import annotations
 
 import os
-import re
 import stat
 import sys
+from collections.abc import Iterator
 from functools import cache
 
 from ..kernels import KERNELS, SOURCES
@@ -20,29 +20,82 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PACKAGE_PARENT = os.path.dirname(_PACKAGE)
 # So many versions of one unit's library are kept; a build removes the oldest beyond them.
 _VERSIONS = 4
-_SIBLINGS = re.compile(r"^ *from \.(?:(\w+) import| import (\(?[\w, \n]+))", re.MULTILINE)
+_SIBLINGS = r"(?m)^ *from \.(?:(\w+) import| import (\(?[\w, \n]+))"
+# Only a wheel holds this file (see hatch_build.py): a line for each module, with its key and the
+# names and sizes of its sources, so that nothing has to be read and hashed to find a library.
+_SEALED = "sealed.txt"
+# An installer writes all files within this time; what is younger than the seal was edited.
+_INSTALL_SECONDS = 600.0
 
 
 @cache
 def source_key(module: str) -> str:
     """Return the hash of a kernel module, of all that it imports, and of the build's sources."""
+    return _sealed_key(module) or _hashed(module)
+
+
+def _hashed(module: str) -> str:
     from hashlib import sha256
 
     digest = sha256(sys.platform.encode())
-    for folder, names in (*SOURCES, ("kernels", source_modules(module))):
-        for name in names:
-            digest.update(name.encode())
-            digest.update(_read(folder, name))
+    for folder, name in _sources(module):
+        digest.update(name.encode())
+        digest.update(_read(folder, name))
     return digest.hexdigest()[:16]
+
+
+def _sources(module: str) -> list[tuple[str, str]]:
+    folders = (*SOURCES, ("kernels", source_modules(module)))
+    return [(folder, name) for folder, names in folders for name in names]
+
+
+def _sealed_key(module: str) -> str | None:
+    """Return the key that a wheel brought, unless its sources were edited since."""
+    key, *sources = _seals().get(module, [""])
+    try:
+        sealed = os.stat(_seal_path()).st_mtime + _INSTALL_SECONDS if key else 0.0
+        for source, size in zip(sources[::2], sources[1::2], strict=True):
+            found = os.stat(os.path.join(_PACKAGE, source))
+            if found.st_size != int(size) or found.st_mtime > sealed:
+                return None
+    except OSError:
+        return None
+    return key or None
+
+
+@cache
+def _seals() -> dict[str, list[str]]:
+    try:
+        with open(_seal_path(), encoding="utf-8") as file:
+            rows = [line.split() for line in file]
+    except OSError:
+        return {}
+    return {module: rest for module, *rest in rows}
+
+
+def _seal_path() -> str:
+    return os.path.join(_PACKAGE, "ready", _SEALED)
+
+
+def seals() -> str:
+    """Return what a wheel built from these sources holds as ``sealed.txt``."""
+    lines = []
+    for module in sorted({kernel.module for kernel in KERNELS.values()}):
+        sources = [os.path.join(folder, name) for folder, name in _sources(module)]
+        sizes = [f"{s} {os.path.getsize(os.path.join(_PACKAGE, s))}" for s in sources]
+        lines.append(f"{module} {_hashed(module)} {' '.join(sizes)}\n")
+    return "".join(lines)
 
 
 def source_modules(module: str) -> tuple[str, ...]:
     """Return the files in kernels/ that a kernel module consists of, imports followed."""
+    import re
+
     found, waiting = set(), [f"{module}.py"]
     while waiting:
         name = waiting.pop()
         found.add(name)
-        for sibling, names in _SIBLINGS.findall(_read("kernels", name).decode()):
+        for sibling, names in re.findall(_SIBLINGS, _read("kernels", name).decode()):
             wanted = [sibling] if sibling else re.findall(r"\w+", names)
             waiting += [f"{w}.py" for w in wanted if f"{w}.py" not in found]
     return tuple(sorted(found))
@@ -59,16 +112,18 @@ def cache_folder() -> str | None:
 
     ``FASTCONV_CACHE_DIR`` comes first, then the user's cache folder, then the temporary folder.
     """
+    return next((f for f in _folders() if os.path.isabs(f) and _private(f)), None)
+
+
+def _folders() -> Iterator[str]:
+    if named := os.environ.get("FASTCONV_CACHE_DIR"):
+        yield named
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser(os.path.join("~", ".cache"))
+    yield os.path.join(base, "fastconv")
     from tempfile import gettempdir
 
-    choices = []
-    if named := os.environ.get("FASTCONV_CACHE_DIR"):
-        choices.append(named)
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser(os.path.join("~", ".cache"))
-    choices.append(os.path.join(base, "fastconv"))
     user = os.getuid() if hasattr(os, "getuid") else "user"
-    choices.append(os.path.join(gettempdir(), f"fastconv-{user}"))
-    return next((folder for folder in choices if os.path.isabs(folder) and _private(folder)), None)
+    yield os.path.join(gettempdir(), f"fastconv-{user}")
 
 
 def _private(folder: str) -> bool:
@@ -87,9 +142,23 @@ def _private(folder: str) -> bool:
 @cache
 def _compiler() -> str:
     """Return the folder name for what the installed compiler builds."""
+    return "-".join(f"{name}-{_version(name)}" for name in ("numba", "llvmlite"))
+
+
+def _version(distribution: str) -> str:
+    """Return the installed version, by the folder that tells it: no import takes as little time."""
+    for folder in sys.path:
+        try:
+            names = os.listdir(folder or ".")
+        except OSError:
+            continue
+        for name in names:
+            start, _, end = name.partition("-")
+            if start == distribution and end.endswith(".dist-info"):
+                return end.removesuffix(".dist-info")
     from importlib.metadata import version
 
-    return f"numba-{version('numba')}-llvmlite-{version('llvmlite')}"
+    return version(distribution)
 
 
 def library_path(target: str, name: str, dtype: str) -> str | None:

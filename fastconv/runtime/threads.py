@@ -8,10 +8,13 @@ its workers runs in that worker.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from .settings import workers_in_force
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -24,19 +27,16 @@ _here = threading.local()
 
 
 def default_workers() -> int:
-    """Return ``FASTCONV_WORKERS``, or how many CPUs this process may use.
+    """Return what was set (`settings`), or how many CPUs this process may use.
 
-    Raises
-    ------
-    ValueError
-        If the variable is not a positive integer.
+    A process of a pool has one: its siblings use the other CPUs.
     """
-    value = os.environ.get("FASTCONV_WORKERS")
-    if value is None:
-        return available_cpus()
-    if not value.isdigit() or int(value) < 1:
-        raise ValueError(f"FASTCONV_WORKERS must be a positive integer, got {value!r}")
-    return int(value)
+    return workers_in_force() or (1 if _in_process_pool() else available_cpus())
+
+
+def _in_process_pool() -> bool:
+    process = sys.modules.get("multiprocessing.process")
+    return process is not None and process.parent_process() is not None
 
 
 @cache

@@ -1,0 +1,220 @@
+"""Settle what NumPy's convolve and correlate mean: modes, swaps, flips and conjugation."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from . import geometry, request
+from .planner.explain import Explanation
+from .problem import Problem
+from .request import Request, Settings
+from .short import ORIGINALS
+
+Array = npt.NDArray[Any]
+
+_MODES: dict[Any, str] = {0: "valid", 1: "same", 2: "full"}
+_NAMES = frozenset(_MODES.values())
+
+
+def answer(
+    name: str,
+    a: Any,
+    v: Any,
+    mode: Any,
+    axis: Any,
+    stride: Any,
+    method: str,
+    accuracy: str | None,
+    out: Array | None,
+    workers: int | None,
+) -> Array:
+    """Answer NumPy's function `name`, with our keywords."""
+    settings = Settings(method, accuracy, out, workers)
+    settings.check()
+    original = ORIGINALS[name]
+    plain = axis is None and type(stride) is int and stride == 1 and settings.plain
+    if _foreign(a) or _foreign(v):
+        if not plain:
+            raise TypeError(
+                f"a and v must be NumPy arrays with fastconv's own keywords, "
+                f"got {type(a).__name__} and {type(v).__name__}"
+            )
+        return original(a, v, mode)  # type: ignore[no-any-return]
+    if plain and name == "correlate" and (_subclass(a) or _subclass(v)):
+        return original(a, v, mode)  # type: ignore[no-any-return]
+    x, w = np.asarray(a), np.asarray(v)
+    if plain and (
+        x.ndim > 1
+        or w.ndim > 1
+        or x.size == 0
+        or w.size == 0
+        or (name == "correlate" and 0 in (x.ndim, w.ndim))
+        or x.dtype.kind not in "biufc"
+        or w.dtype.kind not in "biufc"
+        or _mode_name(mode) is None
+    ):
+        # Errors in NumPy's own words, and the dtypes that only NumPy has loops for.
+        return original(a, v, mode)  # type: ignore[no-any-return]
+    return request.answer(_request(name, x, w, mode, axis, stride), settings)
+
+
+def explained(
+    a: Any,
+    v: Any,
+    mode: Any,
+    boundary: str,
+    axis: Any,
+    stride: Any,
+    method: str,
+    accuracy: str | None,
+    out: Array | None,
+    workers: int | None,
+) -> Explanation:
+    """Return what `fastconv.explain` shows."""
+    settings = Settings(method, accuracy, out, workers)
+    if axis is None and np.ndim(a) == np.ndim(v) == 2:
+        from .signal import explain2d
+
+        return explain2d(a, v, mode, boundary, stride, settings)
+    settings.check()
+    made = _request("convolve", np.asarray(a), np.asarray(v), mode, axis, stride)
+    return request.explain(made, settings)
+
+
+def _foreign(operand: Any) -> bool:
+    """Return whether NumPy's protocol would hand `operand` to another library."""
+    kind = type(operand)
+    if kind is np.ndarray:
+        return False
+    handler = getattr(kind, "__array_function__", None)
+    return handler is not None and handler is not np.ndarray.__array_function__
+
+
+def _subclass(operand: Any) -> bool:
+    return isinstance(operand, np.ndarray) and type(operand) is not np.ndarray
+
+
+def _mode_name(mode: Any) -> str | None:
+    """Return the mode's name, or None for what only NumPy can judge."""
+    if type(mode) is str:
+        return mode if mode in _NAMES else None
+    if type(mode) is bool or not isinstance(mode, (int, np.integer)):
+        return None
+    return _MODES.get(int(mode))
+
+
+def extent(n: int, k: int, mode: str) -> tuple[int, int]:
+    """Return pad and the number of outputs of NumPy's modes, for n >= k in correlation order."""
+    if mode == "full":
+        return k - 1, n + k - 1
+    if mode == "same":
+        return k // 2, n
+    return 0, n - k + 1
+
+
+class _Settled(NamedTuple):
+    """What shapes, dtypes and keywords decide: the Problem, and how the operands become its own."""
+
+    swap: bool
+    backwards: bool
+    batch: tuple[int, ...]
+    moved: tuple[int, ...] | None
+    problem: Problem
+    dtype: np.dtype[Any]
+
+
+def _request(name: str, x: Array, w: Array, mode: Any, axis: Any, stride: Any) -> Request:
+    """Settle modes, swaps, flips and conjugation: what is left is a correlation."""
+    named = _mode_name(mode)
+    if named is None:
+        ORIGINALS["convolve"](np.ones(1), np.ones(1), mode)  # Raises what NumPy raises.
+        raise ValueError(f"mode must be one of {list(_MODES.values())}, got {mode!r}")
+    step = request.positive("stride", stride)
+    moved = None
+    if axis is not None:
+        x, w, moved = _aligned(x, w, axis)
+    elif x.ndim != 1 or w.ndim != 1:
+        x, w = _flat("a", x), _flat("v", w)
+    swap, backwards, batch, moved, problem, dtype = _settle(
+        name == "convolve", x.shape, w.shape, x.dtype, w.dtype, named, step, moved
+    )
+    if name == "correlate" and w.dtype.kind == "c":
+        w = w.conj()
+    if swap:
+        x, w = w, x
+    if backwards:
+        # out[m-1-i] of the swapped call: both operands read backwards.
+        x, w = x[..., ::-1], w[..., ::-1]
+    elif name == "convolve":
+        w = w[..., ::-1]
+    if problem.shared_filter and w.ndim > 1:
+        w = w.reshape(problem.filter)
+    return Request(problem, x, w, batch, moved, dtype)
+
+
+@lru_cache(maxsize=1024)
+def _settle(
+    convolving: bool,
+    x_shape: tuple[int, ...],
+    w_shape: tuple[int, ...],
+    x_dtype: np.dtype[Any],
+    w_dtype: np.dtype[Any],
+    mode: str,
+    step: int,
+    moved: tuple[int, ...] | None,
+) -> _Settled:
+    for label, shape in (("a", x_shape), ("v", w_shape)):
+        if shape[-1] == 0:
+            raise ValueError(f"{label} cannot be empty")
+    dtype = np.result_type(x_dtype, w_dtype)
+    swap = w_shape[-1] > x_shape[-1]
+    if swap:
+        x_shape, w_shape = w_shape, x_shape
+    n, k = x_shape[-1], w_shape[-1]
+    pad, m = extent(n, k, mode)
+    backwards = swap and not convolving
+    if backwards:
+        pad = m - 1 - n + k - pad
+    batch = np.broadcast_shapes(x_shape[:-1], w_shape[:-1])
+    problem = Problem(
+        dtype.name if dtype.isbuiltin == 1 else str(dtype),
+        request.count(batch),
+        request.count(w_shape[:-1]) == 1,
+        (n,),
+        (k,),
+        (geometry.strided(m, step),),
+        (step,),
+        (1,),
+        (pad,),
+        ("zero",),
+    )
+    return _Settled(swap, backwards, batch, moved, problem, dtype)
+
+
+def _flat(label: str, operand: Array) -> Array:
+    if operand.ndim > 1:
+        raise ValueError(
+            f"{label} must have one dimension, got {operand.ndim}: name the axis to convolve along"
+        )
+    return np.atleast_1d(operand)
+
+
+def _aligned(x: Array, w: Array, axis: Any) -> tuple[Array, Array, tuple[int, ...] | None]:
+    """Return both operands with the convolved axis last, and the way back for the result."""
+    number = request.integer("axis", axis)
+    x, w = np.atleast_1d(x), np.atleast_1d(w)
+    ndim = max(x.ndim, w.ndim)
+    smallest = min([o.ndim for o in (x, w) if o.ndim > 1] or [1])
+    if not -smallest <= number < smallest:
+        raise ValueError(f"axis must lie in {-smallest}..{smallest - 1}, got {axis}")
+    x, w = (np.moveaxis(o, number, -1) if o.ndim > 1 else o for o in (x, w))
+    position = number % ndim if number < 0 else number
+    if position == ndim - 1:
+        return x, w, None
+    order = list(range(ndim - 1))
+    order.insert(position, ndim - 1)
+    return x, w, tuple(order)
