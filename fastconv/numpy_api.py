@@ -203,6 +203,7 @@ def explain(
     accuracy: str | None = None,
     out: npt.NDArray[Any] | None = None,
     workers: int | None = None,
+    structure: bool = True,
 ) -> Explanation:
     """Tell how `convolve` (or `convolve2d`, for 2-D operands) would answer, without doing it.
 
@@ -211,6 +212,7 @@ def explain(
     a, v, mode, axis, stride, method, accuracy, out, workers
         As in `convolve`.
     boundary : {"fill", "wrap", "symm"}
+    structure : bool
         As in `convolve2d`; 2-D operands without `axis` only.
 
     Returns
@@ -236,7 +238,8 @@ def explain(
     """
     from .numpy_request import explained
 
-    return explained(a, v, mode, boundary, axis, stride, method, accuracy, out, workers)
+    settings = method, accuracy, out, workers, structure
+    return explained(a, v, mode, boundary, axis, stride, *settings)
 
 
 def choose_method(

@@ -73,9 +73,10 @@ def explained(
     accuracy: str | None,
     out: Array | None,
     workers: int | None,
+    structure: bool,
 ) -> Explanation:
     """Return what `fastconv.explain` shows."""
-    settings = Settings(method, accuracy, out, workers)
+    settings = Settings(method, accuracy, out, workers, structure)
     if axis is None and np.ndim(a) == np.ndim(v) == 2:
         from .signal import explain2d
 

@@ -53,6 +53,8 @@ class Operands(NamedTuple):
         The value of samples outside where the boundary rule is "fill".
     workers : int
         How many threads may be used.
+    factors : tuple of ndarray
+        Where ``problem.structure`` has a rank: for each axis the factors of w, shape (rank, k).
     """
 
     x: npt.NDArray[Any]
@@ -60,6 +62,7 @@ class Operands(NamedTuple):
     out: npt.NDArray[Any]
     fill: Any = 0
     workers: int = 1
+    factors: tuple[npt.NDArray[Any], ...] = ()
 
 
 def no_kernels(problem: Problem) -> tuple[tuple[str, str], ...]:

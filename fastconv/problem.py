@@ -8,6 +8,24 @@ from typing import NamedTuple
 from . import geometry
 
 
+class Structure(NamedTuple):
+    """What is special about a filter, as far as an algorithm may use it.
+
+    Parameters
+    ----------
+    rank : int
+        The filter is a sum of so many outer products of one filter per axis.
+    guarantee : str
+        What the sum of these products keeps: "exact", "componentwise" or "normwise".
+    """
+
+    rank: int
+    guarantee: str
+
+    def __str__(self) -> str:
+        return f"rank {self.rank} ({self.guarantee})"
+
+
 class Problem(NamedTuple):
     """The canonical form that every request is reduced to.
 
@@ -33,6 +51,8 @@ class Problem(NamedTuple):
         "sum" for convolution; "max" for pooling, where the filter has only a size.
     inner : int
         How many signals lie interleaved: sample j of signal c is element (j, c). One axis only.
+    structure : Structure, optional
+        What was found out about the filter.
     """
 
     dtype: str
@@ -47,6 +67,7 @@ class Problem(NamedTuple):
     boundary: tuple[str, ...]
     reduction: str = "sum"
     inner: int = 1
+    structure: Structure | None = None
 
     @property
     def ndim(self) -> int:
@@ -99,4 +120,6 @@ class Problem(NamedTuple):
                 text += f" dilation {self.dilation[a]}"
             axes.append(f"{text} {self.boundary[a]}")
         interleaved = f" x {self.inner} interleaved" if self.inner > 1 else ""
-        return f"{self.reduction} {self.dtype} {self.batch} x ({', '.join(axes)}){interleaved}"
+        known = f", filter of {self.structure}" if self.structure else ""
+        what = f"{self.reduction} {self.dtype} {self.batch} x ({', '.join(axes)})"
+        return f"{what}{interleaved}{known}"

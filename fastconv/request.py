@@ -12,6 +12,7 @@ import numpy.typing as npt
 from .path import Operands
 from .planner import selector
 from .planner.explain import Explanation, explain_problem
+from .planner.structure import Finding, examine
 from .problem import Problem
 from .runtime import threads
 
@@ -31,18 +32,22 @@ class Settings(NamedTuple):
         Where the result goes.
     workers : int or None
         The most threads; None for as many as there are CPUs.
+    structure : bool
+        Whether to look for what is special about the filter.
     """
 
     method: str = selector.AUTO
     accuracy: str | None = None
     out: Array | None = None
     workers: int | None = None
+    structure: bool = True
 
     @property
     def plain(self) -> bool:
         """Whether all of them have their defaults."""
         rest = (self.accuracy, self.out, self.workers)
-        return self.method == selector.AUTO and all(value is None for value in rest)
+        known = self.method == selector.AUTO and self.structure is True
+        return known and all(value is None for value in rest)
 
     def check(self) -> None:
         """Refuse what no request could mean."""
@@ -50,6 +55,8 @@ class Settings(NamedTuple):
         selector.check_accuracy(self.accuracy)
         if self.workers is not None:
             positive("workers", self.workers)
+        if not isinstance(self.structure, (bool, np.bool_)):
+            raise TypeError(f"structure must be True or False, got {self.structure!r}")
         if self.out is not None and not isinstance(self.out, np.ndarray):
             raise TypeError(f"out must be a NumPy array, got {type(self.out).__name__}")
 
@@ -125,9 +132,10 @@ def answer(request: Request, settings: Settings) -> Array:
     ValueError, TypeError
         If `out`, `method` or `accuracy` do not suit; before anything is stored.
     """
-    problem = request.problem
     if settings.out is not None:
         check_out(settings.out, request.shape, request.dtype)
+    found = _examine(request, settings)
+    problem = request.problem._replace(structure=found.structure)
     best = selector.rank(problem, settings.method, settings.accuracy)[0]
     workers = threads.worthwhile(best.seconds, settings.workers)
     as_it_lies = _interleaved(request) if best.name == "direct" else None
@@ -146,12 +154,19 @@ def answer(request: Request, settings: Settings) -> Array:
     result = _place(target, canonical, request)
     if problem.outputs:
         into = result.reshape(problem.batch, *problem.output)
-        operands = Operands(x, w, into, request.fill, workers)
+        operands = Operands(x, w, into, request.fill, workers, found.factors)
         selector.run(problem, operands, settings.method, settings.accuracy)
     if request.moved is not None:
         result = result.transpose(request.moved)
         return _deliver(result, settings) if settings.out is not None else result.copy()
     return _deliver(result, settings)
+
+
+def _examine(request: Request, settings: Settings) -> Finding:
+    """Return what is special about the filter, in the dtype of the work."""
+    if not settings.structure or request.problem.ndim != 2:
+        return Finding()
+    return examine(request.problem, np.asarray(request.w, request.problem.dtype))
 
 
 def _deliver(result: Array, settings: Settings) -> Array:
@@ -192,7 +207,9 @@ def _answer_interleaved(
 
 def explain(request: Request, settings: Settings) -> Explanation:
     """Return which path would answer, and why."""
-    return explain_problem(request.problem, settings.method, settings.accuracy)
+    found = _examine(request, settings)
+    problem = request.problem._replace(structure=found.structure)
+    return explain_problem(problem, settings.method, settings.accuracy, found.words)
 
 
 def check_out(out: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:

@@ -40,6 +40,7 @@ def convolve2d(
     accuracy: str | None = None,
     out: npt.NDArray[Any] | None = None,
     workers: int | None = None,
+    structure: bool = True,
 ) -> npt.NDArray[Any]:
     """Convolve two 2-D arrays: `scipy.signal.convolve2d`, with keywords of its own.
 
@@ -60,6 +61,10 @@ def convolve2d(
         Compute every `stride`-th row and column only.
     method, accuracy, out, workers
         As in `fastconv.convolve`.
+    structure : bool
+        Whether to look for factors of a large filter: a product or a short sum of products of a
+        column and a row takes two short passes. A product keeps the bound below; a sum of several
+        (never taken with ``accuracy="componentwise"``) that of a transform.
 
     Returns
     -------
@@ -90,7 +95,7 @@ def convolve2d(
     array([[2, 3],
            [6, 7]])
     """
-    settings = Settings(method, accuracy, out, workers)
+    settings = Settings(method, accuracy, out, workers, structure)
     return _answer("convolve2d", in1, in2, mode, boundary, fillvalue, stride, settings)
 
 
@@ -106,6 +111,7 @@ def correlate2d(
     accuracy: str | None = None,
     out: npt.NDArray[Any] | None = None,
     workers: int | None = None,
+    structure: bool = True,
 ) -> npt.NDArray[Any]:
     """Cross-correlate two 2-D arrays: `scipy.signal.correlate2d`, with keywords of its own.
 
@@ -115,7 +121,7 @@ def correlate2d(
         The image.
     in2 : array_like, shape (k0, k1)
         The template, conjugated if complex.
-    mode, boundary, fillvalue, stride, method, accuracy, out, workers
+    mode, boundary, fillvalue, stride, method, accuracy, out, workers, structure
         As in `convolve2d`. For even sizes "same" is centred one sample later than `convolve2d`
         has it, as in SciPy.
 
@@ -143,7 +149,7 @@ def correlate2d(
     >>> fastconv.correlate2d([[1, 2, 3]], [[1, 0]], "valid")
     array([[1, 2]])
     """
-    settings = Settings(method, accuracy, out, workers)
+    settings = Settings(method, accuracy, out, workers, structure)
     return _answer("correlate2d", in1, in2, mode, boundary, fillvalue, stride, settings)
 
 

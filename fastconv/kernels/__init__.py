@@ -55,6 +55,8 @@ KERNELS: dict[str, Kernel] = {
                ("T", "T", "T"), 13),
         Kernel("plane", "direct2d", (*FLOATS, *COMPLEX, *INTEGERS, "bool"),
                ("T", "T", "T", "int64", "int64", "T"), 19),
+        Kernel("separable", "separable2d", (*FLOATS, *INTEGERS[:3]),
+               ("T",) * 5 + ("int64", "int64", "T", "int64"), 10),
         Kernel("spectrum", "fft_blocks", FLOATS, ("T",) * 4, 7),
         Kernel("overlap_save", "fft_blocks", FLOATS, ("T",) * 6, 15),
         Kernel("limbs", "fft_limbs", INTEGERS,

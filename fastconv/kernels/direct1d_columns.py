@@ -33,8 +33,59 @@ def make_columns(target: Target, dtype: str) -> Callable[..., Any]:
     w[b, t] at b*w_step + t; out overlaps neither x nor w; stride, dilation >= 1; pad may be
     negative.
     """
+    size = Arithmetic.of(target, dtype).size
+    band, rows, widest = make_column_band(target, dtype)
+
+    def columns(
+        x: Any, w: Any, out: Any, outer: int, x_step: int, w_step: int, out_step: int,
+        n: int, k: int, m: int, inner: int, x_row: int, out_row: int,
+        stride: int, dilation: int, pad: int,
+    ) -> None:
+        # Windows lo..hi-1 lie inside the signal.
+        lo = min(max(pad + stride - 1, 0) // stride, m)
+        reach = n - 1 - (k - 1) * dilation + pad
+        hi = lo
+        if reach >= 0:
+            hi = min(max(reach // stride + 1, lo), m)
+        panel = max(_PANEL_BYTES // size // (k + rows) // widest, 1) * widest
+        for b in range(outer):
+            for c in range(0, inner, panel):
+                width, i = min(panel, inner - c), 0
+                while i < m:
+                    start, first, last, height = i * stride - pad, 0, k, 1
+                    if lo <= i < hi:
+                        if stride == dilation and hi - i >= rows:
+                            height = rows
+                    else:
+                        if start < 0:
+                            first = min((dilation - 1 - start) // dilation, k)
+                        if start >= n:
+                            last = 0
+                        elif start + (k - 1) * dilation >= n:
+                            last = (n - 1 - start) // dilation + 1
+                        last = max(last, first)
+                    band(x, b * x_step + (start + first * dilation) * x_row + c,
+                         w, b * w_step + first, last - first,
+                         out, b * out_step + i * out_row + c, width, dilation * x_row,
+                         out_row, height)
+                    i += height
+
+    return columns
+
+
+def make_column_band(target: Target, dtype: str) -> tuple[Any, int, int]:
+    """Return ``band``, the rows that it makes at once, and the width of its widest strip.
+
+    ::
+
+        out[oi + r*out_row + c] = sum over t < taps of x[xi + (r + t)*step + c] * w[wi + t]
+
+    for r < height, which is 1 or `rows`, and c < width.
+
+    Assumes: all of these samples exist; out overlaps neither x nor w.
+    """
     a = Arithmetic.of(target, dtype)
-    lanes, size = a.lanes, a.size
+    lanes = a.lanes
     # 16 accumulators where there are 32 registers, else 8; for one row of outputs 8.
     rows, many = target.registers // 4 // a.parts, 8 // a.parts
     block = make_strip(target, dtype, Strip(rows, 2))
@@ -79,41 +130,7 @@ def make_columns(target: Target, dtype: str) -> Callable[..., Any]:
                 thin_part(x, xi + c, w, wi, taps, out, oi + c, strips, step, out_row, count)
             c += strips * lanes
 
-    def columns(
-        x: Any, w: Any, out: Any, outer: int, x_step: int, w_step: int, out_step: int,
-        n: int, k: int, m: int, inner: int, x_row: int, out_row: int,
-        stride: int, dilation: int, pad: int,
-    ) -> None:
-        # Windows lo..hi-1 lie inside the signal.
-        lo = min(max(pad + stride - 1, 0) // stride, m)
-        reach = n - 1 - (k - 1) * dilation + pad
-        hi = lo
-        if reach >= 0:
-            hi = min(max(reach // stride + 1, lo), m)
-        panel = max(_PANEL_BYTES // size // (k + rows) // (many * lanes), 1) * many * lanes
-        for b in range(outer):
-            for c in range(0, inner, panel):
-                width, i = min(panel, inner - c), 0
-                while i < m:
-                    start, first, last, height = i * stride - pad, 0, k, 1
-                    if lo <= i < hi:
-                        if stride == dilation and hi - i >= rows:
-                            height = rows
-                    else:
-                        if start < 0:
-                            first = min((dilation - 1 - start) // dilation, k)
-                        if start >= n:
-                            last = 0
-                        elif start + (k - 1) * dilation >= n:
-                            last = (n - 1 - start) // dilation + 1
-                        last = max(last, first)
-                    band(x, b * x_step + (start + first * dilation) * x_row + c,
-                         w, b * w_step + first, last - first,
-                         out, b * out_step + i * out_row + c, width, dilation * x_row,
-                         out_row, height)
-                    i += height
-
-    return columns
+    return band, rows, many * lanes
 
 
 @dataclass(frozen=True, slots=True)

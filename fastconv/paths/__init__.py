@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from ..path import Path
-from . import direct, fft, fused, library, limbs, overlap_save, slices
+from . import direct, fft, fused, library, limbs, overlap_save, separable, slices
 
 PATHS: dict[str, Path] = {
     path.name: path
     for path in (
         direct.PATH,
+        separable.PATH,
         fused.PATH,
         limbs.PATH,
         overlap_save.PATH,

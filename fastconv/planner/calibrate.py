@@ -13,7 +13,7 @@ import numpy as np
 
 from ..path import Operands, Path, Work
 from ..paths import PATHS
-from ..problem import Problem
+from ..problem import Problem, Structure
 from ..runtime.target import host_target
 from .rates import Rates, Table, cpu_name, kind
 
@@ -31,6 +31,7 @@ DTYPES = (
 # Products and points above which a cell would take more than some 30 ms on its path.
 _MOST = {
     "direct": 1 << 26,
+    "separable": 1 << 26,
     "library": 1 << 23,
     "fft": 1 << 20,
     "overlap_save": 1 << 21,
@@ -50,7 +51,7 @@ class Measurement:
 
 
 def problems(dtype: str) -> Iterator[Problem]:
-    """Yield the grid for one dtype: 1-D 'full' from 8 samples to a million, and 2-D images."""
+    """Yield the grid for one dtype: 1-D from 8 samples to a million, and 2-D images."""
     for n in (8, 64, 512, 4096, 32768, 1 << 18, 1 << 20):
         for k in (1, 3, 7, 16, 31, 64, 200, 512, 2048, 8192, 65536):
             if k <= n:
@@ -59,6 +60,10 @@ def problems(dtype: str) -> Iterator[Problem]:
         for k in (3, 5, 9, 15, 31, 63):
             if k <= n:
                 yield _problem(dtype, (n, n), (k, k))
+    for n in (32, 128, 512, 1024):
+        for k in (3, 9, 15, 31, 63):
+            if k <= n:
+                yield _problem(dtype, (n, n), (k, k))._replace(structure=Structure(1, "normwise"))
 
 
 def _problem(dtype: str, signal: tuple[int, ...], taps: tuple[int, ...]) -> Problem:
@@ -109,7 +114,10 @@ def calibrate(progress: Callable[[float, str], None] = lambda share, what: None)
 
 
 def _affordable(path: Path, problem: Problem) -> bool:
-    if path.supports(problem):
+    # A known structure matters to those that cannot do without it.
+    if path.supports(problem) or not (
+        problem.structure is None or path.supports(problem._replace(structure=None))
+    ):
         return False
     work = path.work(problem)
     size = max(problem.outputs, work.multiply_adds)
@@ -125,7 +133,7 @@ def measure(path: Path, problem: Problem) -> float:
     while runs < 3 or (spent < _CELL_SECONDS and runs < 200):
         start = time.perf_counter()
         out = np.empty(operands.out.shape, operands.out.dtype)
-        path.execute(problem, Operands(operands.x, operands.w, out))
+        path.execute(problem, operands._replace(out=out))
         seconds = time.perf_counter() - start
         best, spent, runs = min(best, seconds), spent + seconds, runs + 1
     return best
@@ -138,7 +146,11 @@ def _operands(problem: Problem) -> Operands:
         return (generator.standard_normal(shape) * 50).astype(problem.dtype)
 
     x, w = sample((1, *problem.signal)), sample((1, *problem.filter))
-    return Operands(x, w, np.empty((1, *problem.output), problem.dtype))
+    out = np.empty((1, *problem.output), problem.dtype)
+    if problem.structure is None:
+        return Operands(x, w, out)
+    factors = tuple(sample((problem.structure.rank, k)) for k in problem.filter)
+    return Operands(x, w, out, factors=factors)
 
 
 def fit(measured: list[Measurement]) -> Rates:

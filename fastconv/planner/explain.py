@@ -49,12 +49,15 @@ class Explanation(NamedTuple):
         One line: why that one.
     rows : tuple of Row
         All paths, the usable ones first, by predicted time.
+    found : tuple of str
+        What is special about the filter, where looking for it pays.
     """
 
     problem: str
     chosen: str
     reason: str
     rows: tuple[Row, ...] = ()
+    found: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         head = ("", "path", "guarantee", "predicted", "")
@@ -68,20 +71,22 @@ class Explanation(NamedTuple):
             "  ".join([*(line[c].ljust(widths[c]) for c in range(4)), line[4]]).rstrip()
             for line in lines
         )
-        return f"{self.problem}\n{table}\n{self.reason}"
+        filter_line = f"the filter is {', '.join(self.found)}\n" if self.found else ""
+        return f"{self.problem}\n{filter_line}{table}\n{self.reason}"
 
 
-def explain_problem(problem: Problem, method: str, accuracy: str | None) -> Explanation:
+def explain_problem(
+    problem: Problem, method: str, accuracy: str | None, found: tuple[str, ...] = ()
+) -> Explanation:
     """Return the table for `problem`."""
-    found = verdicts(problem, accuracy)
     rows = tuple(
         Row(v.name, not v.why_not, v.why_not or PATHS[v.name].summary, v.guarantee or "", v.seconds)
-        for v in found
+        for v in verdicts(problem, accuracy)
     )
     ranked = rank(problem, method, accuracy)
     chosen = choose(problem, method, accuracy).name
     return Explanation(
-        str(problem), chosen, _reason(problem, chosen, ranked, method, accuracy), rows
+        str(problem), chosen, _reason(problem, chosen, ranked, method, accuracy), rows, found
     )
 
 

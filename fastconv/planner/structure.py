@@ -1,0 +1,188 @@
+"""What is special about a filter: factors that make two short passes of one long one.
+
+A filter of rank r is a sum of r outer products of one filter per axis. Whether such a sum may
+stand for the filter is a matter of proof:
+
+- *exact*: integers (modulo 2**n, as sums and products wrap) whose outer product is the filter;
+- *componentwise*: rank 1, every tap within d eps of the product of its factors. Two sums of kh and
+  kw products with taps that are off by d eps err by at most (kh + kw + d + 1) eps sum|x||w|
+  [Higham 2002, section 3.1], which has to be no more than the (kh kw + 4) eps of a single sum;
+- *normwise*: singular value decomposition. What the first r terms leave out is E, and by Eckart
+  and Young no r terms leave out less: |error| <= ||E||_F ||x||_2 by Cauchy and Schwarz, beside the
+  rounding of r terms, at most (kh + kw) sqrt(r) u ||w||_F ||x||_2. Both together have to be no
+  more than what the shortest transform may lose.
+"""
+
+from __future__ import annotations
+
+from math import gcd, prod, sqrt
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..problem import Problem, Structure
+
+Array = npt.NDArray[Any]
+
+# The search for one pair of factors takes some 20 us, a decomposition 15 k**3 ns: neither is begun
+# where the direct loop would take less than a few times as long.
+_PRODUCTS, _PRODUCTS_PER_CUBE = 1 << 22, 1 << 12
+# A sum of more terms is no cheaper than the taps themselves.
+_WORTHWHILE = 0.6
+# 8 log2(512) eps: what overlap-save may lose over its shortest block.
+_NORMWISE_EPS = 72.0
+# Of it, what a low rank may leave out.
+_LEFT_OUT_EPS = 8.0
+
+
+class Finding(NamedTuple):
+    """The structure of a filter and the arrays that belong to it.
+
+    Parameters
+    ----------
+    structure : Structure or None
+        What the paths may use.
+    factors : tuple of ndarray
+        For each axis the factors of the filter, shape (rank, taps).
+    words : tuple of str
+        What `explain` says.
+    """
+
+    structure: Structure | None = None
+    factors: tuple[Array, ...] = ()
+    words: tuple[str, ...] = ()
+
+
+def examine(problem: Problem, w: Array) -> Finding:
+    """Return what is special about the filter `w`, if looking costs little against the work."""
+    products = problem.outputs * problem.taps
+    suits = problem.ndim == 2 and problem.shared_filter and problem.reduction == "sum"
+    if not suits or min(problem.filter) < 2 or products < _PRODUCTS or problem.taps < 9:
+        return Finding()
+    if w.dtype.kind in "iu":
+        return _found(*_integer_factors(w), words=describe(w))
+    if w.dtype.kind != "f" or not np.isfinite(w).all():
+        return Finding()
+    finding = _found(*_float_factors(w), words=describe(w))
+    cube = prod(problem.filter) * min(problem.filter)
+    if finding.structure is None and products > _PRODUCTS_PER_CUBE * cube:
+        return _found(*_low_rank(w), words=finding.words)
+    return finding
+
+
+def describe(w: Array) -> tuple[str, ...]:
+    """Return in words what is plain to see: a constant, symmetries, rows and columns of zeros."""
+    words = []
+    if (w == w.flat[0]).all():
+        words.append("constant")
+    elif np.array_equal(w, w[::-1, ::-1]):
+        words.append("symmetric")
+    elif np.array_equal(w, -w[::-1, ::-1]):
+        words.append("antisymmetric")
+    used = [np.flatnonzero(w.any(axis=a)) for a in (1, 0)]
+    if all(len(u) for u in used):
+        rim = [n - int(u[-1] - u[0]) - 1 for u, n in zip(used, w.shape, strict=True)]
+        if any(rim):
+            words.append(f"{rim[0]} rows and {rim[1]} columns of zeros at its ends")
+    return tuple(words)
+
+
+def _found(guarantee: str, factors: tuple[Array, ...], *, words: tuple[str, ...]) -> Finding:
+    if not guarantee:
+        return Finding(words=words)
+    return Finding(Structure(len(factors[0]), guarantee), factors, words)
+
+
+_NONE: tuple[str, tuple[Array, ...]] = "", ()
+
+
+def _integer_factors(w: Array) -> tuple[str, tuple[Array, ...]]:
+    """Return two filters whose outer product is `w`, entry by entry."""
+    pair = _whole_pair(w)
+    # Products wrap in the dtype of w, as the loops' do.
+    if pair is None or not np.array_equal(np.multiply.outer(*pair), w):
+        return _NONE
+    return "exact", tuple(np.ascontiguousarray(f[None]) for f in pair)
+
+
+def _whole_pair(w: Array) -> tuple[Array, Array] | None:
+    """Return the only pair of integer factors that can be, in the dtype of w."""
+    p, q = np.unravel_index(np.argmax(w != 0), w.shape)
+    row = [int(v) for v in w[p]]
+    divisor = gcd(*row)
+    if divisor == 0:
+        return None
+    across = [v // divisor for v in row]
+    down = [int(v) for v in w[:, q]]
+    if any(v % across[q] for v in down):
+        return None
+    return (np.array([v // across[q] for v in down]).astype(w.dtype),
+            np.array(across).astype(w.dtype))  # fmt: skip
+
+
+def _float_factors(w: Array) -> tuple[str, tuple[Array, ...]]:
+    """Return two filters whose outer product is `w` within a few eps of each tap."""
+    p, q = np.unravel_index(np.argmax(np.abs(w)), w.shape)
+    if w[p, q] == 0:
+        return _NONE
+    # The column as it is, and a row of ratios: an inner sum is a part of the single sum, so that
+    # it overflows or loses bits to underflow no sooner.
+    down, across = w[:, q], w[p] / w[p, q]
+    if not _close(w, down, across):
+        return _NONE
+    if np.abs(w).max() < 2**20 and np.array_equal(w, np.rint(w)):
+        whole = _whole_pair(w.astype(np.int64))
+        if whole is not None:  # Whole samples then have whole results.
+            down, across = (f.astype(w.dtype) for f in whole)
+    wide = np.longdouble if w.dtype == np.float64 else np.float64
+    product = np.multiply.outer(down.astype(wide), across.astype(wide))
+    off = np.abs(product - w)
+    eps, sizes = np.finfo(w.dtype).eps, np.abs(w.astype(wide))
+    if not (off[sizes == 0] == 0).all():
+        return _NONE
+    # Taps so small that eps of them is lost to underflow are no taps to divide by.
+    if np.abs(w)[w != 0].min() < np.finfo(w.dtype).smallest_normal / eps:
+        return _NONE
+    worst = float((off[sizes > 0] / sizes[sizes > 0]).max() / eps)
+    kh, kw = w.shape
+    if kh + kw + worst + 2 <= kh * kw + 4:
+        return "componentwise", _rows(down[None], across[None])
+    return _NONE
+
+
+def _close(w: Array, down: Array, across: Array) -> bool:
+    """Return whether three rows are near what the factors make of them: a cheap first look."""
+    for u in (0, len(w) // 3, -1):
+        off = np.abs(down[u] * across - w[u])
+        if (off > (w.size + 8) * np.finfo(w.dtype).eps * np.abs(w[u])).any():
+            return False
+    return True
+
+
+def _low_rank(w: Array) -> tuple[str, tuple[Array, ...]]:
+    """Return the fewest terms of the singular value decomposition that are accurate enough."""
+    u, s, v = np.linalg.svd(w.astype(np.float64))
+    kh, kw = w.shape
+    eps, size = float(np.finfo(w.dtype).eps), sqrt(float(s @ s))
+    most = min(int(_WORTHWHILE * kh * kw / (kh + kw)), len(s) - 1)
+    enough = [
+        r for r in range(1, most + 1) if s[r:] @ s[r:] <= (_LEFT_OUT_EPS / 2 * eps * size) ** 2
+    ]
+    if not enough or size == 0:
+        return _NONE
+    rank = enough[0]
+    # Powers of two: no bit is lost, and both factors are of moderate size.
+    roots = np.exp2(np.rint(np.log2(s[:rank]) / 2))
+    down = (u[:, :rank] * (s[:rank] / roots)).T.astype(w.dtype)
+    across = (v[:rank] * roots[:, None]).astype(w.dtype)
+    wide = np.longdouble if w.dtype == np.float64 else np.float64
+    rest = w - np.einsum("ru,rv->uv", down.astype(wide), across.astype(wide))
+    left_out = sqrt(float((rest * rest).sum())) / (eps * size)
+    if left_out <= _LEFT_OUT_EPS and left_out + (kh + kw) * sqrt(rank) / 2 <= _NORMWISE_EPS:
+        return "normwise", _rows(down, across)
+    return _NONE
+
+
+def _rows(down: Array, across: Array) -> tuple[Array, ...]:
+    return np.ascontiguousarray(down), np.ascontiguousarray(across)
