@@ -21,6 +21,7 @@ def takes(dtype):
 
 LINEAR = takes("d")
 paths = pytest.mark.parametrize("path", LINEAR)
+every_path = pytest.mark.parametrize("path", sorted({p for dtype in FLOATS for p in takes(dtype)}))
 paths_and_dtypes = pytest.mark.parametrize(
     ("path", "dtype"), [(path, dtype) for dtype in FLOATS for path in takes(dtype)]
 )
@@ -58,7 +59,7 @@ def assert_numpys_placement(path, a, v, mode, stride=1, face="convolve"):
     assert_within(result[finite], exact[finite], bound[finite])
 
 
-@paths
+@every_path
 @given(problem=problems(dtypes=FLOATS, elements=any_value))
 def test_small_problems(path, problem):
     request, a, v = problem
@@ -82,7 +83,7 @@ def spoiled(draw):
     return a, v, draw(st.sampled_from(MODES)), draw(st.sampled_from([1, 1, 2, 7]))
 
 
-@paths
+@every_path
 @given(problem=spoiled())
 def test_several_blocks(path, problem):
     assert_numpys_placement(path, *problem)

@@ -59,6 +59,8 @@ KERNELS: dict[str, Kernel] = {
                ("T",) * 5 + ("int64", "int64", "T", "int64"), 10),
         Kernel("spectrum", "fft_blocks", FLOATS, ("T",) * 4, 7),
         Kernel("overlap_save", "fft_blocks", FLOATS, ("T",) * 6, 15),
+        Kernel("complex_spectrum", "fft_complex", FLOATS, ("T",) * 4, 6),
+        Kernel("complex_blocks", "fft_complex", FLOATS, ("T",) * 6, 15),
         Kernel("limbs", "fft_limbs", INTEGERS,
                ("T", "float64", "float64", "float64", "T", "float64"), 21),
         Kernel("peak", "limits", FLOATS, ("T",), 1),

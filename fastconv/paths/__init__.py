@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..path import Path
-from . import direct, fft, fused, library, limbs, overlap_save, separable, slices
+from . import direct, fft, fused, fused_complex, library, limbs, overlap_save, separable, slices
 
 PATHS: dict[str, Path] = {
     path.name: path
@@ -11,6 +11,7 @@ PATHS: dict[str, Path] = {
         direct.PATH,
         separable.PATH,
         fused.PATH,
+        fused_complex.PATH,
         limbs.PATH,
         overlap_save.PATH,
         fft.PATH,

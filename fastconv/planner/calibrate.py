@@ -36,6 +36,7 @@ _MOST = {
     "fft": 1 << 20,
     "overlap_save": 1 << 21,
     "fused": 1 << 21,
+    "fused_complex": 1 << 21,
     "limbs": 1 << 20,
 }
 _CELL_SECONDS = 0.012
