@@ -97,7 +97,13 @@ class Emit:
         self.builder.store(total, pointer)
 
     def _inside(self, array: Any, base: Any, index: Any, low: Any, high: Any) -> tuple[Any, Any]:
-        """Return the address of ``array[base + index]`` and the mask of lanes in low..high-1.
+        """Return the address of ``array[base + index]`` and the mask of lanes in low..high-1."""
+        place, mask = self._between(index, low, high)
+        data = make_array(array[0])(self.context, self.builder, array[1]).data
+        return self.builder.gep(data, [self.plus(base, place)], inbounds=False), mask
+
+    def _between(self, index: Any, low: Any, high: Any) -> tuple[Any, Any]:
+        """Return where to access and the mask of the lanes from `index` on in low..high-1.
 
         A masked access to a page that is not there takes a slow assist in the processor, even
         with no lane left: such an access goes to `low` instead.
@@ -115,9 +121,7 @@ class Emit:
         lane = ir.Constant(bounds[0].type, list(range(self.lanes)))
         mask = b.and_(b.icmp_signed(">=", lane, bounds[0]), b.icmp_signed("<", lane, bounds[1]))
         empty = b.icmp_signed(">=", *limits)
-        at = self.plus(base, b.select(empty, self.whole(low), self.whole(index)))
-        data = make_array(array[0])(self.context, b, array[1]).data
-        return b.gep(data, [at], inbounds=False), mask
+        return b.select(empty, self.whole(low), self.whole(index)), mask
 
     def _splat(self, scalar: Any) -> Any:
         vtype = ir.VectorType(scalar.type, self.lanes)
@@ -139,6 +143,40 @@ class Emit:
     ) -> None:
         """Store to ``array[base + index]`` the lanes whose index is inside low..high-1."""
         pointer, mask = self._inside(array, base, index, low, high)
+        align = ir.Constant(ir.IntType(32), self.bytes)
+        name = f"llvm.masked.store.{overload_suffix(self.vector)}.p0"
+        call_llvm(self.builder, name, ir.VoidType(), [value, pointer, align, mask])
+
+    # -- rows: places in one of two arrays, chosen at run time
+
+    def integer(self, array: Any, index: Any) -> Any:
+        """Return ``array[index]`` of an int64 array."""
+        return self.builder.load(self._address(array, index, _INDEX))
+
+    def row(self, first: Any, second: Any, position: Any) -> Any:
+        """Return the place ``first[position]``, or ``second[-1 - position]`` if negative."""
+        b = self.builder
+        pointers = [
+            b.gep(make_array(array[0])(self.context, b, array[1]).data, [at], inbounds=False)
+            for array, at in ((first, position), (second, b.not_(position)))
+        ]
+        return b.select(b.icmp_signed(">=", position, self.whole(0)), *pointers)
+
+    def load_row(self, row: Any, index: Any) -> Any:
+        pointer = self.builder.gep(row, [self.whole(index)], inbounds=False)
+        value = self.builder.load(self.builder.bitcast(pointer, self.vector.as_pointer()))
+        value.align = self.bytes
+        return value
+
+    def store_row(self, row: Any, index: Any, value: Any) -> None:
+        pointer = self.builder.gep(row, [self.whole(index)], inbounds=False)
+        pointer = self.builder.bitcast(pointer, self.vector.as_pointer())
+        self.builder.store(value, pointer).align = self.bytes
+
+    def store_row_inside(self, row: Any, index: Any, low: Any, high: Any, value: Any) -> None:
+        """Store from ``row[index]`` on the lanes whose index is inside low..high-1."""
+        place, mask = self._between(index, low, high)
+        pointer = self.builder.gep(row, [place], inbounds=False)
         align = ir.Constant(ir.IntType(32), self.bytes)
         name = f"llvm.masked.store.{overload_suffix(self.vector)}.p0"
         call_llvm(self.builder, name, ir.VoidType(), [value, pointer, align, mask])
@@ -248,6 +286,21 @@ class Model:
     ) -> None:
         for lane in range(max(0, low - index), min(self.lanes, high - index)):
             array[base + index + lane] = value[lane]
+
+    def integer(self, array: Any, index: int) -> int:
+        return int(array[index])
+
+    def row(self, first: Any, second: Any, position: int) -> Any:
+        return (first, position) if position >= 0 else (second, -1 - position)
+
+    def load_row(self, row: Any, index: int) -> Any:
+        return self.load(row[0], row[1] + index)
+
+    def store_row(self, row: Any, index: int, value: Any) -> None:
+        self.store(row[0], row[1] + index, value)
+
+    def store_row_inside(self, row: Any, index: int, low: int, high: int, value: Any) -> None:
+        self.store_inside(row[0], row[1], index, low, high, value)
 
     def constant(self, values: Any) -> Any:
         return np.array(values, self.dtype)

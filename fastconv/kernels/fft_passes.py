@@ -14,7 +14,7 @@ from .fft_butterflies import forward, inverse, run
 from .fft_emit import vector_intrinsic
 
 
-def _twiddles(ops: Any, table: Any, offset: Any, radix: int) -> list[Any]:
+def load_twiddles(ops: Any, table: Any, offset: Any, radix: int) -> list[Any]:
     return [
         (ops.broadcast(table, ops.plus(offset, 2 * j)),
          ops.broadcast(table, ops.plus(offset, 2 * j + 1)))
@@ -22,12 +22,12 @@ def _twiddles(ops: Any, table: Any, offset: Any, radix: int) -> list[Any]:
     ]
 
 
-def _load(ops: Any, array: Any, point: Any) -> Any:
+def load_point(ops: Any, array: Any, point: Any) -> Any:
     index = ops.times(point, 2)
     return ops.load(array, index), ops.load(array, ops.plus(index, ops.lanes))
 
 
-def _store(ops: Any, array: Any, point: Any, z: Any) -> None:
+def store_point(ops: Any, array: Any, point: Any, z: Any) -> None:
     index = ops.times(point, 2)
     ops.store(array, index, z[0])
     ops.store(array, ops.plus(index, ops.lanes), z[1])
@@ -35,35 +35,35 @@ def _store(ops: Any, array: Any, point: Any, z: Any) -> None:
 
 def _split(ops: Any, radix: int, args: Any) -> None:
     scratch, table, base, points, offset = args
-    twiddles = _twiddles(ops, table, offset, radix)
+    twiddles = load_twiddles(ops, table, offset, radix)
     rows = [ops.plus(base, ops.times(points, r)) for r in range(radix)]
 
     def body(j: Any) -> None:
-        z = [_load(ops, scratch, ops.plus(row, j)) for row in rows]
+        z = [load_point(ops, scratch, ops.plus(row, j)) for row in rows]
         run(forward(ops, z, twiddles))
         for row, value in zip(rows, z, strict=True):
-            _store(ops, scratch, ops.plus(row, j), value)
+            store_point(ops, scratch, ops.plus(row, j), value)
 
     ops.loop(points, ops.lanes, body)
 
 
 def _join(ops: Any, radix: int, args: Any) -> None:
     scratch, table, base, points, offset = args
-    twiddles = _twiddles(ops, table, offset, radix)
+    twiddles = load_twiddles(ops, table, offset, radix)
     rows = [ops.plus(base, ops.times(points, r)) for r in range(radix)]
 
     def body(j: Any) -> None:
-        z = [_load(ops, scratch, ops.plus(row, j)) for row in rows]
+        z = [load_point(ops, scratch, ops.plus(row, j)) for row in rows]
         run(inverse(ops, z, twiddles))
         for row, value in zip(rows, z, strict=True):
-            _store(ops, scratch, ops.plus(row, j), value)
+            store_point(ops, scratch, ops.plus(row, j), value)
 
     ops.loop(points, ops.lanes, body)
 
 
 def _read(ops: Any, radix: int, args: Any, inside: bool, backward: bool = False) -> None:
     signal, scratch, table, base, start, points, low, high = args
-    twiddles = _twiddles(ops, table, 0, radix)
+    twiddles = load_twiddles(ops, table, 0, radix)
     rows = [ops.times(points, r) for r in range(radix)]
     size = ops.times(points, radix)
 
@@ -84,14 +84,14 @@ def _read(ops: Any, radix: int, args: Any, inside: bool, backward: bool = False)
             z.append((fetch(index), fetch(ops.plus(index, size))))
         run(forward(ops, z, twiddles))
         for row, value in zip(rows, z, strict=True):
-            _store(ops, scratch, ops.plus(row, j), value)
+            store_point(ops, scratch, ops.plus(row, j), value)
 
     ops.loop(points, ops.lanes, body)
 
 
 def _write(ops: Any, radix: int, args: Any, inside: bool) -> None:
     scratch, out, norms, table, base, start, points, low, high, block = args
-    twiddles = _twiddles(ops, table, 0, radix)
+    twiddles = load_twiddles(ops, table, 0, radix)
     rows = [ops.times(points, r) for r in range(radix)]
     size = ops.times(points, radix)
     totals = [ops.variable(), ops.variable()]
@@ -103,7 +103,7 @@ def _write(ops: Any, radix: int, args: Any, inside: bool) -> None:
             ops.store_inside(out, base, index, low, high, value)
 
     def body(j: Any) -> None:
-        z = [_load(ops, scratch, ops.plus(row, j)) for row in rows]
+        z = [load_point(ops, scratch, ops.plus(row, j)) for row in rows]
         run(inverse(ops, z, twiddles))
         for t in (0, 1):
             part = ops.mul(*z[t])

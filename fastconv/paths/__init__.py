@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from ..path import Path
-from . import direct, fft, fused, fused_complex, library, limbs, overlap_save, separable, slices
+from . import (
+    direct,
+    fft,
+    fused,
+    fused_complex,
+    library,
+    limbs,
+    overlap_save,
+    separable,
+    slices,
+    tiles,
+)
 
 PATHS: dict[str, Path] = {
     path.name: path
@@ -13,6 +24,7 @@ PATHS: dict[str, Path] = {
         fused.PATH,
         fused_complex.PATH,
         limbs.PATH,
+        tiles.PATH,
         overlap_save.PATH,
         fft.PATH,
         library.PATH,

@@ -1,0 +1,180 @@
+"""Overlap-save in tiles of images and volumes by our own fused kernel."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from .. import geometry
+from ..nonfinite import quarantine
+from ..path import Box, Guarantee, Operands, Path, Work, everything
+from ..problem import Problem
+from ..runtime import load, threads
+from ..runtime.scratch import scratch
+from . import fft_tables
+from .block_costs import costs
+from .tile_layout import Layout, layout, reaches, results
+
+DTYPES = ("float64", "float32")
+# Samples in one band of tiles; the tiles themselves do not depend on it.
+_BAND = 1 << 16
+
+
+def supports(problem: Problem) -> str:
+    """Return "" or why the tiles cannot serve."""
+    if problem.reduction != "sum":
+        return f"adds products, does not take the {problem.reduction}"
+    if problem.dtype not in DTYPES:
+        return f"no fused transform for {problem.dtype}"
+    if problem.ndim < 2:
+        return "two axes and more"
+    if problem.inner > 1:
+        return "one image after the other only"
+    if {"zero", "fill"} <= set(problem.boundary):
+        return "one value outside"
+    if min(problem.output) < 1 or min(problem.signal) < 1:
+        return "nothing to compute"
+    return ""
+
+
+def guarantee(problem: Problem) -> Guarantee:
+    """Return normwise: |err| <= 9 (1 + log2 M) eps ||x||_2 ||w||_2 over tiles of 2M samples."""
+    return "normwise"
+
+
+def kernels(problem: Problem) -> tuple[tuple[str, str], ...]:
+    """Return the transform of the filter and the loop over tiles."""
+    return (("spectrum", problem.dtype), ("tiles", problem.dtype))
+
+
+def _layout(problem: Problem) -> Layout:
+    found = layout(problem)
+    assert found is not None  # Some power of two always fits.
+    return found
+
+
+def work(problem: Problem) -> Work:
+    """Return two transforms of each tile and one of each filter, weighed by cache."""
+    plan = _layout(problem)
+    filters = 1 if problem.shared_filter else problem.batch
+    spectrum, block = costs(plan.size, problem.dtype)
+    itemsize = np.dtype(problem.dtype).itemsize
+    tiles = plan.tiles * problem.batch
+    return Work(
+        calls=tiles + filters,
+        butterflies=float(filters * spectrum + tiles * block),
+        bytes_moved=2 * itemsize * tiles * plan.size,
+    )
+
+
+def execute(problem: Problem, operands: Operands) -> list[Box]:
+    """Compute all outputs; windows that meet a NaN or an Inf are returned as boxes."""
+    if "fill" in problem.boundary and not np.isfinite(operands.fill):
+        return everything(problem)
+    plan = _layout(problem)
+    if np.isfinite(_compute(problem, operands, operands.x, plan)).all():
+        return []
+    # The kernel met something that is not finite, or close to overflow. Now it is worth looking.
+    clean, boxes = quarantine(problem, operands.x, operands.w, 2 * plan.size)
+    if boxes == everything(problem):
+        return boxes
+    again = _compute(problem, operands, clean, plan)
+    return boxes if np.isfinite(again).all() else everything(problem)
+
+
+def _compute(problem: Problem, operands: Operands, x: Any, plan: Layout) -> Any:
+    """Run the kernel over all tiles; return a number per tile that is finite if all is."""
+    dtype, filters = problem.dtype, len(operands.w)
+    made = fft_tables.transform(plan.size, dtype)
+    form = (made.size, made.top, made.levels)
+    width, across = plan.shape[-1], plan.grid[-1]
+    spectrum = np.empty(made.spectrum_length, dtype)
+    fill = np.array([operands.fill if "fill" in problem.boundary else 0], dtype)
+    columns = _map(problem, plan, -1).reshape(-1)
+    shift, n = -plan.start[-1], problem.signal[-1]
+    batch = problem.batch // filters
+    sources, targets = _rows(problem, plan, batch)
+    tiles = batch * plan.tiles
+    norms = np.zeros((filters, tiles), dtype)
+    kernel = load.kernel("tiles", dtype)
+    room = (2 * made.top + 1) * width + 64
+    signals, outs = x.reshape(filters, -1), operands.out.reshape(filters, -1)
+
+    def some_tiles(f: int, lo: int, hi: int) -> None:
+        space = scratch(made.scratch_length + room, dtype)
+        kernel(
+            signals[f], spectrum, made.table, space[: made.scratch_length],
+            space[made.scratch_length :], outs[f], norms[f], fill, sources, targets, columns,
+            np.empty(2 * made.top, np.int64), lo, hi, across, plan.rows, width, plan.low[-1],
+            plan.step[-1], results(problem)[-1], problem.stride[-1], shift, shift + n, shift,
+            *form,
+        )  # fmt: skip
+
+    for f in range(filters):
+        _transform_filter(problem, plan, operands.w[f], spectrum, made)
+        bands = geometry.bands(tiles, max(1, _BAND // (2 * plan.size)))
+        threads.run(lambda lo, hi, f=f: some_tiles(f, lo, hi), bands, operands.workers)
+    return norms
+
+
+def _transform_filter(problem: Problem, plan: Layout, w: Any, spectrum: Any, made: Any) -> None:
+    """Lay the filter's rows as far apart as the tile's, and transform it."""
+    pitches = [prod(plan.shape[a + 1 :]) for a in range(problem.ndim)]
+    pairs = zip(reaches(problem), pitches, strict=True)
+    flat = np.zeros(sum((reach - 1) * pitch for reach, pitch in pairs) + 1, w.dtype)
+    steps = [d * p * w.itemsize for d, p in zip(problem.dilation, pitches, strict=True)]
+    np.lib.stride_tricks.as_strided(flat, w.shape, steps)[...] = w
+    load.kernel("spectrum", problem.dtype)(
+        flat, spectrum, made.table, scratch(made.scratch_length, w.dtype), 1, 0, len(flat), 0,
+        made.size, made.top, made.levels,
+    )  # fmt: skip
+
+
+def _map(problem: Problem, plan: Layout, axis: int) -> Any:
+    """Return for each sample that tiles cover along an axis the signal's sample, or -1."""
+    count = (plan.grid[axis] - 1) * plan.step[axis] + plan.shape[axis]
+    rule = "zero" if plan.whole[axis] else problem.boundary[axis]
+    return geometry.source_map(plan.start[axis], count, problem.signal[axis], rule)
+
+
+def _rows(problem: Problem, plan: Layout, batch: int) -> tuple[Any, Any]:
+    """Return where each row of each row of tiles begins in the signals, and in the outputs; or -1.
+
+    Both have shape (batch * leading tiles, rows of a tile), flattened.
+    """
+    lead = problem.ndim - 1
+    signal, output = prod(problem.signal), prod(problem.output)
+    one = (batch, *(1,) * (2 * lead))
+    source = (np.arange(batch) * signal).reshape(one)
+    target = (np.arange(batch) * output).reshape(one)
+    for a in range(lead):
+        grid, length, step = plan.grid[a], plan.shape[a], plan.step[a]
+        place = np.arange(grid)[:, None] * step + np.arange(length)
+        shape = [1] * (2 * lead + 1)
+        shape[1 + a], shape[1 + lead + a] = grid, length
+        samples = _map(problem, plan, a)[place].reshape(shape)
+        numbers = place - plan.low[a]
+        kept = (np.arange(length) >= plan.low[a]) & (numbers < results(problem)[a])
+        kept &= (numbers % problem.stride[a] == 0) & (np.arange(length) < plan.low[a] + step)
+        goals = np.where(kept, numbers // problem.stride[a], -1).reshape(shape)
+        source = _join(source, samples, prod(problem.signal[a + 1 :]))
+        target = _join(target, goals, prod(problem.output[a + 1 :]))
+    return source.reshape(-1), target.reshape(-1)
+
+
+def _join(offset: Any, index: Any, pitch: int) -> Any:
+    return np.where((offset < 0) | (index < 0), -1, offset + index * pitch)
+
+
+PATH = Path(
+    name="tiles",
+    summary="overlap-save tiles of images in one compiled kernel",
+    local=False,
+    supports=supports,
+    guarantee=guarantee,
+    work=work,
+    execute=execute,
+    kernels=kernels,
+)
