@@ -78,7 +78,7 @@ def explained(
     """Return what `fastconv.explain` shows."""
     settings = Settings(method, accuracy, out, workers, structure)
     if axis is None and np.ndim(a) == np.ndim(v) == 2:
-        from .signal import explain2d
+        from .signal.planes import explain2d
 
         return explain2d(a, v, mode, boundary, stride, settings)
     settings.check()

@@ -94,6 +94,8 @@ class Path(NamedTuple):
         Problem -> the (name, dtype) of every compiled loop it needs.
     interleaved : bool
         Whether it computes interleaved signals (`Problem.inner`) as they lie.
+    gaps : bool
+        Whether it computes samples that stand apart (`Problem.up`).
     """
 
     name: str
@@ -105,6 +107,7 @@ class Path(NamedTuple):
     execute: Callable[[Problem, Operands], list[Box]]
     kernels: Callable[[Problem], tuple[tuple[str, str], ...]] = no_kernels
     interleaved: bool = False
+    gaps: bool = False
 
 
 def everything(problem: Problem) -> list[Box]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import gcd, prod
 from typing import NamedTuple
 
 from . import geometry
@@ -53,6 +53,9 @@ class Problem(NamedTuple):
         How many signals lie interleaved: sample j of signal c is element (j, c). One axis only.
     structure : Structure, optional
         What was found out about the filter.
+    up : int
+        How far apart the samples stand: x~ has up - 1 gaps after each, which are left out. One
+        axis only, with zeros outside and no dilation.
     """
 
     dtype: str
@@ -68,6 +71,7 @@ class Problem(NamedTuple):
     reduction: str = "sum"
     inner: int = 1
     structure: Structure | None = None
+    up: int = 1
 
     @property
     def ndim(self) -> int:
@@ -87,6 +91,8 @@ class Problem(NamedTuple):
     @property
     def multiply_adds(self) -> int:
         """Number of products inside the signal that a direct loop adds up."""
+        if self.up > 1:
+            return self.outputs * -(-self.taps // self.up)
         if any(rule != "zero" for rule in self.boundary):
             return self.outputs * self.taps
         total = self.batch * self.inner
@@ -109,6 +115,29 @@ class Problem(NamedTuple):
         output = tuple(hi - lo for lo, hi in zip(lows, highs, strict=True))
         return self._replace(batch=batch, output=output, pad=pad)
 
+    def phases(self) -> list[tuple[int, int, slice, Problem]]:
+        """Return the problems without gaps that this one with gaps falls apart into.
+
+        Returns
+        -------
+        list of (first, step, taps, problem)
+            Outputs first, first + step, ... are those of `problem` with every up-th tap.
+        """
+        (m,), (k,), (s,), (p,) = self.output, self.filter, self.stride, self.pad
+        step = self.up // gcd(self.up, s)
+        found = []
+        for first in range(min(step, m)):
+            start = (p - first * s) % self.up
+            part = self._replace(
+                filter=(len(range(start, k, self.up)),),
+                output=(-(-(m - first) // step),),
+                stride=(step * s // self.up,),
+                pad=((p - first * s - start) // self.up,),
+                up=1,
+            )
+            found.append((first, step, slice(start, None, self.up), part))
+        return found
+
     def __str__(self) -> str:
         axes = []
         for a in range(self.ndim):
@@ -120,6 +149,7 @@ class Problem(NamedTuple):
                 text += f" dilation {self.dilation[a]}"
             axes.append(f"{text} {self.boundary[a]}")
         interleaved = f" x {self.inner} interleaved" if self.inner > 1 else ""
+        gaps = f" up {self.up}" if self.up > 1 else ""
         known = f", filter of {self.structure}" if self.structure else ""
         what = f"{self.reduction} {self.dtype} {self.batch} x ({', '.join(axes)})"
-        return f"{what}{interleaved}{known}"
+        return f"{what}{gaps}{interleaved}{known}"

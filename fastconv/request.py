@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .path import Operands
+from .paths import PATHS
 from .planner import selector
 from .planner.explain import Explanation, explain_problem
 from .planner.structure import Finding, examine
@@ -138,8 +139,10 @@ def answer(request: Request, settings: Settings) -> Array:
     problem = request.problem._replace(structure=found.structure)
     best = selector.rank(problem, settings.method, settings.accuracy)[0]
     workers = threads.worthwhile(best.seconds, settings.workers)
-    as_it_lies = _interleaved(request) if best.name == "direct" else None
-    if as_it_lies is not None and selector.is_ready("direct", as_it_lies):
+    as_it_lies = _interleaved(request) if PATHS[best.name].interleaved else None
+    if as_it_lies is not None and PATHS[best.name].supports(as_it_lies):
+        as_it_lies = None
+    if as_it_lies is not None and selector.is_ready(best.name, as_it_lies):
         return _answer_interleaved(request, as_it_lies, settings, workers)
     x = _pack(request.x, (problem.batch, *problem.signal), request.batch, problem)
     filters = 1 if problem.shared_filter else problem.batch

@@ -207,7 +207,7 @@ def test_a_path_refuses_what_it_cannot_reduce(path):
     one = one_axis(5, 2, 4).problem
     axes = ("signal", "filter", "output", "stride", "dilation", "pad", "boundary")
     two = one._replace(**{axis: 2 * getattr(one, axis) for axis in axes})
-    some = (one, two, one._replace(dtype="int64"))
+    some = (one, two, one._replace(dtype="int64"), one._replace(up=2))
     problem = next((p for p in some if supports(path, p)), one)
     assert supports(path, problem) != supports(path, problem._replace(reduction="max"))
 

@@ -11,6 +11,7 @@ from . import (
     library,
     limbs,
     overlap_save,
+    polyphase,
     separable,
     slices,
     tiles,
@@ -27,6 +28,7 @@ PATHS: dict[str, Path] = {
         tiles.PATH,
         overlap_save.PATH,
         fft.PATH,
+        polyphase.PATH,
         library.PATH,
         slices.PATH,
     )

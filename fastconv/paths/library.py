@@ -50,9 +50,19 @@ def work(problem: Problem) -> Work:
 
 def execute(problem: Problem, operands: Operands) -> list[Box]:
     """Compute all outputs, one signal at a time."""
+    if problem.up > 1:
+        return _with_gaps(problem, operands)
     one = _row if problem.ndim == 1 else _plane
     for b in range(problem.batch):
         one(problem, operands.x[b], operands.w[b % len(operands.w)], operands.out[b], operands.fill)
+    return []
+
+
+def _with_gaps(problem: Problem, operands: Operands) -> list[Box]:
+    x, w, out = operands.x, operands.w, operands.out
+    for first, step, taps, part in problem.phases():
+        for b in range(problem.batch):
+            _row(part, x[b], w[b % len(w)][taps], out[b, first::step], operands.fill)
     return []
 
 
@@ -64,7 +74,7 @@ def _row(problem: Problem, x: Any, w: Any, out: Any, fill: Any) -> None:
     x = x[lo:hi]
     count = (m - 1) * s + 1
     out[...] = 0
-    if len(x) == 0 or m == 0:
+    if len(x) == 0 or k == 0 or m == 0:
         return
     if pad == 0 and count <= len(x) - k + 1:
         result, offset = _numpy_correlate(x, w, _VALID), 0
@@ -117,4 +127,5 @@ PATH = Path(
     guarantee=guarantee,
     work=work,
     execute=execute,
+    gaps=True,
 )

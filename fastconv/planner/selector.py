@@ -50,6 +50,8 @@ def _verdict(path: Path, problem: Problem, accuracy: str | None) -> Verdict:
     why_not = path.supports(problem)
     if not why_not and problem.inner > 1 and not path.interleaved:
         why_not = "one signal after the other only"
+    if not why_not and problem.up > 1 and not path.gaps:
+        why_not = "no gaps between samples"
     if why_not:
         return Verdict(path.name, why_not, None, float("inf"))
     guarantee = path.guarantee(problem)

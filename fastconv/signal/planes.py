@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from . import geometry, request, short2d
-from .path import is_float
-from .planner.explain import Explanation
-from .problem import Problem
-from .request import Request, Settings
+from .. import geometry, request, short2d
+from ..path import is_float
+from ..planner.explain import Explanation
+from ..problem import Problem
+from ..request import Request, Settings
 
 __all__ = ["convolve2d", "correlate2d"]
 

@@ -1,0 +1,239 @@
+"""scipy.signal's filters of signals and images: lfilter (FIR) and sepfir2d."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import geometry, request
+from ..request import Settings
+from . import settle
+from .originals import beside, deliver, is_compiled, is_foreign, original, per_axis
+
+__all__ = ["lfilter", "sepfir2d"]
+
+Array = npt.NDArray[Any]
+
+_FILTERED = ("float32", "float64", "complex64", "complex128")
+
+
+def lfilter(
+    b: npt.ArrayLike,
+    a: npt.ArrayLike,
+    x: npt.ArrayLike,
+    axis: int = -1,
+    zi: npt.ArrayLike | None = None,
+    *,
+    stride: int = 1,
+    accuracy: str | None = None,
+    out: Array | None = None,
+    workers: int | None = None,
+) -> Any:
+    """Filter along one axis: `scipy.signal.lfilter`, with keywords of its own.
+
+    Parameters
+    ----------
+    b : array_like, shape (k,)
+        The numerator: the taps of a FIR filter.
+    a : array_like, shape (j,)
+        The denominator. With one coefficient the filter is FIR and computed here; with more it is
+        a recursion, which goes to SciPy.
+    x : array_like
+        The signals.
+    axis : int
+        Along which to filter.
+    zi : array_like, optional
+        The filter's state before, k - 1 samples along `axis`; its other axes broadcast.
+    stride : int
+        Compute every `stride`-th output only.
+    accuracy, out, workers
+        As in `fastconv.convolve`.
+
+    Returns
+    -------
+    ndarray or (ndarray, ndarray)
+        `out`, or a fresh array; with `zi` also the state after.
+
+    Raises
+    ------
+    ValueError, NotImplementedError
+        As `scipy.signal.lfilter` does: for shapes that do not fit, and for dtypes whose common one
+        is no float32, float64 or complex.
+
+    Notes
+    -----
+    ``out[i] = sum over j of b[j]/a[0] * x[i - j]`` plus what the state still gives.
+
+    References
+    ----------
+    `scipy.signal.lfilter`.
+
+    Examples
+    --------
+    >>> from fastconv import signal
+    >>> signal.lfilter([0.5, 0.5], 1, [2.0, 4.0, 6.0])
+    array([1., 3., 5.])
+    """
+    settings = Settings("auto", accuracy, out, workers)
+    if any(is_foreign(operand) for operand in (b, a, x, zi)) or np.size(a) != 1:
+        return _passed_on(b, a, x, axis, zi, stride, settings)
+    taps, gain, signal = np.atleast_1d(b), np.atleast_1d(a), np.asarray(x)
+    state = None if zi is None else np.asarray(zi)
+    operands = (taps, gain, signal) if state is None else (taps, gain, signal, state)
+    if not _filters(operands, axis):
+        return _passed_on(b, a, x, axis, zi, stride, settings)
+    settings.check()
+    step = request.positive("stride", stride)
+    dtype, axis = np.result_type(*operands), axis % signal.ndim
+    taps = taps.astype(dtype) / gain.astype(dtype)[0]
+    n, k = signal.shape[axis], len(taps)
+    shape = [1] * signal.ndim
+    shape[axis] = k
+    w = taps[::-1].reshape(shape)
+    if state is None:
+        outputs = geometry.strided(n, step)
+        made = settle.correlation(signal, w, (axis,), (k - 1,), (outputs,), (step,), "zero", dtype)
+        return settle.answer(made, settings, dtype)
+    kept = list(signal.shape)
+    kept[axis] = geometry.strided(n, step)
+    if settings.out is not None:
+        request.check_out(settings.out, tuple(kept), dtype)
+    # The state after is what the filter would still give: outputs n .. n + k - 2.
+    made = settle.correlation(signal, w, (axis,), (k - 1,), (n + k - 1,), (1,), "zero", dtype)
+    whole = settle.answer(made, Settings("auto", accuracy, None, workers), dtype)
+    whole[_along(axis, slice(k - 1))] += state
+    result = whole[_along(axis, slice(0, n, step))]
+    return deliver(result, settings.out), whole[_along(axis, slice(n, None))].copy()
+
+
+def _along(axis: int, part: slice) -> tuple[slice, ...]:
+    return (*(slice(None),) * axis, part)
+
+
+def _filters(operands: tuple[Array, ...], axis: Any) -> bool:
+    """Return whether SciPy would accept the call and we have the means to answer it."""
+    taps, gain, signal = operands[:3]
+    if taps.ndim != 1 or gain.ndim != 1 or signal.ndim == 0 or taps.size == 0 or signal.size == 0:
+        return False
+    if np.result_type(*operands).name not in _FILTERED or not is_compiled(*operands):
+        return False
+    if not isinstance(axis, (int, np.integer)) or not -signal.ndim <= axis < signal.ndim:
+        return False
+    if len(operands) == 3:
+        return True
+    state, expected = operands[3], list(signal.shape)
+    expected[axis] = len(taps) - 1
+    if state.ndim != signal.ndim or state.shape[axis] != expected[axis]:
+        return False
+    return all(n in (1, m) for n, m in zip(state.shape, expected, strict=True))
+
+
+def _passed_on(b: Any, a: Any, x: Any, axis: Any, zi: Any, stride: Any, settings: Settings) -> Any:
+    """Return SciPy's answer: recursions, its own words for its errors, rare dtypes."""
+    result = original("lfilter")(b, a, x, axis, zi)
+    if isinstance(stride, int) and stride == 1:
+        if zi is None:
+            return beside(result, 1, settings)
+        return beside(result[0], 1, settings), result[1]
+    values = result if zi is None else result[0]
+    steps = [1] * values.ndim
+    steps[axis] = request.positive("stride", stride)
+    kept = beside(values, tuple(steps), settings)
+    return kept if zi is None else (kept, result[1])
+
+
+def sepfir2d(
+    input: npt.ArrayLike,
+    hrow: npt.ArrayLike,
+    hcol: npt.ArrayLike,
+    *,
+    stride: int | tuple[int, int] = 1,
+    boundary: str = "symm",
+    accuracy: str | None = None,
+    out: Array | None = None,
+    workers: int | None = None,
+) -> Array:
+    """Filter an image by rows and by columns: `scipy.signal.sepfir2d`, with keywords of its own.
+
+    Parameters
+    ----------
+    input : array_like, shape (n0, n1)
+        The image.
+    hrow, hcol : array_like, shape (k1,), (k0,)
+        The filters along rows and along columns, of odd lengths.
+    stride : int or pair of int
+        Compute every `stride`-th row and column only.
+    boundary : {"symm", "fill", "wrap", "mirror", "nearest"}
+        As in `convolve`.
+    accuracy, out, workers
+        As in `fastconv.convolve`.
+
+    Returns
+    -------
+    ndarray, shape (n0, n1)
+        `out`, or a fresh array: float32 from float32 and integers of up to 16 bits, else float64;
+        complex where the image is.
+
+    Raises
+    ------
+    ValueError
+        If the image is not 2-D, a filter is not 1-D or of even length.
+    TypeError
+        If a filter is complex and the image is not.
+
+    Notes
+    -----
+    A convolution with ``outer(hcol, hrow)`` in k0 + k1 products per output. Filters longer than the
+    image are fine.
+
+    References
+    ----------
+    `scipy.signal.sepfir2d`.
+
+    Examples
+    --------
+    >>> from fastconv import signal
+    >>> signal.sepfir2d([[1.0, 2.0, 4.0]], [0, 1, 1], [1])
+    array([[2., 3., 6.]])
+    """
+    settings = Settings("auto", accuracy, out, workers)
+    rule = settle.boundary_rule(boundary)
+    image, row, column = np.asarray(input), np.asarray(hrow), np.asarray(hcol)
+    dtype = _image_dtype(image)
+    if dtype is None or not all(_is_odd_filter(h, dtype) for h in (hrow, hcol)):
+        if settings.plain and image.ndim == 2 and row.size * column.size == 0:
+            raise ValueError("hrow and hcol must be odd length, got an empty filter")
+        return beside(  # type: ignore[no-any-return]
+            original("sepfir2d", "scipy.signal._spline")(input, hrow, hcol), stride, settings
+        )
+    settings.check()
+    steps = per_axis("stride", stride, 2)
+    if settings.out is not None:
+        shape = tuple(geometry.strided(n, s) for n, s in zip(image.shape, steps, strict=True))
+        request.check_out(settings.out, shape, dtype)
+    between = Settings("auto", accuracy, None, workers)
+    rows = settle.convolution(image, row[None], "same", (1,), (steps[1],), rule, dtype)
+    result = settle.answer(rows, between, dtype)
+    columns = settle.convolution(result, column[:, None], "same", (0,), (steps[0],), rule, dtype)
+    return settle.answer(columns, settings, dtype)
+
+
+def _image_dtype(image: Array) -> Any:
+    """Return what SciPy filters an image in, or None for what it or we refuse."""
+    if image.ndim != 2 or image.size == 0 or not is_compiled(image):
+        return None
+    if image.dtype.kind == "c":
+        return image.dtype
+    return np.promote_types(image.dtype, np.float32)
+
+
+def _is_odd_filter(given: Any, dtype: Any) -> bool:
+    """Return whether `given` is a filter that SciPy would take for an image of `dtype`."""
+    h = np.asarray(given)
+    if h.ndim != 1 or len(h) % 2 == 0 or not is_compiled(h):
+        return False
+    if not isinstance(given, np.ndarray):
+        return h.dtype.kind in "biuf"  # Numbers in a list have no width of their own.
+    return bool(np.can_cast(h.dtype, dtype, "safe"))

@@ -1,0 +1,383 @@
+"""scipy.signal's upfirdn, resample_poly and decimate, on the polyphase path."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import gcd
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import geometry, request
+from ..problem import Problem
+from ..request import Request, Settings
+from . import settle
+from .extend import CONSTANT, extended
+from .originals import beside, deliver, is_compiled, is_foreign, original
+
+__all__ = ["decimate", "resample_poly", "upfirdn"]
+
+Array = npt.NDArray[Any]
+
+MODES = (
+    CONSTANT, "wrap", "edge", "smooth", "symmetric", "reflect", "antisymmetric", "antireflect",
+    "line",
+)  # fmt: skip
+# These need two samples to know a slope.
+_NEED_TWO = ("smooth", "reflect", "antireflect", "line")
+
+
+def upfirdn(
+    h: npt.ArrayLike,
+    x: npt.ArrayLike,
+    up: int = 1,
+    down: int = 1,
+    axis: int = -1,
+    mode: str = "constant",
+    cval: Any = 0,
+    *,
+    accuracy: str | None = None,
+    out: Array | None = None,
+    workers: int | None = None,
+) -> Array:
+    """Upsample, filter and downsample: `scipy.signal.upfirdn`, with keywords of its own.
+
+    Parameters
+    ----------
+    h : array_like, shape (k,)
+        The filter.
+    x : array_like
+        The signals.
+    up, down : int
+        How many samples each one becomes, and of how many filtered ones the first is kept.
+    axis : int
+        Along which to work.
+    mode : str
+        What lies outside x: "constant" (`cval`), "wrap", "edge", "smooth", "symmetric",
+        "reflect", "antisymmetric", "antireflect" or "line".
+    cval : scalar
+        For ``mode="constant"``.
+    accuracy, out, workers
+        As in `fastconv.convolve`.
+
+    Returns
+    -------
+    ndarray
+        `out`, or a fresh array with ``((n - 1)*up + k - 1)//down + 1`` samples along `axis`, of
+        dtype ``numpy.result_type(h, x, numpy.float32)``.
+
+    Raises
+    ------
+    ValueError
+        If h is not a non-empty sequence, up or down is below 1, or the mode is unknown.
+
+    Notes
+    -----
+    ``out[i] = sum over j of x[j] * h[i*down - j*up]``: the zeros between samples and the outputs
+    that are not kept are never computed. The error is componentwise.
+
+    References
+    ----------
+    `scipy.signal.upfirdn`; P. P. Vaidyanathan, Multirate Systems and Filter Banks, 1993.
+
+    Examples
+    --------
+    >>> from fastconv import signal
+    >>> signal.upfirdn([1, 1, 1], [1, 2, 3], up=3)
+    array([1., 1., 1., 2., 2., 2., 3., 3., 3.])
+    """
+    settings = Settings("auto", accuracy, out, workers)
+    if is_foreign(h) or is_foreign(x):
+        result = original("upfirdn")(h, x, up, down, axis, mode, cval)
+        return beside(result, 1, settings)  # type: ignore[no-any-return]
+    taps, signal = np.asarray(h), np.asarray(x)
+    if not _settled(taps, signal, up, down, axis, mode, cval):
+        result = original("upfirdn")(h, x, up, down, axis, mode, cval)
+        return beside(result, 1, settings)  # type: ignore[no-any-return]
+    settings.check()
+    up, down = int(up), int(down)
+    count = ((signal.shape[axis] - 1) * up + len(taps) - 1) // down + 1
+    dtype = np.result_type(taps.dtype, signal.dtype, np.float32)
+    made = _request(taps, signal, up, down, axis % signal.ndim, mode, cval, 0, count, dtype)
+    return settle.answer(made, settings, dtype)
+
+
+def _settled(h: Array, x: Array, up: Any, down: Any, axis: Any, mode: Any, cval: Any) -> bool:
+    """Return whether SciPy would accept the call and we have the means to answer it."""
+    if h.ndim != 1 or h.size == 0 or x.ndim == 0 or x.size == 0 or not is_compiled(h, x):
+        return False
+    try:
+        if int(up) < 1 or int(down) < 1 or not -x.ndim <= axis < x.ndim:
+            return False
+    except (TypeError, ValueError):
+        return False
+    if not isinstance(mode, str) or mode.lower() not in MODES:
+        return False
+    if mode.lower() in _NEED_TWO and x.shape[axis] < 2:
+        return False
+    return np.ndim(cval) == 0 and np.asarray(cval).dtype.kind in "biuf"
+
+
+def _request(
+    h: Array, x: Array, up: int, down: int, axis: int, mode: str, cval: Any, delay: int,
+    count: int, dtype: Any,
+) -> Request:  # fmt: skip
+    """Settle `count` outputs along `axis`: output i is filtered sample ``i*down + delay``."""
+    k, mode = len(h), mode.lower()
+    pad = k - 1 - delay
+    if axis != x.ndim - 1:
+        x = np.moveaxis(x, axis, -1)
+    if mode != CONSTANT or cval != 0:
+        beyond = -(-k // up)
+        value = np.asarray(cval).astype(dtype)
+        x = extended(x.astype(dtype, copy=False), beyond, mode, value)
+        pad -= beyond * up
+    problem = Problem(
+        dtype.name,
+        request.count(x.shape[:-1]),
+        True,
+        x.shape[-1:],
+        (k,),
+        (count,),
+        (down,),
+        (1,),
+        (pad,),
+        ("zero",),
+        up=up,
+    )
+    moved = None
+    if axis != x.ndim - 1:
+        order = list(range(x.ndim - 1))
+        order.insert(axis, x.ndim - 1)
+        moved = tuple(order)
+    return Request(problem, x, h[::-1], x.shape[:-1], moved, dtype)
+
+
+def resample_poly(
+    x: npt.ArrayLike,
+    up: int,
+    down: int,
+    axis: int = 0,
+    window: Any = ("kaiser", 5.0),
+    padtype: str = "constant",
+    cval: Any = None,
+    *,
+    accuracy: str | None = None,
+    out: Array | None = None,
+    workers: int | None = None,
+) -> Array:
+    """Change the sampling rate by up/down: `scipy.signal.resample_poly`, with more keywords.
+
+    Parameters
+    ----------
+    x : array_like
+        The signals.
+    up, down : int
+        The rate is multiplied by up/down.
+    axis : int
+        Along which to work.
+    window : str, tuple or array_like
+        The window of the low-pass filter that is designed, or the filter itself.
+    padtype : str
+        What lies outside: one of `upfirdn`'s modes, or "mean", "median", "minimum", "maximum" of
+        the signal.
+    cval : scalar, optional
+        For ``padtype="constant"``.
+    accuracy, out, workers
+        As in `upfirdn`.
+
+    Returns
+    -------
+    ndarray
+        `out`, or a fresh array with ``ceil(n*up/down)`` samples along `axis`.
+
+    Raises
+    ------
+    ValueError
+        If up or down is no positive integer, the window has more than one dimension, the padtype
+        is unknown, or cval is given with another padtype than "constant".
+
+    Notes
+    -----
+    A zero-phase filter of 20*max(up, down) + 1 taps, by `upfirdn`. The design is kept for the next
+    call.
+
+    References
+    ----------
+    `scipy.signal.resample_poly`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv import signal
+    >>> signal.resample_poly(np.ones(6), 1, 2, window=[0.25, 0.5, 0.25])
+    array([0.75, 1.  , 1.  ])
+    """
+    settings = Settings("auto", accuracy, out, workers)
+    signal = None if is_foreign(x) else np.asarray(x)
+    if signal is None or not _resamples(signal, up, down, axis, window, padtype, cval):
+        result = original("resample_poly")(x, up, down, axis, window, padtype, cval)
+        return beside(result, 1, settings)  # type: ignore[no-any-return]
+    settings.check()
+    common = gcd(int(up), int(down))
+    up, down = int(up) // common, int(down) // common
+    if up == down == 1:
+        return deliver(signal.copy(), settings.out)
+    h = _filter(up, down, window, signal.dtype)
+    background = None
+    if padtype in _BACKGROUNDS:
+        background = _BACKGROUNDS[padtype](signal, axis=axis, keepdims=True)
+        signal, padtype = signal - background, CONSTANT
+    dtype = np.result_type(h.dtype, signal.dtype, np.float32)
+    axis %= signal.ndim
+    # SciPy centres output 0 on the middle tap by zeros before the filter; here it is but a shift.
+    delay = (len(h) - 1) // 2
+    count = geometry.strided(signal.shape[axis] * up, down)
+    made = _request(h, signal, up, down, axis, padtype, cval or 0, delay, count, dtype)
+    if background is None:
+        return settle.answer(made, settings, dtype)
+    if settings.out is not None:
+        request.check_out(settings.out, made.shape, dtype)
+    result = settle.answer(made, Settings("auto", accuracy, None, workers), dtype)
+    result += background
+    return deliver(result, settings.out)
+
+
+_BACKGROUNDS: dict[str, Any] = {
+    "mean": np.mean, "median": np.median, "minimum": np.min, "maximum": np.max,
+}  # fmt: skip
+
+
+def _resamples(
+    x: Array, up: Any, down: Any, axis: Any, window: Any, padtype: Any, cval: Any
+) -> bool:
+    """Return whether SciPy would accept the call and we have the means to answer it."""
+    if x.ndim == 0 or x.size == 0 or not is_compiled(x) or is_foreign(window):
+        return False
+    try:
+        if up != int(up) or down != int(down) or int(up) < 1 or int(down) < 1:
+            return False
+        if not -x.ndim <= axis < x.ndim:
+            return False
+    except (TypeError, ValueError, OverflowError):
+        return False
+    if isinstance(window, (list, np.ndarray)):
+        taps = np.asarray(window)
+        if taps.ndim != 1 or taps.size == 0 or not is_compiled(taps) or taps.dtype.kind in "biu":
+            return False
+    if not isinstance(padtype, str) or padtype not in (*MODES, *_BACKGROUNDS):
+        return False
+    if cval is not None and (padtype != CONSTANT or np.asarray(cval).dtype.kind not in "biuf"):
+        return False
+    return not (padtype in _NEED_TWO and x.shape[axis] < 2)
+
+
+def _filter(up: int, down: int, window: Any, dtype: Any) -> Array:
+    """Return the filter of `resample_poly`, scaled by `up`."""
+    if isinstance(window, (list, np.ndarray)):
+        return np.asarray(window) * np.asarray(window).dtype.type(up)  # type: ignore[no-any-return]
+    try:
+        h = _low_pass(max(up, down), window)
+    except TypeError:  # A window that cannot be kept under its name.
+        h = _low_pass.__wrapped__(max(up, down), window)
+    return np.asarray(h, dtype if dtype.kind in "fc" else None) * up
+
+
+@lru_cache(maxsize=64)
+def _low_pass(rate: int, window: Any) -> Array:
+    """Return SciPy's low-pass filter for a change of rate."""
+    design = original("firwin")
+    return design(20 * rate + 1, 1.0 / rate, window=window)  # type: ignore[no-any-return]
+
+
+def decimate(
+    x: npt.ArrayLike,
+    q: int,
+    n: int | None = None,
+    ftype: Any = "iir",
+    axis: int = -1,
+    zero_phase: bool = True,
+    *,
+    accuracy: str | None = None,
+    out: Array | None = None,
+    workers: int | None = None,
+) -> Array:
+    """Keep every q-th sample after a low-pass filter: `scipy.signal.decimate`, with more keywords.
+
+    Parameters
+    ----------
+    x : array_like
+        The signals.
+    q : int
+        The factor.
+    n : int, optional
+        The filter's order: 20*q for "fir", 8 for "iir".
+    ftype : {"iir", "fir"} or dlti
+        The kind of filter. Only "fir" is computed here; the others are recursions, which go to
+        SciPy.
+    axis : int
+        Along which to work.
+    zero_phase : bool
+        Whether to undo the filter's delay.
+    accuracy, out, workers
+        As in `upfirdn`.
+
+    Returns
+    -------
+    ndarray
+        `out`, or a fresh array with ``ceil(n/q)`` samples along `axis`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `scipy.signal.decimate` does.
+
+    Notes
+    -----
+    `resample_poly` with up = 1, or `upfirdn` where the delay stays.
+
+    References
+    ----------
+    `scipy.signal.decimate`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastconv import signal
+    >>> signal.decimate(np.ones(100), 4, ftype="fir").shape
+    (25,)
+    """
+    settings = Settings("auto", accuracy, out, workers)
+    signal = None if is_foreign(x) else np.asarray(x)
+    fir = isinstance(ftype, str) and ftype == "fir"
+    whole = isinstance(q, (int, np.integer)) and (n is None or isinstance(n, (int, np.integer)))
+    if signal is None or not (fir and whole) or not _decimates(signal, int(q), n, axis):
+        result = original("decimate")(x, q, n, ftype, axis, zero_phase)
+        return beside(result, 1, settings)  # type: ignore[no-any-return]
+    # Integers and float16 are filtered in double precision.
+    narrow = signal.dtype.kind in "biu" or signal.dtype == np.float16
+    dtype = np.dtype(np.float64) if narrow else signal.dtype
+    taps = _decimator(20 * int(q) if n is None else int(n), int(q)).astype(dtype)
+    keywords: dict[str, Any] = {"accuracy": accuracy, "out": out, "workers": workers}
+    if zero_phase:
+        return resample_poly(signal, 1, int(q), axis, taps, **keywords)
+    settings.check()
+    count = geometry.strided(signal.shape[axis], int(q))
+    computed = np.result_type(dtype, signal.dtype, np.float32)
+    made = _request(taps, signal, 1, int(q), axis % signal.ndim, CONSTANT, 0, 0, count, computed)
+    return settle.answer(made, settings, computed)
+
+
+def _decimates(x: Array, q: int, n: Any, axis: Any) -> bool:
+    """Return whether SciPy would accept the call and we have the means to answer it."""
+    if x.ndim == 0 or x.size == 0 or not is_compiled(x) or q < 2 or (n is not None and n < 1):
+        return False
+    return isinstance(axis, (int, np.integer)) and bool(-x.ndim <= axis < x.ndim)
+
+
+@lru_cache(maxsize=64)
+def _decimator(order: int, q: int) -> Array:
+    """Return SciPy's low-pass filter for every q-th sample."""
+    design = original("firwin")
+    return design(order + 1, 1.0 / q, window="hamming")  # type: ignore[no-any-return]

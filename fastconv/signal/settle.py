@@ -1,0 +1,170 @@
+"""From operands, axes and a mode to the canonical Request: swaps, flips, centres and borders."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import geometry, request
+from ..problem import Problem
+from ..request import Request, Settings
+
+Array = npt.NDArray[Any]
+
+MODES = ("full", "same", "valid")
+# The words of convolve2d for what lies outside the first operand, and two of ndimage's.
+BOUNDARIES = {
+    "fill": "zero",
+    "wrap": "wrap",
+    "circular": "wrap",
+    "symm": "reflect",
+    "symmetric": "reflect",
+    "mirror": "mirror",
+    "nearest": "nearest",
+}
+# No loops of their own: computed in the next wider type, as NumPy's float16 loop does.
+_COMPUTED_IN = {"float16": "float32"}
+
+
+def boundary_rule(boundary: Any) -> str:
+    """Return the engine's name of a boundary.
+
+    Raises
+    ------
+    ValueError
+        If it is none of `BOUNDARIES`.
+    """
+    if not isinstance(boundary, str) or boundary not in BOUNDARIES:
+        raise ValueError(f"boundary must be one of {list(BOUNDARIES)}, got {boundary!r}")
+    return BOUNDARIES[boundary]
+
+
+def extent(n: int, k: int, mode: str) -> tuple[int, int]:
+    """Return the first output kept of the full convolution of n with k samples, and how many."""
+    if mode == "full":
+        return 0, n + k - 1
+    if mode == "same":
+        return (k - 1) // 2, n
+    return min(n, k) - 1, abs(n - k) + 1
+
+
+def contains(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Return whether one of two shapes contains the other, as "valid" demands."""
+    pairs = list(zip(shape, other, strict=True))
+    return all(a >= b for a, b in pairs) or all(a <= b for a, b in pairs)
+
+
+def flip(array: Array, axes: tuple[int, ...]) -> Array:
+    """Return `array` read backwards along `axes`."""
+    backwards = slice(None, None, -1)
+    return array[tuple(backwards if a in axes else slice(None) for a in range(array.ndim))]
+
+
+def convolution(
+    x: Array,
+    w: Array,
+    mode: str,
+    axes: tuple[int, ...],
+    strides: tuple[int, ...],
+    rule: str,
+    dtype: Any,
+    *,
+    correlating: bool = False,
+) -> Request:
+    """Settle a convolution along `axes`; the other axes broadcast.
+
+    Parameters
+    ----------
+    x, w : ndarray
+        Operands of one number of dimensions.
+    mode : {"full", "same", "valid"}
+        As in scipy.signal; "same" keeps the lengths of x.
+    axes : tuple of int
+        Which are convolved: not negative, not empty.
+    strides : tuple of int
+        One per axis in `axes`.
+    rule : str
+        What lies outside x, one of `geometry.BOUNDARIES`.
+    dtype : dtype
+        What everything is converted to.
+    correlating : bool
+        Whether w is conjugated and not reversed.
+    """
+    if not correlating:
+        w = flip(w, axes)
+    elif w.dtype.kind == "c":
+        w = w.conj()
+    kept = [extent(x.shape[a], w.shape[a], mode) for a in axes]
+    if rule == "zero" and prod(x.shape[a] for a in axes) < prod(w.shape[a] for a in axes):
+        x, w = flip(w, axes), flip(x, axes)
+    pads = tuple(w.shape[a] - 1 - start for a, (start, _) in zip(axes, kept, strict=True))
+    outputs = tuple(geometry.strided(m, s) for (_, m), s in zip(kept, strides, strict=True))
+    return correlation(x, w, axes, pads, outputs, strides, rule, dtype)
+
+
+def correlation(
+    x: Array,
+    w: Array,
+    axes: tuple[int, ...],
+    pads: tuple[int, ...],
+    outputs: tuple[int, ...],
+    strides: tuple[int, ...],
+    rule: str,
+    dtype: Any,
+    fill: Any = 0,
+) -> Request:
+    """Arrange a correlation along `axes`: batch axes first, thin filter axes among them."""
+    index: list[slice] = [slice(None)] * x.ndim
+    thin: list[int] = []
+    for place, a in enumerate(axes):
+        # A filter of one tap does not look along its axis: the fewer axes, the faster the paths.
+        whole = outputs[place] == geometry.strided(x.shape[a], strides[place])
+        if w.shape[a] == 1 and pads[place] == 0 and whole and len(thin) < len(axes) - 1:
+            index[a] = slice(None, None, strides[place])
+            thin.append(place)
+    keep = [p for p in range(len(axes)) if p not in thin]
+    axes, pads, outputs, strides = (
+        tuple(field[p] for p in keep) for field in (axes, pads, outputs, strides)
+    )
+    x = x[tuple(index)]
+    order = (*(a for a in range(x.ndim) if a not in axes), *axes)
+    lead = x.ndim - len(axes)
+    x, w = x.transpose(order), w.transpose(order)
+    batch = np.broadcast_shapes(x.shape[:lead], w.shape[:lead])
+    shared = prod(w.shape[:lead]) == 1
+    if shared:
+        w = w.reshape(w.shape[lead:])
+    computed = np.dtype(_COMPUTED_IN.get(dtype.name, dtype))
+    problem = Problem(
+        computed.name,
+        request.count(batch),
+        shared,
+        x.shape[lead:],
+        w.shape[w.ndim - len(axes) :],
+        outputs,
+        strides,
+        (1,) * len(axes),
+        pads,
+        (rule,) * len(axes),
+    )
+    back = tuple(np.argsort(order).tolist())
+    moved = None if back == tuple(range(x.ndim)) else back
+    return Request(problem, x, w, batch, moved, computed, computed.type(fill))
+
+
+def answer(made: Request, settings: Settings, dtype: Any) -> Array:
+    """Compute the request and return it in `dtype`."""
+    if made.dtype == dtype:
+        return request.answer(made, settings)
+    if settings.out is not None:
+        request.check_out(settings.out, made.shape, dtype)
+    result = request.answer(made, settings._replace(out=None))
+    with np.errstate(over="ignore"):  # As silent as NumPy's float16 loop.
+        cast = result.astype(dtype)
+    if settings.out is None:
+        return cast
+    settings.out[...] = cast
+    return settings.out
