@@ -23,7 +23,7 @@ from strategies import any_value, finite
 from fastconv.path import Operands
 from fastconv.paths import PATHS
 from fastconv.planner import selector
-from fastconv.problem import Problem
+from fastconv.problem import Problem, Structure
 
 paths = pytest.mark.parametrize("path", list(PATHS))
 
@@ -207,7 +207,8 @@ def test_a_path_refuses_what_it_cannot_reduce(path):
     one = one_axis(5, 2, 4).problem
     axes = ("signal", "filter", "output", "stride", "dilation", "pad", "boundary")
     two = one._replace(**{axis: 2 * getattr(one, axis) for axis in axes})
-    some = (one, two, one._replace(dtype="int64"), one._replace(up=2))
+    factored = two._replace(structure=Structure(1, "componentwise"))
+    some = (one, two, one._replace(dtype="int64"), one._replace(up=2), factored)
     problem = next((p for p in some if supports(path, p)), one)
     assert supports(path, problem) != supports(path, problem._replace(reduction="max"))
 
