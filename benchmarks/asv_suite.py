@@ -71,6 +71,14 @@ class Long(_Group, group="long"):
     """1-D, long filters."""
 
 
+class Grid(_Group, group="grid"):
+    """1-D, lengths times taps."""
+
+
+class Moving(_Group, group="moving"):
+    """1-D, moving averages."""
+
+
 class Equal(_Group, group="equal"):
     """1-D, equal lengths."""
 

@@ -18,6 +18,7 @@ from fastconv.problem import Problem
 from . import answers, peers
 from .operands import Maker, Operands, mixed, noise, plain, smaller, with_nan
 from .peers import Call, Peer
+from .peers_fft import transforms
 
 __all__ = ["OURS", "Workload", "batch", "by_path", "image", "pool", "signal"]
 
@@ -119,22 +120,23 @@ def signal(
     mode: str = "same",
     *,
     stride: int = 1,
+    prefix: str = "1d",
     make: Maker = plain,
+    special: tuple[Peer, ...] = (),
     **flags: bool,
 ) -> Workload:
-    """Return a workload of n samples and k taps."""
-    prefix = "nan/1d" if make is with_nan else "1d"
+    """Return a workload of n samples and k taps; `special` as in `image`."""
     # A user who wants NumPy's default mode leaves it out.
     arguments = () if mode == "full" else (mode,)
     keywords = {} if stride == 1 else {"stride": stride}
-    outputs = -(-(n + k - 1 if mode == "full" else n) // stride)
+    outputs = -(-{"full": n + k - 1, "same": n, "valid": n - k + 1}[mode] // stride)
     return Workload(
         name=f"{prefix}/{_short(dtype)}/n={_count(n)}/k={_count(k)}" + _steps(stride),
         group=group,
         operands=partial(make, dtype, (n,), (k,)),
         small=partial(make, dtype, smaller((n,), 1500), smaller((k,), 130)),
         ours=partial(_call, fastconv.convolve, arguments, keywords),
-        peers=_signal_peers(dtype, n, k, mode, stride, make is with_nan),
+        peers=special + _signal_peers(dtype, n, k, mode, stride, make is with_nan),
         reference=partial(answers.convolve_1d, mode=mode, stride=stride),
         tolerance=answers.TOLERANCE.get(dtype, 0.0),
         multiply_adds=outputs * k,
@@ -263,13 +265,18 @@ def _signal_peers(
             found.append(peers.scipy_signal("oaconvolve", mode))
         if 50 * k >= n >= 1000:
             found.append(peers.scipy_signal("fftconvolve", mode))
+        if kind == "f" and k >= 64:
+            found += transforms(mode)
     centred = mode == "same" and stride == 1
     if centred:
         found.append(peers.ndimage_1d())
     if kind == "f":
         if centred and not has_nan:
             found.append(peers.cv2_1d(dtype, k))
-        found.append(peers.torch_1d(mode, stride))
+        if mode != "valid":
+            found.append(peers.torch_1d(mode, stride))
+        if centred and not has_nan and k % 2 and dtype == "float64":
+            found.append(peers.astropy_1d())
     return _affordable(found, n * k)
 
 

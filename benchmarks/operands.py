@@ -12,6 +12,7 @@ __all__ = [
     "Maker",
     "Operands",
     "box_taps",
+    "boxcar",
     "gaussian_taps",
     "mixed",
     "noise",
@@ -76,6 +77,11 @@ def outer(taps_1d: Callable[[int], Array]) -> Maker:
 def box_taps(k: int, dtype: Any = np.float64) -> Array:
     """Return k equal taps of sum one."""
     return np.full(k, 1 / k, dtype)
+
+
+def boxcar(dtype: str, signal: tuple[int, ...], taps: tuple[int, ...]) -> Operands:
+    """Return a random 1-D signal and equal taps of sum one."""
+    return noise(dtype, signal, 1), box_taps(taps[0], dtype)
 
 
 def gaussian_taps(k: int, dtype: Any = np.float64) -> Array:

@@ -120,6 +120,37 @@ def ndimage_1d(axis: int = -1) -> Peer:
     return Peer("scipy.ndimage.convolve1d", prepare, "scipy", most=1e9)
 
 
+def bottleneck_mean() -> Peer:
+    """Return `bottleneck.move_mean`: the mean of the last k samples, as a running sum."""
+
+    def prepare(x: Array, w: Array) -> Call:
+        move_mean, k = _library("bottleneck").move_mean, len(w)
+        return lambda: move_mean(x, k)[k - 1 :]
+
+    return Peer("bottleneck.move_mean", prepare, "bottleneck", "normwise")
+
+
+def uniform_filter_1d() -> Peer:
+    """Return `scipy.ndimage.uniform_filter1d`, without the samples whose window is not whole."""
+
+    def prepare(x: Array, w: Array) -> Call:
+        uniform_filter1d, k = _library("scipy.ndimage").uniform_filter1d, len(w)
+        left = k // 2
+        return lambda: uniform_filter1d(x, k)[left : left + len(x) - k + 1]
+
+    return Peer("scipy.ndimage.uniform_filter1d", prepare, "scipy", "normwise")
+
+
+def astropy_1d() -> Peer:
+    """Return `astropy.convolution.convolve` with zeros outside and an odd filter."""
+
+    def prepare(x: Array, w: Array) -> Call:
+        convolve = _library("astropy.convolution").convolve
+        return partial(convolve, x, w, boundary="fill", normalize_kernel=False)
+
+    return Peer("astropy.convolution.convolve", prepare, "astropy", most=1e9)
+
+
 def cv2_1d(dtype: str, k: int, axis: int = -1) -> Peer:
     """Return `cv2.filter2D` on an image of one row, or along one axis of an image."""
 

@@ -17,8 +17,11 @@ __all__ = ["NOISY", "Timing", "race"]
 
 # Two best turns of one contender that differ by more than this were disturbed.
 NOISY = 0.10
-# A turn repeats short work until the clock's own cost is lost in it.
-_TURN_SECONDS = 0.002
+# A turn repeats short work. What the one before left in the caches, and pages that it gave back to
+# the system, cost the first calls of a turn several times their steady time: the least one counts.
+_TURN_SECONDS, _LEAST_CALLS, _SHORT_SECONDS = 0.003, 8, 0.01
+# Calls shorter than this are timed together: the clock's own cost is lost in it.
+_CLOCK_SECONDS = 5e-5
 _MOST_ROUNDS = 100
 _LEAST_ROUNDS = 3
 
@@ -59,11 +62,11 @@ def race(calls: Mapping[str, Call], seconds: float) -> dict[str, Timing]:
     collecting = gc.isenabled()
     gc.disable()
     try:
-        warm = {name: _turn(call, 1) for name, call in calls.items()}
+        warm = {name: _turn(call, 1, 1) for name, call in calls.items()}
         turns = {name: [seconds] for name, seconds in warm.items()}
-        repeats = {name: max(1, int(_TURN_SECONDS / s)) for name, s in warm.items()}
+        together = {name: max(1, int(_CLOCK_SECONDS / s)) for name, s in warm.items()}
         # One call is no turn where turns have many: it measures the clock.
-        for name, count in repeats.items():
+        for name, count in together.items():
             if count > 1:
                 turns[name].clear()
         start, done = time.perf_counter(), 0
@@ -72,7 +75,10 @@ def race(calls: Mapping[str, Call], seconds: float) -> dict[str, Timing]:
         ):
             for name, call in calls.items():
                 if len(turns[name]) < 2 or warm[name] < seconds / 4:
-                    turns[name].append(_turn(call, repeats[name]))
+                    count = together[name]
+                    least = _LEAST_CALLS if warm[name] < _SHORT_SECONDS else 1
+                    times = max(least, int(_TURN_SECONDS / (warm[name] * count)))
+                    turns[name].append(_turn(call, count, times))
             done += 1
     finally:
         if collecting:
@@ -80,12 +86,15 @@ def race(calls: Mapping[str, Call], seconds: float) -> dict[str, Timing]:
     return {name: _timing(seconds) for name, seconds in turns.items()}
 
 
-def _turn(call: Call, repeats: int) -> float:
-    """Return the seconds of one call, the mean over `repeats`."""
-    start = time.perf_counter()
-    for _ in range(repeats):
-        call()
-    return (time.perf_counter() - start) / repeats
+def _turn(call: Call, count: int, times: int) -> float:
+    """Return the seconds of one call: the mean over `count`, the least of `times` such."""
+    best = float("inf")
+    for _ in range(times):
+        start = time.perf_counter()
+        for _ in range(count):
+            call()
+        best = min(best, time.perf_counter() - start)
+    return best / count
 
 
 def _timing(turns: list[float]) -> Timing:

@@ -17,7 +17,7 @@ from fnmatch import fnmatch
 
 from . import peers
 from .families import Workload, batch, image, pool, signal
-from .operands import Maker, box_taps, gaussian_taps, outer, with_nan
+from .operands import Maker, box_taps, boxcar, gaussian_taps, outer, with_nan
 
 __all__ = ["GROUPS", "WORKLOADS", "Workload", "select"]
 
@@ -50,6 +50,28 @@ def long_filters() -> Iterator[Workload]:
         for k in (64, 256, 1024, 4096, 16384, 65536):
             main = dtype == "float64" and k == 1024
             yield signal("long", dtype, 10**6, k, quick=main, headline=main)
+
+
+def grid() -> Iterator[Workload]:
+    """Yield lengths times taps, for maps of speed-ups and of what the planner takes."""
+    for dtype in REAL:
+        for n in (10**2, 10**3, 10**4, 10**5, 10**6):
+            for k in (4, 12, 40, 120, 400, 1200, 4000):
+                if k < n:
+                    quick = dtype == "float64" and n in (10**3, 10**5) and k in (12, 120)
+                    yield signal("grid", dtype, n, k, quick=quick)
+
+
+def moving_averages() -> Iterator[Workload]:
+    """Yield means over the last k samples, given as an ordinary filter."""
+    make, special = boxcar, (peers.bottleneck_mean(), peers.uniform_filter_1d())
+    for dtype in REAL:
+        for n, k in ((10**4, 41), (10**6, 21), (10**6, 365)):
+            main = dtype == "float64" and n == 10**4
+            yield signal(
+                "moving", dtype, n, k, "valid", prefix="moving", make=make, special=special,
+                quick=main, headline=main,
+            )  # fmt: skip
 
 
 def equal_lengths() -> Iterator[Workload]:
@@ -99,8 +121,8 @@ def strided() -> Iterator[Workload]:
 
 def not_a_number() -> Iterator[Workload]:
     """Yield signals with one NaN, which must reach its own windows and no other."""
-    yield signal("nan", "float64", 10**5, 31, make=with_nan)
-    yield signal("nan", "float64", 10**6, 1024, make=with_nan)
+    yield signal("nan", "float64", 10**5, 31, prefix="nan/1d", make=with_nan)
+    yield signal("nan", "float64", 10**6, 1024, prefix="nan/1d", make=with_nan)
     yield image("nan", "float64", 1024, 15, prefix="nan/2d", make=with_nan)
 
 
@@ -162,6 +184,8 @@ GROUPS: dict[str, tuple[str, Callable[[], Iterator[Workload]]]] = {
     "small": ("1-D, small calls", small),
     "short": ("1-D, short filters", short_filters),
     "long": ("1-D, long filters", long_filters),
+    "grid": ("1-D, lengths times taps", grid),
+    "moving": ("1-D, moving averages", moving_averages),
     "equal": ("1-D, equal lengths", equal_lengths),
     "batch": ("1-D, many signals", batches),
     "integer": ("1-D, integers", integers),
