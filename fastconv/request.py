@@ -13,7 +13,7 @@ from .path import Operands
 from .paths import PATHS
 from .planner import selector
 from .planner.explain import Explanation, explain_problem
-from .planner.structure import Finding, examine
+from .planner.structure import Finding, describe, examine, pays
 from .problem import Problem
 from .runtime import threads
 
@@ -212,7 +212,11 @@ def explain(request: Request, settings: Settings) -> Explanation:
     """Return which path would answer, and why."""
     found = _examine(request, settings)
     problem = request.problem._replace(structure=found.structure)
-    return explain_problem(problem, settings.method, settings.accuracy, found.words)
+    return explain_problem(problem, settings.method, settings.accuracy, _words(request, settings))
+
+
+def _words(request: Request, settings: Settings) -> tuple[str, ...]:
+    return describe(request.w) if settings.structure and pays(request.problem) else ()
 
 
 def check_out(out: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:

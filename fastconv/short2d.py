@@ -1,7 +1,8 @@
 """The short way of plain 2-D calls: what was settled once for a pair of shapes is kept.
 
 Settling a 2-D request takes some 50 us; SciPy answers a small one in five. So the arguments of the
-one kernel call that answers a pair of shapes are remembered, and the next call goes straight there.
+kernel that answers a pair of shapes are remembered, and the next call goes straight there, unless
+its filter has factors that make the work less.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from .paths import direct
-from .planner import selector
+from .planner import selector, structure
 from .problem import Problem
-from .runtime import load
+from .runtime import load, threads
 
 Array = npt.NDArray[Any]
-Recipe = Callable[[Array, Array], Array]
+Recipe = Callable[[Array, Array], Array | None]
 
 _MOST_RECIPES = 512
 _recipes: dict[Hashable, Recipe] = {}
@@ -30,7 +31,7 @@ def recipe(key: Hashable) -> Recipe | None:
 
 
 def keep(key: Hashable, problem: Problem, dtype: np.dtype[Any]) -> None:
-    """Keep the short way for `problem`, if the direct loop answers it in one band.
+    """Keep the short way for `problem`, if the direct loop answers it.
 
     Parameters
     ----------
@@ -41,9 +42,7 @@ def keep(key: Hashable, problem: Problem, dtype: np.dtype[Any]) -> None:
     dtype : dtype
         Of image, filter and result.
     """
-    if problem.outputs > direct.band(problem.taps) or "fill" in problem.boundary:
-        return
-    if selector.choose(problem).name != direct.PATH.name:
+    if "fill" in problem.boundary or selector.choose(problem).name != direct.PATH.name:
         return
     ((name, loop_dtype),) = direct.kernels(problem)
     kernel = load.ready(name, loop_dtype)
@@ -57,16 +56,19 @@ def keep(key: Hashable, problem: Problem, dtype: np.dtype[Any]) -> None:
 def _recipe(
     kernel: Any, problem: Problem, dtype: np.dtype[Any], loop_dtype: np.dtype[Any]
 ) -> Recipe:
-    counts = direct.plane_arguments(problem, np.zeros((), loop_dtype))
-    shape = problem.output
+    run = direct.plane_runner(problem, kernel, np.zeros((), loop_dtype))
+    shape, seconds = problem.output, selector.rank(problem)[0].seconds
+    looks, signed = structure.pays(problem), dtype is loop_dtype
 
-    def answer(x: Array, w: Array) -> Array:
+    def answer(x: Array, w: Array) -> Array | None:
+        if looks and structure.examine(problem, w).structure is not None:
+            return None
         out = np.empty(shape, dtype)
-        if dtype is loop_dtype:
-            kernel(x.reshape(-1), w.reshape(-1), out.reshape(-1), *counts)
+        workers = 1 if seconds < threads.SECONDS_PER_WORKER else threads.worthwhile(seconds)
+        if signed:
+            run(x, w, out, workers)
         else:
-            flat = (array.view(loop_dtype).reshape(-1) for array in (x, w, out))
-            kernel(*flat, *counts)
+            run(x.view(loop_dtype), w.view(loop_dtype), out.view(loop_dtype), workers)
         return out
 
     return answer

@@ -105,7 +105,16 @@ def test_what_is_not_finite_or_nothing_has_no_factors(w):
 
 def test_nothing_is_looked_for_where_it_does_not_pay():
     assert found(np.ones((9, 9)), n=20).structure is None
-    assert found(np.ones((9, 9)), n=2000).words == ("constant",)
+    assert found(np.ones((9, 9)), n=2000).structure.rank == 1
+
+
+def test_what_is_plain_to_see_is_named():
+    line = np.arange(5.0)
+    assert structure.describe(np.ones((3, 3))) == ("constant",)
+    assert structure.describe(np.outer(line, line + 1)) == (
+        "1 rows and 0 columns of zeros at its ends",
+    )
+    assert structure.describe(np.outer(line - 2, line * 0 + 1)) == ("antisymmetric",)
 
 
 # ---------------------------------------------------------------- what comes out
@@ -115,7 +124,7 @@ def test_nothing_is_looked_for_where_it_does_not_pay():
 def always(monkeypatch):
     """Look for factors however small the work."""
     monkeypatch.setattr(structure, "_PRODUCTS", 0)
-    monkeypatch.setattr(structure, "_PRODUCTS_PER_CUBE", 0)
+    monkeypatch.setattr(structure, "_PRODUCTS_PER_COST", 0)
 
 
 MODES_2D = [(m, b) for m in ("full", "same", "valid") for b in ("fill", "wrap", "symm")]

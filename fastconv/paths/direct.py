@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 from math import prod
 from typing import Any
@@ -25,7 +26,7 @@ BAND_PRODUCTS, BAND_OUTPUTS = 1 << 23, 1 << 17
 _PHASE_TAPS = 3
 # What the 2-D loop does with a result; streaming stores pay once `out` leaves the last cache.
 _STORE, _ADD, _STREAM = 0, 1, 2
-STREAM_BYTES = 16 << 20
+STREAM_BYTES = 8 << 20
 
 
 def band(taps: int) -> int:
@@ -183,29 +184,41 @@ def _plane(
     problem: Problem, kernel: Any, x: Any, w: Any, out: Any, fill: Any, workers: int
 ) -> None:
     """Run the 2-D loop over a batch of planes."""
-    how = _STREAM if out.nbytes >= STREAM_BYTES else _STORE
-    arguments = plane_arguments(problem, x.dtype.type(fill), how)
-    x, w, out = x.reshape(-1), w.reshape(-1), out.reshape(-1)
-    if problem.outputs <= band(problem.taps):
-        kernel(x, w, out, *arguments)
-        return
+    plane_runner(problem, kernel, x.dtype.type(fill))(x, w, out, workers)
+
+
+def plane_runner(problem: Problem, kernel: Any, fill: Any) -> Callable[[Any, Any, Any, int], None]:
+    """Return what runs the 2-D loop on (x, w, out, workers); all else is settled once."""
+    size = np.dtype(problem.dtype).itemsize
+    how = _STREAM if problem.outputs * size >= STREAM_BYTES else _STORE
+    arguments = plane_arguments(problem, fill, how)
+    # A multiple of 30 rows: whole register tiles of 2, 5 and 6 rows.
+    height, width = problem.output[-2] if problem.ndim > 1 else 1, problem.output[-1]
+    of_band = max(30, band(problem.taps) // max(width, 1) // 30 * 30)
+    bands = geometry.bands(problem.batch * height, of_band)
     maps, (_, x_step, w_step, out_step), steps, rest = (
         arguments[:3], arguments[3:7], arguments[7:12], arguments[14:]
     )  # fmt: skip
-    height, width = out_step // problem.output[-1], problem.output[-1]
 
-    def some_rows(lo: int, hi: int) -> None:
-        # Bands count rows over all planes: a band may end one plane and begin the next.
-        while lo < hi:
-            plane, row = divmod(lo, height)
-            end = min(height, row + hi - lo)
-            here = x[plane * x_step :], w[plane * w_step :], out[plane * out_step :]
-            kernel(*here, *maps, 1, 0, 0, 0, *steps, row, end, *rest)
-            lo += end - row
+    def run(x: Any, w: Any, out: Any, workers: int) -> None:
+        x, w, out = x.reshape(-1), w.reshape(-1), out.reshape(-1)
+        if workers == 1 or len(bands) < 2:
+            # The bits of a row do not depend on its band.
+            kernel(x, w, out, *arguments)
+            return
 
-    # A multiple of 30 rows: whole register tiles of 2, 5 and 6 rows.
-    height_of_band = max(30, band(problem.taps) // width // 30 * 30)
-    threads.run(some_rows, geometry.bands(problem.batch * height, height_of_band), workers)
+        def some_rows(lo: int, hi: int) -> None:
+            # Bands count rows over all planes: a band may end one plane and begin the next.
+            while lo < hi:
+                plane, row = divmod(lo, height)
+                end = min(height, row + hi - lo)
+                here = x[plane * x_step :], w[plane * w_step :], out[plane * out_step :]
+                kernel(*here, *maps, 1, 0, 0, 0, *steps, row, end, *rest)
+                lo += end - row
+
+        threads.run(some_rows, bands, workers)
+
+    return run
 
 
 def _last_two(problem: Problem) -> list[tuple[Any, Any]]:

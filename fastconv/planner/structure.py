@@ -15,7 +15,7 @@ stand for the filter is a matter of proof:
 
 from __future__ import annotations
 
-from math import gcd, prod, sqrt
+from math import gcd, sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,9 +25,11 @@ from ..problem import Problem, Structure
 
 Array = npt.NDArray[Any]
 
-# The search for one pair of factors takes some 20 us, a decomposition 15 k**3 ns: neither is begun
-# where the direct loop would take less than a few times as long.
-_PRODUCTS, _PRODUCTS_PER_CUBE = 1 << 22, 1 << 12
+# To refuse a filter takes 3 us, to find its factors 30, to decompose it 10 us and 3 ns for each
+# kh kw min(kh, kw). Neither is begun unless the direct loop, at some 20 ps a product, takes much
+# longer: thirty times as long as the decomposition.
+_PRODUCTS, _TAPS = 1 << 22, 9
+_DECOMPOSITION, _PRODUCTS_PER_COST = 3500, 4500
 # A sum of more terms is no cheaper than the taps themselves.
 _WORTHWHILE = 0.6
 # 8 log2(512) eps: what overlap-save may lose over its shortest block.
@@ -45,30 +47,48 @@ class Finding(NamedTuple):
         What the paths may use.
     factors : tuple of ndarray
         For each axis the factors of the filter, shape (rank, taps).
-    words : tuple of str
-        What `explain` says.
     """
 
     structure: Structure | None = None
     factors: tuple[Array, ...] = ()
-    words: tuple[str, ...] = ()
+
+
+def pays(problem: Problem) -> bool:
+    """Return whether looking costs little against the work."""
+    suits = problem.ndim == 2 and problem.shared_filter and problem.reduction == "sum"
+    long = min(problem.filter) > 1 and problem.taps >= _TAPS
+    return suits and long and problem.outputs * problem.taps >= _PRODUCTS
 
 
 def examine(problem: Problem, w: Array) -> Finding:
-    """Return what is special about the filter `w`, if looking costs little against the work."""
-    products = problem.outputs * problem.taps
-    suits = problem.ndim == 2 and problem.shared_filter and problem.reduction == "sum"
-    if not suits or min(problem.filter) < 2 or products < _PRODUCTS or problem.taps < 9:
+    """Return the factors of the filter `w`, if looking for them costs little against the work."""
+    if not pays(problem):
         return Finding()
     if w.dtype.kind in "iu":
-        return _found(*_integer_factors(w), words=describe(w))
-    if w.dtype.kind != "f" or not np.isfinite(w).all():
+        return _found(*_integer_factors(w))
+    if w.dtype.kind != "f":
         return Finding()
-    finding = _found(*_float_factors(w), words=describe(w))
-    cube = prod(problem.filter) * min(problem.filter)
-    if finding.structure is None and products > _PRODUCTS_PER_CUBE * cube:
-        return _found(*_low_rank(w), words=finding.words)
-    return finding
+    if not _refuted(w):
+        finding = _found(*_float_factors(w))
+        if finding.structure is not None:
+            return finding
+    most = int(_WORTHWHILE * problem.taps / sum(problem.filter))
+    cost = _DECOMPOSITION + problem.taps * min(problem.filter)
+    if most < 2 or problem.outputs * problem.taps < _PRODUCTS_PER_COST * cost:
+        return Finding()
+    return _found(*_low_rank(w, most))
+
+
+def _refuted(w: Array) -> bool:
+    """Return whether a few products of four taps show that no two filters make `w`, or are NaN."""
+    p, q = w.shape[0] // 2, w.shape[1] // 2
+    centre = float(w[p, q])
+    eps = (w.size + 8) * float(np.finfo(w.dtype).eps)
+    for u, v in ((p - 1, q - 1), (p - 1, 0), (0, q - 1)):
+        one, other = centre * float(w[u, v]), float(w[u, q]) * float(w[p, v])
+        if not abs(one - other) <= 4 * eps * abs(other):
+            return True
+    return False
 
 
 def describe(w: Array) -> tuple[str, ...]:
@@ -88,10 +108,8 @@ def describe(w: Array) -> tuple[str, ...]:
     return tuple(words)
 
 
-def _found(guarantee: str, factors: tuple[Array, ...], *, words: tuple[str, ...]) -> Finding:
-    if not guarantee:
-        return Finding(words=words)
-    return Finding(Structure(len(factors[0]), guarantee), factors, words)
+def _found(guarantee: str, factors: tuple[Array, ...]) -> Finding:
+    return Finding(Structure(len(factors[0]), guarantee), factors) if guarantee else Finding()
 
 
 _NONE: tuple[str, tuple[Array, ...]] = "", ()
@@ -123,6 +141,8 @@ def _whole_pair(w: Array) -> tuple[Array, Array] | None:
 
 def _float_factors(w: Array) -> tuple[str, tuple[Array, ...]]:
     """Return two filters whose outer product is `w` within a few eps of each tap."""
+    if not np.isfinite(w).all():
+        return _NONE
     p, q = np.unravel_index(np.argmax(np.abs(w)), w.shape)
     if w[p, q] == 0:
         return _NONE
@@ -160,12 +180,14 @@ def _close(w: Array, down: Array, across: Array) -> bool:
     return True
 
 
-def _low_rank(w: Array) -> tuple[str, tuple[Array, ...]]:
+def _low_rank(w: Array, most: int) -> tuple[str, tuple[Array, ...]]:
     """Return the fewest terms of the singular value decomposition that are accurate enough."""
+    if not np.isfinite(w).all():
+        return _NONE
     u, s, v = np.linalg.svd(w.astype(np.float64))
     kh, kw = w.shape
     eps, size = float(np.finfo(w.dtype).eps), sqrt(float(s @ s))
-    most = min(int(_WORTHWHILE * kh * kw / (kh + kw)), len(s) - 1)
+    most = min(most, len(s) - 1)
     enough = [
         r for r in range(1, most + 1) if s[r:] @ s[r:] <= (_LEFT_OUT_EPS / 2 * eps * size) ** 2
     ]
