@@ -12,7 +12,7 @@ from .numpy_api import choose_method, convolve, correlate, explain
 from .runtime.settings import policy, set_workers
 
 if TYPE_CHECKING:
-    from . import nn, signal
+    from . import ndimage, nn, signal
     from .signal import convolve2d, correlate2d
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "correlate",
     "correlate2d",
     "explain",
+    "ndimage",
     "nn",
     "policy",
     "set_workers",
@@ -33,6 +34,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "convolve2d": "signal",
     "correlate2d": "signal",
+    "ndimage": "ndimage",
     "nn": "nn",
     "signal": "signal",
 }

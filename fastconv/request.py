@@ -186,6 +186,8 @@ def _interleaved(request: Request) -> Problem | None:
     problem, batch = request.problem, request.batch
     if request.moved is None or not problem.shared_filter or request.x.shape[:-1] != batch:
         return None
+    if problem.boundary != ("zero",):
+        return None
     position = request.moved.index(len(batch))
     inner = count(batch[position:])
     if inner < 2 or problem.outputs == 0:

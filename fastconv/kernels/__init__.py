@@ -57,6 +57,7 @@ KERNELS: dict[str, Kernel] = {
                ("T", "T", "T", "int64", "int64", "T"), 19),
         Kernel("separable", "separable2d", (*FLOATS, *INTEGERS[:3]),
                ("T",) * 5 + ("int64", "int64", "T", "int64"), 10),
+        Kernel("ordered", "ordered", ("float64",), ("T", "T", "T", "int64", "int64"), 10),
         Kernel("spectrum", "fft_blocks", FLOATS, ("T",) * 4, 7),
         Kernel("overlap_save", "fft_blocks", FLOATS, ("T",) * 6, 15),
         Kernel("complex_spectrum", "fft_complex", FLOATS, ("T",) * 4, 6),

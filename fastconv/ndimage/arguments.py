@@ -1,0 +1,166 @@
+"""What SciPy's arguments mean: modes, axes, origins, outputs, and its errors."""
+
+from __future__ import annotations
+
+import operator
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import request
+from ..planner import selector
+from ..runtime import threads
+
+Array = npt.NDArray[Any]
+
+# SciPy's modes for filters; "constant" is the rule "fill".
+RULES = {
+    "nearest": "nearest",
+    "wrap": "wrap",
+    "grid-wrap": "wrap",
+    "reflect": "reflect",
+    "grid-mirror": "reflect",
+    "mirror": "mirror",
+    "constant": "fill",
+    "grid-constant": "fill",
+}
+# A band of this many products is worth a thread of its own.
+_SECONDS_PER_PRODUCT = 1e-10
+_FILTERED = frozenset("?bBhHiIlLqQfdFD")
+
+
+def rule(mode: Any) -> str:
+    """Return the boundary rule that a mode means.
+
+    Raises
+    ------
+    RuntimeError
+        If SciPy knows no such mode.
+    """
+    if isinstance(mode, str) and mode in RULES:
+        return RULES[mode]
+    raise RuntimeError("boundary mode not supported")
+
+
+def native(*arrays: Array | None) -> bool:
+    """Return whether all are of dtypes that SciPy's filters and ours compute."""
+    return all(a is None or a.dtype.char in _FILTERED for a in arrays)
+
+
+def per_axis(value: Any, count: int) -> list[Any]:
+    """Return one value per axis.
+
+    Raises
+    ------
+    RuntimeError
+        If a sequence has another length.
+    """
+    if isinstance(value, str) or not np.iterable(value):
+        return [value] * count
+    values = list(value)
+    if len(values) != count:
+        raise RuntimeError("sequence argument must have length equal to input rank")
+    return values
+
+
+def one_axis(axis: Any, ndim: int) -> int:
+    """Return an axis counted from the front."""
+    number = operator.index(axis)
+    if not -ndim <= number < ndim:
+        raise np.exceptions.AxisError(number, ndim)
+    return number % ndim
+
+
+def some_axes(axes: Any, ndim: int) -> tuple[int, ...]:
+    """Return axes counted from the front; all of them for None.
+
+    Raises
+    ------
+    ValueError
+        If one does not exist or comes twice.
+    """
+    if axes is None:
+        return tuple(range(ndim))
+    if np.isscalar(axes):
+        axes = (axes,)
+    elif not isinstance(axes, Iterable):
+        raise ValueError("axes must be an integer, iterable of integers, or None")
+    numbers = tuple(operator.index(a) for a in axes)
+    for number in numbers:
+        if not -ndim <= number < ndim:
+            raise ValueError(f"specified axis: {number} is out of range")
+    numbers = tuple(a % ndim for a in numbers)
+    if len(set(numbers)) != len(numbers):
+        raise ValueError("axes must be unique")
+    return numbers
+
+
+def integer(value: Any) -> int:
+    """Return an index as an int; TypeError for anything else."""
+    return operator.index(value)
+
+
+def place(
+    output: Any, kind: np.dtype[Any], shape: tuple[int, ...], complex_output: bool = False
+) -> Array:
+    """Return the array to write to: fresh, of a dtype, or the one that was given.
+
+    Raises
+    ------
+    RuntimeError
+        If a given array has another shape, or a dtype cannot hold the result.
+    """
+    if output is None:
+        dtype = np.promote_types(kind, np.complex64) if complex_output else np.dtype(kind.name)
+        return np.zeros(shape, dtype)
+    if isinstance(output, (type, np.dtype)):
+        dtype = np.dtype(output)
+        if complex_output and dtype.kind != "c":
+            warnings.warn("promoting specified output dtype to complex", stacklevel=4)
+            dtype = np.promote_types(dtype, np.complex64)
+        return np.zeros(shape, dtype)
+    if isinstance(output, str):
+        dtype = np.dtype(output)
+        if complex_output and dtype.kind != "c":
+            raise RuntimeError("output must have complex dtype")
+        if not issubclass(dtype.type, np.number):
+            raise RuntimeError("output must have numeric dtype")
+        return np.zeros(shape, dtype)
+    given = np.asarray(output)
+    if given.shape != shape:
+        raise RuntimeError("output shape not correct")
+    if complex_output and given.dtype.kind != "c":
+        raise RuntimeError("output must have complex dtype")
+    return given
+
+
+def keywords(workers: Any, accuracy: Any) -> None:
+    """Refuse what our own keywords cannot mean."""
+    if workers is not None:
+        request.positive("workers", workers)
+    selector.check_accuracy(accuracy)
+
+
+def crew(products: float, workers: int | None) -> int:
+    """Return how many threads pay for some products."""
+    return threads.worthwhile(products * _SECONDS_PER_PRODUCT, workers)
+
+
+def apart(x: Array, out: Array) -> Array:
+    """Return x, or its copy where `out` may share its memory."""
+    return x.copy() if np.may_share_memory(x, out) else x
+
+
+def beside(name: str, *args: Any, **named: Any) -> Array:
+    """Return SciPy's own answer: its errors, and dtypes that only it has loops for."""
+    return original(name)(*args, **named)  # type: ignore[no-any-return]
+
+
+def original(name: str) -> Callable[..., Any]:
+    """Return SciPy's function, even where its public name has been replaced by ours."""
+    from scipy.ndimage import _filters
+
+    return getattr(_filters, name)  # type: ignore[no-any-return]

@@ -1,0 +1,223 @@
+"""Settle a linear filter: its passes or its window, and the sums that answer it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import geometry, request
+from ..paths import ordered
+from ..paths.bands import Pass, Samples, cast, chain
+from ..paths.windows import Window, correlation, slide
+from ..problem import Problem
+from ..request import Request, Settings
+from . import arguments
+from .missing import Missing
+
+Array = npt.NDArray[Any]
+
+
+def line_pass(w: Array, axis: int, rule: str, origin: int) -> Pass:
+    """Return the pass of a 1-D correlation with float64 taps."""
+    taps = ordered.line(w)
+
+    def operation(around: Array, out: Array) -> None:
+        outer, inner = len(around), around.shape[2]
+        ordered.sums(taps, around.reshape(outer, -1), out.reshape(outer, -1), inner)
+
+    return Pass(axis, len(w), len(w) // 2 + origin, rule, operation)
+
+
+def run_passes(
+    x: Array, out: Array, passes: Sequence[Pass], outside: Any, workers: int | None
+) -> None:
+    """Run linear passes from x into `out`, rounding to its dtype in between."""
+    if not x.size:
+        return
+    team = arguments.crew(x.size * sum(q.size for q in passes), workers)
+    source = Samples(arguments.apart(x, out), float(outside))
+    chain([source], out, passes, np.float64, team, between=out.dtype)
+
+
+def along(
+    input: Any, weights: Any, axis: Any, output: Any, mode: Any, cval: Any, origin: Any,
+    stride: Any, accuracy: Any, workers: Any, missing: Missing,
+) -> Array:  # fmt: skip
+    """Answer `correlate1d`."""
+    x, w = np.asarray(input), np.asarray(weights)
+    if not arguments.native(x):
+        return arguments.beside("correlate1d", x, w, axis, output, mode, cval, origin)
+    if x.dtype.kind == "c" or w.dtype.kind == "c":
+        if w.dtype.kind == "c":
+            w = w.conj().astype(np.complex128, copy=False)
+
+        def part(real_x: Array, real_w: Array, into: Array | None, outside: Any) -> Array:
+            return along(
+                real_x, real_w, axis, into, mode, outside, origin, stride, accuracy, workers,
+                missing,
+            )  # fmt: skip
+
+        shape = _kept(x.shape, [axis], stride)
+        return _by_parts(part, x, w, output, cval, shape, missing)
+    w = np.asarray(w, np.float64)
+    if w.ndim != 1 or len(w) < 1:
+        # The output is settled first, as SciPy does.
+        arguments.place(output, x.dtype, _kept(x.shape, [axis], stride))
+        raise RuntimeError("no filter weights given")
+    axis = arguments.one_axis(axis, x.ndim)
+    _check_origin(origin, len(w), "len(weights)", "origin")
+    rule, outside, origin = arguments.rule(mode), float(cval), arguments.integer(origin)
+    if stride != 1 or accuracy == "normwise":
+        out = arguments.place(output, missing.dtype(x), _kept(x.shape, [axis], stride))
+        missing.refuse("stride and accuracy")
+        pad = len(w) // 2 + origin
+        return _planned(x, w, out, (axis,), (pad,), rule, outside, stride, accuracy, workers)
+    out = arguments.place(output, missing.dtype(x), x.shape)
+    if not x.size:
+        return out
+    one = line_pass(w, axis, rule, origin)
+    if missing.plain:
+        run_passes(x, out, [one], outside, workers)
+    else:
+        count = line_pass((w != 0).astype(np.float64), axis, rule, origin)
+        missing.run(x, out, [one], [count], outside, float(w.sum()), np.abs(w).sum(), workers)
+    return out
+
+
+def over(
+    input: Any, weights: Any, output: Any, mode: Any, cval: Any, origin: Any, flip: bool,
+    axes: Any, stride: Any, accuracy: Any, workers: Any, missing: Missing,
+) -> Array:  # fmt: skip
+    """Answer `correlate` and `convolve`."""
+    x, w = np.asarray(input), np.asarray(weights)
+    name = "convolve" if flip else "correlate"
+    if not arguments.native(x) or x.ndim == 0:
+        return arguments.beside(name, x, w, output, mode, cval, origin, axes=axes)
+    if x.dtype.kind == "c" or w.dtype.kind == "c":
+        if w.dtype.kind == "c" and not flip:
+            w = w.conj()
+
+        def part(real_x: Array, real_w: Array, into: Array | None, outside: Any) -> Array:
+            return over(
+                real_x, real_w, into, mode, outside, origin, flip, axes, stride, accuracy,
+                workers, missing,
+            )  # fmt: skip
+
+        shape = _kept(x.shape, range(x.ndim) if axes is None else np.atleast_1d(axes), stride)
+        return _by_parts(part, x, w, output, cval, shape, missing)
+    chosen = arguments.some_axes(axes, x.ndim)
+    w, pads = _window_of(x, np.asarray(w, np.float64), chosen, origin, flip)
+    out = arguments.place(output, missing.dtype(x), _kept(x.shape, chosen, stride))
+    if not isinstance(mode, str) and np.iterable(mode):
+        raise RuntimeError("A sequence of modes is not supported")
+    rule, outside = arguments.rule(mode), float(cval)
+    if not x.size:
+        return out
+    if stride != 1 or accuracy == "normwise":
+        missing.refuse("stride and accuracy")
+        every = tuple(range(x.ndim))
+        strides = tuple(stride if a in chosen else 1 for a in every)
+        return _planned(x, w, out, every, pads, rule, outside, strides, accuracy, workers)
+    window = Window(w.shape, pads, rule, correlation(w))
+    if missing.plain:
+        team = arguments.crew(x.size * w.size, workers)
+        slide([Samples(arguments.apart(x, out), outside)], out, window, np.float64, team)
+    else:
+        counted = Window(w.shape, pads, rule, correlation((w != 0).astype(np.float64)))
+        missing.run(x, out, window, counted, outside, float(w.sum()), np.abs(w).sum(), workers)
+    return out
+
+
+def _window_of(
+    x: Array, w: Array, axes: tuple[int, ...], origin: Any, flip: bool
+) -> tuple[Array, tuple[int, ...]]:
+    """Return a filter with all of x's axes, in correlation order, and its pads."""
+    origins = arguments.per_axis(origin, len(axes))
+    if len(axes) < x.ndim:
+        if w.ndim != len(axes):
+            raise RuntimeError(f"weights.ndim ({w.ndim}) must match len(axes) ({len(axes)})")
+        w = np.expand_dims(w, tuple(a for a in range(x.ndim) if a not in axes))
+        spread = [0] * x.ndim
+        for value, axis in zip(origins, axes, strict=True):
+            spread[axis] = value
+        origins = spread
+    lengths = [n for n in w.shape if n > 0]
+    if len(lengths) != x.ndim:
+        raise RuntimeError(f"weights.ndim ({len(lengths)}) must match len(axes) ({len(axes)})")
+    if flip:
+        w = np.flip(w)
+        origins = [-o if k % 2 else -o - 1 for o, k in zip(origins, w.shape, strict=True)]
+    for o, k in zip(origins, lengths, strict=True):
+        _check_origin(o, k, "weights.shape[k]", "origin[k]")
+    pads = tuple(k // 2 + arguments.integer(o) for o, k in zip(origins, w.shape, strict=True))
+    return w, pads
+
+
+def _check_origin(origin: Any, k: int, length: str, name: str) -> None:
+    if origin < -(k // 2) or origin > (k - 1) // 2:
+        raise ValueError(
+            f"Invalid origin; origin must satisfy -({length} // 2) <= {name} <= ({length}-1) // 2, "
+            f"got {origin} for {k} weights"
+        )
+
+
+def _kept(shape: tuple[int, ...], axes: Any, stride: Any) -> tuple[int, ...]:
+    """Return the result's shape where every `stride`-th output along some axes is kept."""
+    step = request.positive("stride", stride)
+    if step == 1:
+        return shape
+    lengths = list(shape)
+    for a in axes:
+        lengths[a] = geometry.strided(lengths[a], step)
+    return tuple(lengths)
+
+
+def _by_parts(
+    part: Callable[..., Array], x: Array, w: Array, output: Any, cval: Any,
+    shape: tuple[int, ...], missing: Missing,
+) -> Array:  # fmt: skip
+    """Combine real results, as SciPy does, for complex samples or taps."""
+    missing.refuse("complex numbers")
+    out = arguments.place(output, x.dtype, shape, complex_output=True)
+    if np.may_share_memory(x, out):
+        x = x.copy()
+    if x.dtype.kind == "c" and w.dtype.kind == "c":
+        part(x.real, w.real, out.real, np.real(cval))
+        out.real -= part(x.imag, w.imag, None, np.imag(cval))
+        part(x.real, w.imag, out.imag, np.real(cval))
+        out.imag += part(x.imag, w.real, None, np.imag(cval))
+    elif x.dtype.kind == "c":
+        part(x.real, w, out.real, np.real(cval))
+        part(x.imag, w, out.imag, np.imag(cval))
+    else:
+        if np.iscomplexobj(cval):
+            raise ValueError("Cannot provide a complex-valued cval when the input is real.")
+        part(x, w.real, out.real, cval)
+        part(x, w.imag, out.imag, cval)
+    return out
+
+
+def _planned(
+    x: Array, w: Array, out: Array, axes: tuple[int, ...], pads: tuple[int, ...], rule: str,
+    outside: float, strides: Any, accuracy: Any, workers: Any,
+) -> Array:  # fmt: skip
+    """Let the planner choose a path: strided outputs, and transforms where they are allowed."""
+    steps = strides if isinstance(strides, tuple) else (strides,)
+    rest = [a for a in range(x.ndim) if a not in axes]
+    order = [*rest, *axes]
+    moved = None if order == sorted(order) else tuple(np.argsort(order).tolist())
+    lengths = tuple(x.shape[a] for a in axes)
+    kept = tuple(geometry.strided(n, s) for n, s in zip(lengths, steps, strict=True))
+    batch = tuple(x.shape[a] for a in rest)
+    every = (rule,) * len(axes)
+    problem = Problem(
+        "float64", prod(batch), True, lengths, w.shape, kept, steps, (1,) * len(axes), pads, every
+    )
+    if x.size:
+        made = Request(problem, x.transpose(order), w, batch, moved, np.dtype(np.float64), outside)
+        out[...] = cast(request.answer(made, Settings("auto", accuracy, None, workers)), out.dtype)
+    return out
