@@ -13,7 +13,7 @@ from ..runtime.target import Target
 from .fft_butterflies import forward, inverse, run
 from .fft_emit import vector_intrinsic
 from .fft_layout import tile
-from .fft_passes import _load, _store, _twiddles
+from .fft_passes import load_point, load_twiddles, store_point
 from .fft_walk import make_walk
 
 _PREFETCH_BYTES = 1 << 18
@@ -21,7 +21,7 @@ _PREFETCH_BYTES = 1 << 18
 
 def _read(ops: Any, radix: int, args: Any, inside: bool) -> None:
     signal, scratch, table, base, start, points, low, high = args
-    twiddles = _twiddles(ops, table, 0, radix)
+    twiddles = load_twiddles(ops, table, 0, radix)
     rows = [ops.times(points, r) for r in range(radix)]
     even, odd = list(range(0, 2 * ops.lanes, 2)), list(range(1, 2 * ops.lanes, 2))
 
@@ -38,14 +38,14 @@ def _read(ops: Any, radix: int, args: Any, inside: bool) -> None:
             z.append((ops.shuffle(a, b, even), ops.shuffle(a, b, odd)))
         run(forward(ops, z, twiddles))
         for row, value in zip(rows, z, strict=True):
-            _store(ops, scratch, ops.plus(row, j), value)
+            store_point(ops, scratch, ops.plus(row, j), value)
 
     ops.loop(points, ops.lanes, body)
 
 
 def _write(ops: Any, radix: int, args: Any, inside: bool) -> None:
     scratch, out, norms, table, base, start, points, low, high, block = args
-    twiddles = _twiddles(ops, table, 0, radix)
+    twiddles = load_twiddles(ops, table, 0, radix)
     rows = [ops.times(points, r) for r in range(radix)]
     pairs = [lane + part * ops.lanes for lane in range(ops.lanes) for part in (0, 1)]
     totals = [ops.variable(), ops.variable()]
@@ -57,7 +57,7 @@ def _write(ops: Any, radix: int, args: Any, inside: bool) -> None:
             ops.store_inside(out, base, index, low, high, value)
 
     def body(j: Any) -> None:
-        z = [_load(ops, scratch, ops.plus(row, j)) for row in rows]
+        z = [load_point(ops, scratch, ops.plus(row, j)) for row in rows]
         run(inverse(ops, z, twiddles))
         for t in (0, 1):
             part = ops.mul(*z[t])

@@ -15,7 +15,7 @@ from llvmlite import ir
 
 from .fft_butterflies import forward, inverse, run
 from .fft_emit import Model, vector_intrinsic
-from .fft_passes import _load, _store, _twiddles
+from .fft_passes import load_point, load_twiddles, store_point
 from .simd import call_llvm, overload_suffix
 
 _WHOLE = ir.IntType(64)
@@ -116,7 +116,7 @@ def add_whole(
 def _read(ops: Any, radix: int, args: Any, inside: bool) -> None:
     (scratch, signal, table, norms, base, start, points, low, high, bias, shift, mask, place,
      at) = args
-    twiddles = _twiddles(ops, table, 0, radix)
+    twiddles = load_twiddles(ops, table, 0, radix)
     rows = [ops.times(points, r) for r in range(radix)]
     size = ops.times(points, radix)
     totals = [ops.variable(), ops.variable()]
@@ -137,7 +137,7 @@ def _read(ops: Any, radix: int, args: Any, inside: bool) -> None:
             ops.put(totals[part], total)
         run(forward(ops, z, twiddles))
         for row, value in zip(rows, z, strict=True):
-            _store(ops, scratch, ops.plus(place, row, j), value)
+            store_point(ops, scratch, ops.plus(place, row, j), value)
 
     ops.loop(points, ops.lanes, body)
     ops.add_total(norms, at, ops.add(ops.get(totals[0]), ops.get(totals[1])))
@@ -145,7 +145,7 @@ def _read(ops: Any, radix: int, args: Any, inside: bool) -> None:
 
 def _write(ops: Any, radix: int, args: Any, inside: bool) -> None:
     scratch, out, table, base, start, points, low, high, place, shift, keep = args
-    twiddles = _twiddles(ops, table, 0, radix)
+    twiddles = load_twiddles(ops, table, 0, radix)
     rows = [ops.times(points, r) for r in range(radix)]
     size = ops.times(points, radix)
 
@@ -154,7 +154,7 @@ def _write(ops: Any, radix: int, args: Any, inside: bool) -> None:
         add_whole(ops, out, base, index, *limits, value, shift, keep)
 
     def body(j: Any) -> None:
-        z = [_load(ops, scratch, ops.plus(place, row, j)) for row in rows]
+        z = [load_point(ops, scratch, ops.plus(place, row, j)) for row in rows]
         run(inverse(ops, z, twiddles))
         for row, value in zip(rows, z, strict=True):
             index = ops.plus(start, row, j)
