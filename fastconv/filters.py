@@ -22,12 +22,15 @@ class Filters:
     ----------
     array : ndarray
         The weights: native, aligned, C-contiguous, and not changed as long as this lives.
+    keeps : bool
+        Whether this outlives a call, so that a form is worth memory of its own.
     """
 
-    __slots__ = ("_forms", "_lock", "array")
+    __slots__ = ("_forms", "_lock", "array", "keeps")
 
-    def __init__(self, array: Array) -> None:
+    def __init__(self, array: Array, keeps: bool = False) -> None:
         self.array = array
+        self.keeps = keeps
         self._forms: dict[Hashable, Any] = {}
         self._lock = threading.Lock()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from math import prod
 from typing import Any
 
@@ -56,6 +56,15 @@ class Layer:
     pad: tuple[int, ...]
     input_last: bool = False
     output_last: bool = False
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Every table is looked up by the layer: its hash is computed once.
+        values = tuple(getattr(self, f.name) for f in fields(self) if f.init)
+        object.__setattr__(self, "_hash", hash(values))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     @property
     def ndim(self) -> int:
@@ -95,8 +104,8 @@ class Layer:
         if self.ndim != 1:
             return self
         one = {"signal": 1, "filter": 1, "output": 1, "stride": 1, "dilation": 1, "pad": 0}
-        fields: dict[str, Any] = {f: (v, *getattr(self, f)) for f, v in one.items()}
-        return replace(self, **fields)
+        planes: dict[str, Any] = {f: (v, *getattr(self, f)) for f, v in one.items()}
+        return replace(self, **planes)
 
     def __str__(self) -> str:
         axes = []

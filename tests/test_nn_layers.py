@@ -5,7 +5,7 @@ import pytest
 from agreement import assert_identical
 from hypothesis import given
 from hypothesis import strategies as st
-from reference_layers import Call, agrees
+from reference_layers import Call, agrees, conv
 
 import fastconv
 from fastconv import nn
@@ -162,10 +162,17 @@ def test_the_epilogue_is_what_would_be_done_afterwards(dtype, layout, method):
         x = np.moveaxis(x, 1, -1).copy()
     keywords = {"padding": 1, "layout": layout, "method": method}
     try:
-        plain = nn.conv2d(x, w, **keywords)
+        plain = nn.conv2d(x, w, bias, **keywords)
     except ValueError:
         pytest.skip(f"{method} does not compute this layer")
-    plain = plain + (bias if layout == "NHWC" else bias.reshape(-1, 1, 1))
+    agrees(
+        plain if layout == "NCHW" else np.moveaxis(plain, -1, 1),
+        lambda x, w, b: conv(x, w, b, pads=((1, 1), (1, 1))),
+        x if layout == "NCHW" else np.moveaxis(x, -1, 1),
+        w,
+        bias,
+        28,
+    )
 
     @numba.njit
     def cube(value):

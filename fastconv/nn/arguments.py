@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -95,6 +96,12 @@ def packed(array: Array) -> Array:
     return np.asarray(np.require(array, array.dtype.newbyteorder("="), ("C", "A")))
 
 
+@cache
+def name_of(dtype: np.dtype[Any]) -> str:
+    """Return NumPy's name of a dtype, whatever its byte order."""
+    return dtype.newbyteorder("=").name
+
+
 def images(name: str, value: npt.ArrayLike, ndim: int, channels_last: bool) -> Images:
     """Return `value` as images with `ndim` axes each, or refuse it."""
     array = np.asarray(value)
@@ -128,6 +135,8 @@ def filters(value: npt.ArrayLike | Filters, ndim: int, dtype: np.dtype[Any]) -> 
 
 def per_axis(name: str, value: Any, ndim: int, least: int) -> tuple[int, ...]:
     """Return one integer per axis, each at least `least`."""
+    if type(value) is int and value >= least:
+        return (value,) * ndim
     several = isinstance(value, (tuple, list))
     values = tuple(value) if several else (value,)
     if len(values) == 1:
@@ -141,19 +150,22 @@ def per_axis(name: str, value: Any, ndim: int, least: int) -> tuple[int, ...]:
 
 
 def paddings(
-    value: Any, ndim: int, taps: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
+    value: tuple[int, ...] | str,
+    taps: tuple[int, ...],
+    stride: tuple[int, ...],
+    dilation: tuple[int, ...],
 ) -> tuple[tuple[int, int], ...]:
     """Return the zeros before and after each axis; `value` may be "same" or "valid"."""
     if isinstance(value, str):
         if value == "valid":
-            return ((0, 0),) * ndim
+            return ((0, 0),) * len(taps)
         if value != "same":
             raise ValueError(f"padding must be integers, 'same' or 'valid', got {value!r}")
         if max(stride) != 1:
             raise ValueError(f"padding 'same' must come with stride 1, got {stride}")
         totals = [geometry.span(k, d) - 1 for k, d in zip(taps, dilation, strict=True)]
         return tuple((t // 2, t - t // 2) for t in totals)
-    return tuple((p, p) for p in per_axis("padding", value, ndim, 0))
+    return tuple((p, p) for p in value)
 
 
 def bias_of(value: npt.ArrayLike | None, channels: int, dtype: np.dtype[Any]) -> Array | None:
@@ -168,7 +180,9 @@ def bias_of(value: npt.ArrayLike | None, channels: int, dtype: np.dtype[Any]) ->
     return packed(bias)
 
 
-def epilogue_of(bias: Array | None, activation: Any, slope: float, kind: str) -> Epilogue:
+def epilogue_of(
+    bias: Array | None, activation: Any, slope: float, dtype: np.dtype[Any]
+) -> Epilogue:
     """Return what happens to each sum, or refuse it."""
     if isinstance(activation, str):
         if activation not in ACTIVATIONS:
@@ -176,12 +190,13 @@ def epilogue_of(bias: Array | None, activation: Any, slope: float, kind: str) ->
                 f"activation must be None, a callable or one of {list(ACTIVATIONS)}, "
                 f"got {activation!r}"
             )
+        kind = dtype.kind
         if kind == "c" or (kind != "f" and activation == "leaky_relu"):
             raise TypeError(f"activation must suit the dtype of input, got {activation!r}")
         return Epilogue(bias, activation, float(slope))
     if activation is not None and not callable(activation):
         raise TypeError(f"activation must be None, a string or a callable, got {activation!r}")
-    return Epilogue(bias, activation if activation is None else on_arrays(activation))
+    return Epilogue(bias, activation if activation is None else on_arrays(activation, dtype))
 
 
 def result_array(x: Images, shape: tuple[int, ...], settings: Settings, *used: Any) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy.typing as npt
@@ -53,31 +54,14 @@ def convolve(
     settings.check(ndim)
     x = arguments.images("input", value, ndim, settings.channels_last)
     w = arguments.filters(weight, ndim, x.array.dtype)
-    groups = group_count(shape.groups)
-    count, inputs = w.shape[:2]
-    if count % groups:
-        raise ValueError(f"groups must divide the {count} filters of weight, got {groups}")
-    if x.channels != inputs * groups:
-        raise ValueError(
-            f"input must have {inputs * groups} channels for weight {w.shape} in {groups} groups, "
-            f"got {x.channels}"
-        )
-    layer, pads = describe(x, w.shape, shape, ndim, groups)
-    for n, (before, behind), k, d in zip(
-        layer.signal, pads, layer.filter, layer.dilation, strict=True
-    ):
-        if n + before + behind < geometry.span(k, d):
-            raise ValueError(
-                f"weight must fit into the padded input, got {geometry.span(k, d)} "
-                f"over {n + before + behind}"
-            )
+    layer = describe(x, w.shape, shape, ndim)
     if explain:
         return arguments.explain(layer, settings)
+    count = w.shape[0]
     bias = arguments.bias_of(after.bias, count, x.array.dtype)
-    kind = x.array.dtype.kind
-    epilogue = arguments.epilogue_of(bias, after.activation, after.negative_slope, kind)
+    epilogue = arguments.epilogue_of(bias, after.activation, after.negative_slope, x.array.dtype)
     # torch gives no channels for no channels.
-    channels = count if inputs else 0
+    channels = count if layer.inputs else 0
     out = arguments.result_array(x, x.shape(channels, layer.output), settings, w.array, bias)
     arguments.run(layer, LayerOperands(x.stored(), w, out, epilogue), settings)
     return arguments.deliver(x, out, settings.out)
@@ -88,31 +72,66 @@ def group_count(groups: Any) -> int:
     return arguments.per_axis("groups", groups, 1, 1)[0]
 
 
-def describe(
-    x: Images, weight: tuple[int, ...], shape: Geometry, ndim: int, groups: int
-) -> tuple[Layer, tuple[tuple[int, int], ...]]:
-    """Return the Layer of a convolution and the zeros around its images."""
-    taps = weight[2:]
-    stride = arguments.per_axis("stride", shape.stride, ndim, 1)
-    dilation = arguments.per_axis("dilation", shape.dilation, ndim, 1)
-    pads = arguments.paddings(shape.padding, ndim, taps, stride, dilation)
-    output = tuple(
-        max(0, (n + before + behind - geometry.span(k, d)) // s + 1)
-        for n, (before, behind), k, d, s in zip(x.signal, pads, taps, dilation, stride, strict=True)
+def describe(x: Images, weight: tuple[int, ...], shape: Geometry, ndim: int) -> Layer:
+    """Return the Layer of a convolution of x with filters of the shape `weight`, or refuse it."""
+    padding = shape.padding
+    return _layer(
+        arguments.name_of(x.array.dtype),
+        x.array.shape,
+        weight,
+        arguments.per_axis("stride", shape.stride, ndim, 1),
+        padding if isinstance(padding, str) else arguments.per_axis("padding", padding, ndim, 0),
+        arguments.per_axis("dilation", shape.dilation, ndim, 1),
+        group_count(shape.groups),
+        x.channels_last,
+        x.stored_last,
     )
-    layer = Layer(
-        x.array.dtype.newbyteorder("=").name,
-        len(x.array),
+
+
+@lru_cache(maxsize=4096)
+def _layer(
+    dtype: str,
+    images: tuple[int, ...],
+    weight: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: tuple[int, ...] | str,
+    dilation: tuple[int, ...],
+    groups: int,
+    channels_last: bool,
+    stored_last: bool,
+) -> Layer:
+    signal = images[1:-1] if channels_last else images[2:]
+    channels = images[-1 if channels_last else 1]
+    count, inputs, *taps = weight
+    if count % groups:
+        raise ValueError(f"groups must divide the {count} filters of weight, got {groups}")
+    if channels != inputs * groups:
+        raise ValueError(
+            f"input must have {inputs * groups} channels for weight {weight} in {groups} groups, "
+            f"got {channels}"
+        )
+    pads = arguments.paddings(padding, tuple(taps), stride, dilation)
+    output = []
+    for n, (before, behind), k, d, s in zip(signal, pads, taps, dilation, stride, strict=True):
+        room = n + before + behind - geometry.span(k, d)
+        if room < 0:
+            raise ValueError(
+                f"weight must fit into the padded input, got {geometry.span(k, d)} "
+                f"over {n + before + behind}"
+            )
+        output.append(room // s + 1)
+    return Layer(
+        dtype,
+        images[0],
         groups,
-        weight[1],
-        weight[0] // groups,
-        x.signal,
-        taps,
-        output,
+        inputs,
+        count // groups,
+        signal,
+        tuple(taps),
+        tuple(output),
         stride,
         dilation,
         tuple(before for before, _ in pads),
-        x.stored_last,
-        x.channels_last,
+        stored_last,
+        channels_last,
     )
-    return layer, pads

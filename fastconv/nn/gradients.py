@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .. import geometry, request
+from .. import request
 from ..filters import Filters
 from ..layer import Epilogue, Layer, LayerOperands
 from . import arguments
 from .arguments import Array, Images, Settings
-from .forward import Geometry, describe, group_count
+from .forward import Geometry, describe
 from .phases import transpose
 
 __all__ = [
@@ -226,17 +226,9 @@ def _checked(
     # A stand-in without memory: only its shape and dtype are looked at.
     nothing = np.broadcast_to(gradient.array.dtype.type(0), x_shape)
     x = arguments.images("input", nothing, ndim, channels_last)
-    groups = group_count(shape.groups)
-    if len(w_shape) != ndim + 2 or 0 in w_shape or w_shape[0] % groups:
-        raise ValueError(f"weight must have {ndim + 2} axes and suit groups, got {w_shape}")
-    if x.channels != w_shape[1] * groups:
-        raise ValueError(f"input must have {w_shape[1] * groups} channels, got {x.channels}")
-    layer, pads = describe(x, w_shape, shape, ndim, groups)
-    for n, (before, behind), k, d in zip(
-        layer.signal, pads, layer.filter, layer.dilation, strict=True
-    ):
-        if n + before + behind < geometry.span(k, d):
-            raise ValueError(f"weight must fit into the padded input, got {w_shape} for {x_shape}")
+    if len(w_shape) != ndim + 2 or 0 in w_shape:
+        raise ValueError(f"weight must have {ndim + 2} axes and taps, got {w_shape}")
+    layer = describe(x, w_shape, shape, ndim)
     expected = x.shape(w_shape[0], layer.output)
     if gradient.array.shape != expected or gradient.batched != x.batched:
         raise ValueError(f"grad_output must have shape {expected}, got {gradient.array.shape}")

@@ -309,4 +309,4 @@ def pack(weight: npt.ArrayLike) -> Filters:
     own = packed(array)
     own = own.copy() if np.may_share_memory(own, array) else own
     own.flags.writeable = False
-    return Filters(own)
+    return Filters(own, keeps=True)

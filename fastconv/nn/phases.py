@@ -89,7 +89,7 @@ def transpose(
             pad=tuple(p.pad for p in phases),
         )
         key = ("phase", layer.groups, *((p.first, p.step) for p in phases))
-        taps = w.form(key, partial(_taps, layer, phases))
+        taps = w.form(key, partial(_taps, layer, phases, w.keeps))
         target = out[tuple(where)]
         whole = target if target.flags.c_contiguous else np.empty(target.shape, out.dtype)
         if part.inputs == 0:
@@ -101,10 +101,10 @@ def transpose(
             target[...] = whole
 
 
-def _taps(layer: Layer, phases: list[Phase], array: Array) -> Filters:
+def _taps(layer: Layer, phases: list[Phase], keeps: bool, array: Array) -> Filters:
     """Return the filters of one residue, in correlation order, channels exchanged."""
     w = array.reshape(layer.groups, layer.inputs, layer.outputs, *layer.filter)
     cut: Any = (..., *(slice(p.first, None, p.step) for p in phases))
     part = np.swapaxes(np.flip(w[cut], tuple(range(-layer.ndim, 0))), 1, 2)
     shape = (layer.groups * layer.outputs, layer.inputs, *part.shape[3:])
-    return Filters(np.ascontiguousarray(part).reshape(shape))
+    return Filters(np.ascontiguousarray(part).reshape(shape), keeps)

@@ -258,11 +258,10 @@ def convolve_transposed(
     if min(output) < 0:
         raise ValueError(f"padding must leave outputs, got {pad} for sizes {output}")
     bias = arguments.bias_of(after.bias, count, x.array.dtype)
-    kind = x.array.dtype.kind
-    epilogue = arguments.epilogue_of(bias, after.activation, after.negative_slope, kind)
+    epilogue = arguments.epilogue_of(bias, after.activation, after.negative_slope, x.array.dtype)
     out = arguments.result_array(x, x.shape(count, output), settings, w.array, bias)
     layer = Layer(
-        x.array.dtype.newbyteorder("=").name,
+        arguments.name_of(x.array.dtype),
         len(x.array),
         groups,
         inputs // groups,

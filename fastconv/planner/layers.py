@@ -62,9 +62,26 @@ def rank(layer: Layer, method: str = AUTO, accuracy: str | None = None) -> list[
     raise ValueError(f"method must suit the layer, got {method!r}, which cannot: {why_not}")
 
 
+# Whose first choice was ready: it stays so.
+_settled: dict[tuple[Layer, str, str | None], Verdict] = {}
+_MOST_SETTLED = 4096
+
+
 def choose(layer: Layer, method: str = AUTO, accuracy: str | None = None) -> Verdict:
     """Return who answers now: the best ranked whose compiled loops are ready."""
-    ranked = rank(layer, method, accuracy)
+    key = (layer, method, accuracy)
+    found = _settled.get(key)
+    if found is None:
+        ranked = rank(layer, method, accuracy)
+        found = _ready(layer, ranked)
+        if found is ranked[0]:
+            if len(_settled) >= _MOST_SETTLED:
+                _settled.clear()
+            _settled[key] = found
+    return found
+
+
+def _ready(layer: Layer, ranked: list[Verdict]) -> Verdict:
     for verdict in ranked:
         kernels = LAYER_PATHS[verdict.name].kernels(layer)
         if not kernels or len(ranked) == 1:

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+import numpy as np
 
-def on_arrays(function: Callable[..., Any]) -> Callable[..., Any]:
+
+def on_arrays(function: Callable[..., Any], dtype: Any) -> Callable[..., Any]:
     """Return `function` as a function of arrays.
 
     A function decorated with ``numba.njit`` takes one number and is applied to each element; any
@@ -17,7 +19,9 @@ def on_arrays(function: Callable[..., Any]) -> Callable[..., Any]:
     # Whoever hands over a compiled function has imported Numba; nobody else needs it.
     numba = sys.modules.get("numba")
     if numba is not None and isinstance(function, numba.core.dispatcher.Dispatcher):
-        return _vectorized(function)
+        ufunc = _vectorized(function)
+        ufunc(np.empty(0, dtype))  # Compiled here, not by several threads at once.
+        return ufunc
     return function
 
 

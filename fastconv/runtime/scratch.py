@@ -14,16 +14,17 @@ _ALIGNMENT = 64
 _here = threading.local()
 
 
-def scratch(length: int, dtype: Any) -> np.ndarray[Any, Any]:
+def scratch(length: int, dtype: Any, purpose: str = "bytes") -> np.ndarray[Any, Any]:
     """Return `length` elements on a 64-byte boundary, whatever they hold.
 
-    A thread's next call returns the same memory: use one at a time, within one function.
+    A thread's next call for the same purpose returns the same memory: use one at a time, within
+    one function.
     """
     size = length * np.dtype(dtype).itemsize
-    kept = getattr(_here, "bytes", None)
+    kept = getattr(_here, purpose, None)
     if kept is None or len(kept) < size + _ALIGNMENT:
         kept = np.empty(size + _ALIGNMENT, np.uint8)
         if size <= KEPT_BYTES:
-            _here.bytes = kept
+            setattr(_here, purpose, kept)
     start = -kept.ctypes.data % _ALIGNMENT
     return kept[start : start + size].view(dtype)

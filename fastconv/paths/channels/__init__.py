@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from ...layer import LayerPath
-from . import matrix
+from . import matrix, tiles
 
-LAYER_PATHS: dict[str, LayerPath] = {path.name: path for path in (matrix.PATH,)}
+LAYER_PATHS: dict[str, LayerPath] = {path.name: path for path in (tiles.PATH, matrix.PATH)}

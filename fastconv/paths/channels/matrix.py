@@ -11,6 +11,7 @@ from ... import geometry
 from ...layer import Layer, LayerOperands, LayerPath, guarantee
 from ...path import Work
 from ...runtime import threads
+from .slab import around
 
 # A band's windows and its sums stay in the last cache.
 BAND_BYTES = 4 << 20
@@ -88,18 +89,6 @@ def _windows(layer: Layer, x: Any, begin: int, end: int) -> Any:
         ),
     )
     return windows.reshape(layer.groups, layer.taps, -1)
-
-
-def around(x: Any, starts: tuple[int, ...], sides: list[int]) -> Any:
-    """Return, of each channel of x, the box from `starts` with `sides`; zeros outside."""
-    slab = np.zeros((len(x), *sides), x.dtype)
-    source, goal = [slice(None)], [slice(None)]
-    for start, side, n in zip(starts, sides, x.shape[1:], strict=True):
-        lo, hi = max(start, 0), min(start + side, n)
-        source.append(slice(lo, max(lo, hi)))
-        goal.append(slice(lo - start, max(lo, hi) - start))
-    slab[tuple(goal)] = x[tuple(source)]
-    return slab
 
 
 PATH = LayerPath(

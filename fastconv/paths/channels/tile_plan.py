@@ -1,0 +1,237 @@
+"""Where a layer's bands begin and end, and how far apart their samples lie: integers only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import product
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ... import geometry
+from ...layer import Layer
+
+# A band's samples stay in the second cache beside a block of filters.
+BAND_BYTES = 320 << 10
+# Bands of a single row are whole tiles of 14 and of 7 pixels.
+_PIXELS = 56
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Some rows and columns of one image's outputs; all counts in elements.
+
+    Parameters
+    ----------
+    x_at : int
+        The first sample of the first window, in the image, or in the frame if there is one.
+    out_at : int
+        The first output.
+    rows, columns : int
+        Its outputs, of each channel.
+    frame : tuple of int
+        What the kernel ``frame`` takes after its arrays, for the first image; empty where windows
+        are read from the image itself.
+    """
+
+    x_at: int
+    out_at: int
+    rows: int
+    columns: int
+    frame: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TilePlan:
+    """How a layer is computed by tiles.
+
+    Parameters
+    ----------
+    bands : tuple of Band
+        The outputs of one image.
+    offsets : ndarray of int64
+        For each channel of a group and each tap, in bytes.
+    channel, pixel, row : int
+        From one channel, output column or output row to the next, in the samples.
+    out_channel, out_pixel, out_row : int
+        The same among the outputs.
+    x_image, out_image : int
+        From one image to the next.
+    slab : tuple of (int, ...)
+        For volumes with zeros around: where the samples that are copied start, and how many
+        there are per axis; empty otherwise.
+    """
+
+    bands: tuple[Band, ...]
+    offsets: Any
+    channel: int
+    pixel: int
+    row: int
+    out_channel: int
+    out_pixel: int
+    out_row: int
+    x_image: int
+    out_image: int
+    slab: tuple[tuple[int, ...], ...] = ()
+
+
+@lru_cache(maxsize=1024)
+def plan(layer: Layer, workers: int) -> TilePlan:
+    """Return how `layer` is computed by so many workers.
+
+    Where bands end changes no output: every sum is one tile's, whatever the tile.
+    """
+    if layer.is_matrix_product:
+        n, one = layer.pixels, (1, 1)
+        layer = replace(
+            layer, signal=(1, n), filter=one, output=(1, n), stride=one, dilation=one, pad=(0, 0)
+        )
+    layer = layer.as_planes()
+    if layer.ndim > 2:
+        return _volumes(layer)
+    if reaches_outside(layer):
+        return _framed(layer, workers)
+    return _in_place(layer, workers)
+
+
+def reaches_outside(layer: Layer) -> bool:
+    """Return whether any window sees zeros around the image."""
+    return any(
+        p > 0 or side - p > n
+        for p, side, n in zip(layer.pad, _sides(layer, layer.output), layer.signal, strict=True)
+    )
+
+
+def _sides(layer: Layer, outputs: tuple[int, ...]) -> tuple[int, ...]:
+    """Return how many samples so many outputs see along each axis."""
+    return tuple(
+        (m - 1) * s + geometry.span(k, d)
+        for m, s, k, d in zip(outputs, layer.stride, layer.filter, layer.dilation, strict=True)
+    )
+
+
+def _steps(layer: Layer, sides: tuple[int, ...], last: bool) -> tuple[int, tuple[int, ...]]:
+    """Return how far apart channels, and samples along each axis, of such an image lie."""
+    unit = layer.groups * layer.inputs if last else 1
+    axes = tuple(unit * prod(sides[a + 1 :]) for a in range(len(sides)))
+    return 1 if last else prod(sides), axes
+
+
+def _offsets(layer: Layer, channel: int, axes: tuple[int, ...]) -> Any:
+    table: Any = np.arange(layer.inputs, dtype=np.int64) * channel
+    for k, d, step in zip(layer.filter, layer.dilation, axes, strict=True):
+        table = table[..., None] + np.arange(k) * (d * step)
+    table = np.ascontiguousarray(table).reshape(-1) * np.dtype(layer.dtype).itemsize
+    table.flags.writeable = False
+    return table
+
+
+def _whole(layer: Layer, bands: list[Band], sides: tuple[int, ...], last: bool) -> TilePlan:
+    """Return the plan of these bands, whose samples lie in images or frames with these sides."""
+    channel, axes = _steps(layer, sides, last)
+    channels = layer.groups * layer.outputs
+    pixel, out_channel = (channels, 1) if layer.output_last else (1, layer.pixels)
+    return TilePlan(
+        tuple(bands),
+        _offsets(layer, channel, axes),
+        channel,
+        layer.stride[-1] * axes[-1],
+        layer.stride[-2] * axes[-2],
+        out_channel,
+        pixel,
+        layer.output[-1] * pixel,
+        layer.groups * layer.inputs * prod(layer.signal),
+        channels * layer.pixels,
+    )
+
+
+def _cut(layer: Layer, workers: int) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """Return the rows and columns of each band: rows, or parts of a single row."""
+    a = 1 if layer.output[0] == 1 else 0
+    count, across = layer.output[a], _sides(layer, layer.output)[1 - a]
+    size = np.dtype(layer.dtype).itemsize
+    line = layer.groups * layer.inputs * across * size * layer.stride[a]
+    high = max(1, BAND_BYTES // max(1, line))
+    if a == 1:
+        high = max(_PIXELS, high // _PIXELS * _PIXELS)
+    parts = -(-count // high)
+    if workers > 1 and layer.images % workers:  # As many bands for each worker.
+        parts = -(-parts // workers) * workers
+    high = -(-count // min(parts, count))
+    rows, columns = (0, layer.output[0]), (0, layer.output[1])
+    ranges = geometry.bands(count, high)
+    return [(r, columns) if a == 0 else (rows, r) for r in ranges]
+
+
+def _out_at(layer: Layer, rows: tuple[int, int], columns: tuple[int, int]) -> int:
+    pixel = layer.groups * layer.outputs if layer.output_last else 1
+    return (rows[0] * layer.output[1] + columns[0]) * pixel
+
+
+def _in_place(layer: Layer, workers: int) -> TilePlan:
+    """Read windows where they are: all of them lie inside the image."""
+    _, axes = _steps(layer, layer.signal, layer.input_last)
+    bands = []
+    for rows, columns in _cut(layer, workers):
+        x_at = sum(
+            (low * s - p) * step
+            for low, s, p, step in zip(
+                (rows[0], columns[0]), layer.stride, layer.pad, axes, strict=True
+            )
+        )
+        out_at = _out_at(layer, rows, columns)
+        bands.append(Band(x_at, out_at, rows[1] - rows[0], columns[1] - columns[0]))
+    return _whole(layer, bands, layer.signal, layer.input_last)
+
+
+def _framed(layer: Layer, workers: int) -> TilePlan:
+    """Copy the samples of each band into a frame of zeros."""
+    bands, cut = [], _cut(layer, workers)
+    channels = layer.groups * layer.inputs
+    x_channel, x_axes = _steps(layer, layer.signal, layer.input_last)
+    # All bands have frames of one size, so that one table serves them all.
+    most = (max(r[1] - r[0] for r, _ in cut), max(c[1] - c[0] for _, c in cut))
+    sides = _sides(layer, most)
+    channel, axes = _steps(layer, sides, layer.input_last)
+    for rows, columns in cut:
+        at = x_at = 0
+        counts = []
+        for a, (low, high) in enumerate((rows, columns)):
+            start = low * layer.stride[a] - layer.pad[a]
+            side = (high - low - 1) * layer.stride[a]
+            side += geometry.span(layer.filter[a], layer.dilation[a])
+            first = min(max(start, 0), layer.signal[a])
+            counts.append(max(0, min(start + side, layer.signal[a]) - first))
+            at += (first - start) * axes[a]
+            x_at += first * x_axes[a]
+        each, unit = (1, channels) if layer.input_last else (channels, 1)
+        frame = (
+            channels * prod(sides), x_at, at if min(counts) else 0, each, counts[0],
+            counts[1] * unit, x_channel, x_axes[0], channel, axes[0],
+        )  # fmt: skip
+        out_at = _out_at(layer, rows, columns)
+        bands.append(Band(0, out_at, rows[1] - rows[0], columns[1] - columns[0], frame))
+    return _whole(layer, bands, sides, layer.input_last)
+
+
+def _volumes(layer: Layer) -> TilePlan:
+    """Take one plane of outputs after the other; with zeros around, from a copy of the image."""
+    framed = reaches_outside(layer)
+    sides = _sides(layer, layer.output) if framed else layer.signal
+    last = layer.input_last and not framed
+    _, axes = _steps(layer, sides, last)
+    start = 0 if framed else -sum(p * s for p, s in zip(layer.pad, axes, strict=True))
+    pixel = layer.groups * layer.outputs if layer.output_last else 1
+    bands = []
+    for place, lead in enumerate(product(*(range(m) for m in layer.output[:-2]))):
+        x_at = start + sum(
+            i * s * step for i, s, step in zip(lead, layer.stride, axes, strict=False)
+        )
+        out_at = place * prod(layer.output[-2:]) * pixel
+        bands.append(Band(x_at, out_at, layer.output[-2], layer.output[-1]))
+    found = _whole(layer, bands, sides, last)
+    if not framed:
+        return found
+    return replace(found, slab=(tuple(-p for p in layer.pad), sides))
