@@ -398,6 +398,10 @@ def test_the_checkout_is_found_from_a_folder_inside_it(tmp_path, monkeypatch):
     monkeypatch.setattr(bench, "__file__", str(installed))
     monkeypatch.chdir(tmp_path)
     assert bench.find_repository() is None
+    copy = installed.parents[1] / "benchmarks" / "workloads.py"
+    copy.parent.mkdir(parents=True)
+    copy.touch()
+    assert bench.find_repository() == installed.parents[1]
     monkeypatch.chdir(ROOT / "benchmarks")
     assert bench.find_repository() == ROOT
 

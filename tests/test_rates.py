@@ -6,12 +6,13 @@ from fastconv.path import Work
 from fastconv.paths import PATHS
 from fastconv.planner import calibrate, rates
 from fastconv.planner.rates import Rates
+from fastconv.runtime.target import TARGETS
 
 
 @pytest.mark.parametrize("name", [n for n in PATHS if n != "slices"])  # It adds no products.
 @pytest.mark.parametrize("dtype", calibrate.DTYPES)
 def test_every_path_is_calibrated_for_what_it_supports(name, dtype):
-    table, provenance = rates.read(rates.SHIPPED)
+    table, provenance = rates.read(rates.shipped())
     for problem in calibrate.problems(dtype):
         if not PATHS[name].supports(problem):
             assert (name, dtype, rates.kind(problem.ndim)) in table, problem
@@ -43,6 +44,23 @@ def test_a_file_of_rates_survives_a_round_trip(tmp_path):
     assert rates.read(path) == (table, {"cpu": "here"})
 
 
+def test_rates_of_this_machine_and_versions_are_used(tmp_path, monkeypatch):
+    path = tmp_path / "rates.json"
+    table = {("direct", "float64", "1d"): Rates(1e-6, 2e-6, 3e-10, 0.0, 1.23e-11)}
+    rates.write(str(path), table, calibrate.provenance())
+    monkeypatch.setenv("FASTCONV_RATES", str(path))
+    assert rates.tables.__wrapped__() == (table, calibrate.provenance())
+    rates.write(str(path), table, calibrate.provenance() | {"numpy": "1.0"})
+    with pytest.warns(UserWarning, match=r"was measured with numpy 1\.0; ignored"):
+        assert rates.tables.__wrapped__()[0] != table
+
+
+@pytest.mark.parametrize("target", ["x86-64-v4", "x86-64-v3", "x86-64-v2", "aarch64", "plain"])
+def test_every_instruction_set_has_shipped_rates(target, monkeypatch):
+    monkeypatch.setattr(rates, "host_target", lambda: TARGETS[target])
+    assert rates.read(rates.shipped())[0]
+
+
 @pytest.mark.parametrize("content", ["not json", "{}", None])
 def test_a_file_that_does_not_fit_is_ignored_with_one_warning(tmp_path, monkeypatch, content):
     path = tmp_path / "rates.json"
@@ -54,4 +72,4 @@ def test_a_file_that_does_not_fit_is_ignored_with_one_warning(tmp_path, monkeypa
     with pytest.warns(UserWarning, match="ignored") as caught:
         table = rates.tables.__wrapped__()
     assert len(caught) == 1
-    assert table == rates.read(rates.SHIPPED)
+    assert table == rates.read(rates.shipped())

@@ -1,8 +1,8 @@
 """``python -m fastconv bench``: time every path beside NumPy, SciPy and the other libraries.
 
-The workloads live in the repository's ``benchmarks`` folder, which is no part of an installed
-package: the command runs in a checkout. It measures in a process of its own, whose environment
-limits every library to the same number of threads before any of them is loaded.
+The workloads live in the repository's ``benchmarks`` folder; a wheel carries a copy. The command
+measures in a process of its own, whose environment limits every library to the same number of
+threads before any of them is loaded.
 """
 
 from __future__ import annotations
@@ -71,13 +71,12 @@ def run(args: argparse.Namespace) -> int:
     Returns
     -------
     int
-        0; 1 if one of our answers was wrong; 2 for a wrong argument, or without a checkout.
+        0; 1 if one of our answers was wrong; 2 for a wrong argument, or without the workloads.
     """
     root = find_repository()
     if root is None:
         return _fail(
-            "needs the repository's benchmarks folder, which is not installed: "
-            "run it from a checkout of fastconv"
+            "needs the benchmarks folder, which is not installed: run it in a checkout of fastconv"
         )
     if args.workers < 1:
         return _fail(f"--workers must be at least 1, got {args.workers}")
@@ -100,12 +99,15 @@ def _fail(reason: str) -> int:
 
 
 def find_repository() -> Path | None:
-    """Return the checkout whose benchmarks to run: this package's own, or the one we are in."""
-    here = Path.cwd()
-    for folder in (Path(__file__).resolve().parents[2], here, *here.parents):
+    """Return the folder with the benchmarks to run.
+
+    This package's own checkout, the checkout we are in, or the installed package with its copy.
+    """
+    package, here = Path(__file__).resolve().parents[1], Path.cwd()
+    for folder in (package.parent, here, *here.parents):
         if (folder / "benchmarks" / "workloads.py").is_file() and (folder / "fastconv").is_dir():
             return folder
-    return None
+    return package if (package / "benchmarks" / "workloads.py").is_file() else None
 
 
 def load_benchmarks(root: Path) -> ModuleType:

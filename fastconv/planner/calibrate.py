@@ -6,7 +6,6 @@ import datetime
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,7 @@ import numpy as np
 from ..path import Operands, Path, Work
 from ..paths import PATHS
 from ..problem import Problem, Structure
-from ..runtime.target import host_target
-from .rates import Rates, Table, cpu_name, kind
+from .rates import Rates, Table, identity, kind
 
 DTYPES = (
     "float64",
@@ -172,10 +170,7 @@ def fit(measured: list[Measurement]) -> Rates:
 def provenance() -> dict[str, Any]:
     """Return what the rates are valid for, and whence they come."""
     return {
-        "cpu": cpu_name(),
-        "target": host_target().name,
-        "numpy": np.__version__,
-        "scipy": version("scipy"),
+        **identity(),
         "date": datetime.date.today().isoformat(),
         "command": "python -m fastconv calibrate",
     }

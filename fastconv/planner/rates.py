@@ -1,8 +1,8 @@
 """Seconds per unit of Work, per path, dtype and number of axes: the only home of speed constants.
 
-The shipped table is ``rates.json`` beside this file, written by ``python -m fastconv calibrate``;
-a file of the same form in the user's configuration folder takes its place, if it was measured on
-this CPU. Each file names its CPU, versions and date.
+The shipped tables lie beside this file, one for each instruction set that was measured, written by
+``python -m fastconv calibrate``; a file of the same form in the user's configuration folder takes
+their place, if it was measured on this CPU with these versions. Each file names them and its date.
 """
 
 from __future__ import annotations
@@ -13,8 +13,13 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from ..path import Work
+from ..runtime.target import host_target
 
-SHIPPED = os.path.join(os.path.dirname(__file__), "rates.json")
+_HERE = os.path.dirname(__file__)
+# By instruction set; what is not listed is nearer to AVX2 than to AVX-512.
+_SHIPPED = {"x86-64-v4": "rates.json", "x86-64-v3": "rates-x86-64-v3.json"}
+# What a user's rates must have in common with the process that reads them.
+_IDENTITY = ("cpu", "target", "fastconv", "numpy", "scipy")
 
 # By path, dtype and kind: "1d" or "2d" (two axes and more share their loops).
 Key = tuple[str, str, str]
@@ -65,6 +70,22 @@ def cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
+def shipped() -> str:
+    """Return the shipped file for this machine's instruction set."""
+    return os.path.join(_HERE, _SHIPPED.get(host_target().name, _SHIPPED["x86-64-v3"]))
+
+
+def identity() -> dict[str, str]:
+    """Return what rates are valid for: the CPU, its instruction set, and versions."""
+    import numpy
+    import scipy
+
+    from .. import __version__
+
+    known = (cpu_name(), host_target().name, __version__, numpy.__version__, scipy.__version__)
+    return dict(zip(_IDENTITY, known, strict=True))
+
+
 @cache
 def tables() -> tuple[Table, dict[str, Any]]:
     """Return the rates in force and their provenance."""
@@ -75,14 +96,16 @@ def tables() -> tuple[Table, dict[str, Any]]:
         except (OSError, ValueError, KeyError, TypeError) as error:
             warnings.warn(f"{own} must hold rates, got: {error}; ignored", stacklevel=2)
         else:
-            if provenance.get("cpu") == cpu_name():
+            here = identity()
+            changed = [name for name in _IDENTITY if provenance.get(name) != here[name]]
+            if not changed:
                 return table, provenance
+            what = ", ".join(f"{name} {provenance.get(name)}" for name in changed)
             warnings.warn(
-                f"{own} was measured on {provenance.get('cpu')}; ignored. "
-                "Run python -m fastconv calibrate again.",
+                f"{own} was measured with {what}; ignored. Run python -m fastconv calibrate again.",
                 stacklevel=2,
             )
-    return read(SHIPPED)
+    return read(shipped())
 
 
 def read(path: str) -> tuple[Table, dict[str, Any]]:

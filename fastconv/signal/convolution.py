@@ -115,7 +115,9 @@ def convolve(
             key = ("convolve", in1.dtype, in1.shape, in2.shape, mode)
             recipe = short2d.recipe(key)
             if recipe is not None:
-                return recipe(in1, in2[::-1, ::-1].copy())
+                result = recipe(in1, in2[::-1, ::-1].copy())
+                if result is not None:
+                    return result
     settings = Settings(method, accuracy, out, workers)
     return _answer("convolve", in1, in2, mode, stride, boundary, settings, key)
 
