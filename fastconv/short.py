@@ -125,8 +125,8 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
     whole_call: Any = None
 
     def answer(a: Array, v: Array, extent: int, order: int, out: Array | None) -> Array | None:
-        if whole_call is not None and out is None:
-            result = whole_call(a, v, extent + order, type_number, longest)
+        if whole_call is not None:
+            result = whole_call(a, v, extent + order, type_number, longest, out)
             if result is not None:
                 return result  # type: ignore[no-any-return]
         return other(a, v, extent, order, out)

@@ -202,7 +202,8 @@ def test_an_interpreter_with_another_layout_calls_through_ctypes():
     unit = target.host_target().name, "rows", "float64"
     places = cache.ready_path(*unit), cache.library_path(*unit)
     library = ctypes.CDLL(next(path for path in places if path and Path(path).exists()))
-    call = bind.foreign(library, "rows_float64", 3, KERNELS["rows"].integers)
+    address = bind._address(library.fc_rows_float64)
+    call = bind.foreign(address, 3, KERNELS["rows"].integers)
     x, w, out = np.arange(9.0), np.ones(3), np.zeros(7)
     call(x, w, out, 1, 0, 0, 0, 9, 3, 7, 1, 1, 0)
     assert np.array_equal(out, np.convolve(x, w, "valid"))

@@ -18,23 +18,63 @@ class Bound(NamedTuple):
     """A kernel that can run: the loop itself, and the entry that answers a whole call, if any."""
 
     loop: Loaded
-    whole_call: Loaded | None
+    whole_call: Loaded | None = None
 
 
-def bind(path: str, name: str, dtype: str) -> Bound | None:
-    """Load the library of one unit; None where the system refuses (a folder mounted noexec)."""
+# Symbol -> its address, 0 if there is none.
+Symbols = Callable[[str], int]
+
+
+def bind_library(path: str, name: str, dtype: str) -> Bound | None:
+    """Load the shared library of one unit; None where the system refuses (a noexec folder)."""
     try:
         library = ctypes.CDLL(path)
     except OSError:
         return None
-    unit = f"{name}_{dtype}"
-    if not hasattr(library, "fc_" + unit):
+    return _bind(lambda symbol: _address(getattr(library, symbol, None)), name, dtype)
+
+
+def bind_object(path: str, name: str, dtype: str) -> Bound | None:
+    """Load the relocatable object of one unit by LLVM's linker; path is a sealed file."""
+    import llvmlite.binding as llvm
+
+    with open(path, "rb") as file:
+        content = file.read()
+    try:
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        machine = llvm.Target.from_default_triple().create_target_machine()
+        engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+        engine.add_object_file(llvm.ObjectFileRef.from_data(content))
+        engine.finalize_object()
+    except RuntimeError:
         return None
-    kernel = KERNELS[name]
+    _engines.append(engine)
+    return _bind(engine.get_function_address, name, dtype)
+
+
+_engines: list[Any] = []  # Whoever drops one drops its code.
+
+
+def bind_njit(name: str, dtype: str) -> Bound:
+    """Compile one unit by Numba in this process: where nothing else can be had."""
+    from .build import function_and_signature
+    from .jit import callable_kernel
+    from .target import host_target
+
+    return Bound(callable_kernel(*function_and_signature(KERNELS[name], dtype, host_target())))
+
+
+def _bind(symbols: Symbols, name: str, dtype: str) -> Bound | None:
+    unit, kernel = f"{name}_{dtype}", KERNELS[name]
+    if not symbols("fc_" + unit):
+        return None
     if not layout_is_known():
-        return Bound(foreign(library, unit, len(kernel.arrays), kernel.integers), None)
-    whole_call = _builtin(library, "call_" + unit) if kernel.one_call else None
-    return Bound(_builtin(library, "py_" + unit), whole_call)
+        return Bound(foreign(symbols("fc_" + unit), len(kernel.arrays), kernel.integers))
+    loop = _builtin(symbols("py_" + unit), "py_" + unit)
+    if not kernel.one_call:
+        return Bound(loop)
+    return Bound(loop, _builtin(symbols("call_" + unit), "call_" + unit))
 
 
 @cache
@@ -56,6 +96,8 @@ def layout_is_known() -> bool:
         and read(entry.NDIM, ctypes.c_int).value == 2
         and read(entry.DIMENSIONS, sizes)[:2] == [3, 3]
         and read(entry.STRIDES, sizes)[:2] == [10, 4]
+        and read(entry.DTYPE, ctypes.c_size_t).value == id(probe.dtype)
+        and read(entry.OBJECT_TYPE, ctypes.c_size_t).value == id(np.ndarray)
         and read(entry.FLAGS, ctypes.c_int).value & entry.CONTIGUOUS_ALIGNED == 0x0100
     )
 
@@ -73,9 +115,9 @@ _METH_FASTCALL = 0x80
 _method_defs: list[_MethodDef] = []  # CPython keeps a pointer to each: they live forever.
 
 
-def _builtin(library: ctypes.CDLL, symbol: str) -> Loaded:
-    """Make a CPython builtin of one of the library's METH_FASTCALL entries."""
-    method = _MethodDef(symbol.encode(), _address(getattr(library, symbol)), _METH_FASTCALL, None)
+def _builtin(address: int, symbol: str) -> Loaded:
+    """Make a CPython builtin of a METH_FASTCALL entry."""
+    method = _MethodDef(symbol.encode(), address, _METH_FASTCALL, None)
     _method_defs.append(method)
     make = ctypes.PYFUNCTYPE(
         ctypes.py_object, ctypes.POINTER(_MethodDef), ctypes.py_object, ctypes.c_void_p
@@ -108,14 +150,13 @@ def _numpy_function(index: int) -> int:
 
 
 def _address(function: Any) -> int:
-    return ctypes.cast(function, ctypes.c_void_p).value or 0
+    return (ctypes.cast(function, ctypes.c_void_p).value or 0) if function else 0
 
 
-def foreign(library: ctypes.CDLL, symbol: str, arrays: int, integers: int) -> Loaded:
-    """Wrap the C entry point through ctypes: for interpreters with another object layout."""
-    function = getattr(library, "fc_" + symbol)
-    function.restype = None
-    function.argtypes = [ctypes.c_void_p, ctypes.c_int64] * arrays + [ctypes.c_int64] * integers
+def foreign(address: int, arrays: int, integers: int) -> Loaded:
+    """Wrap a C entry point through ctypes: for interpreters with another object layout."""
+    kinds = [ctypes.c_void_p, ctypes.c_int64] * arrays + [ctypes.c_int64] * integers
+    function = ctypes.CFUNCTYPE(None, *kinds)(address)
 
     def call(*args: Any) -> None:
         flat: list[int] = []

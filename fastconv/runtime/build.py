@@ -60,22 +60,26 @@ def _optimise(llvm: Any, module: Any, machine: Any) -> None:
 def _unit_ir(kernel: Kernel, dtype: str, target: Target) -> str:
     """Return the textual IR of one kernel: Numba's code made internal, our wrappers external."""
     import numpy as np
-    from numba import types
-    from numba.np.numpy_support import from_dtype
 
     from .jit import compile_kernel
+
+    symbol, text = compile_kernel(*function_and_signature(kernel, dtype, target))
+    text = _make_internal(text)
+    sizes = [np.dtype(dtype if a == "T" else a).itemsize for a in kernel.arrays]
+    return text + entries(f"{kernel.name}_{dtype}", symbol, sizes, kernel.integers, kernel.one_call)
+
+
+def function_and_signature(kernel: Kernel, dtype: str, target: Target) -> tuple[Any, Any]:
+    """Return a kernel's Python function for one dtype and target, and its Numba types."""
+    import numpy as np
+    from numba import types
+    from numba.np.numpy_support import from_dtype
 
     module = importlib.import_module(f"fastconv.kernels.{kernel.module}")
     function = getattr(module, f"make_{kernel.name}")(target, dtype)
     dtypes = [dtype if a == "T" else a for a in kernel.arrays]
-    signature = tuple(
-        [types.Array(from_dtype(np.dtype(d)), 1, "C") for d in dtypes]
-        + [types.int64] * kernel.integers
-    )
-    symbol, text = compile_kernel(function, signature)
-    text = _make_internal(text)
-    sizes = [np.dtype(d).itemsize for d in dtypes]
-    return text + entries(f"{kernel.name}_{dtype}", symbol, sizes, kernel.integers, kernel.one_call)
+    arrays = [types.Array(from_dtype(np.dtype(d)), 1, "C") for d in dtypes]
+    return function, tuple(arrays + [types.int64] * kernel.integers)
 
 
 def _make_internal(text: str) -> str:
@@ -100,6 +104,13 @@ def _refuse_leftovers(module: Any) -> None:
         raise RuntimeError(f"kernels must stand alone, got symbols {undefined + writable}")
 
 
+def linker() -> str | None:
+    """Return the linker of this machine."""
+    import shutil
+
+    return next((p for p in map(shutil.which, ("ld", "ld.lld", "cc", "gcc")) if p), None)
+
+
 def link(objects: Path, library: Path) -> None:
     """Link one object file into a shared library.
 
@@ -108,15 +119,14 @@ def link(objects: Path, library: Path) -> None:
     FileNotFoundError
         If the machine has no linker.
     """
-    import shutil
     import subprocess
 
-    linker = next((p for p in map(shutil.which, ("ld", "ld.lld", "cc", "gcc")) if p), None)
-    if linker is None:
+    found = linker()
+    if found is None:
         raise FileNotFoundError("a linker (ld) must be on PATH to build kernels")
-    driver = ["-nostdlib"] if linker.endswith("cc") else []
+    driver = ["-nostdlib"] if found.endswith("cc") else []
     subprocess.run(
-        [linker, "-shared", *driver, "-z", "now", "-o", str(library), str(objects)], check=True
+        [found, "-shared", *driver, "-z", "now", "-o", str(library), str(objects)], check=True
     )
 
 
@@ -139,36 +149,43 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--share", default="0/1", metavar="I/N", help="each N-th unit from the I-th"
     )
+    parser.add_argument(
+        "--object", action="store_true", help="leave the linking to the process that loads it"
+    )
     parser.add_argument("units", nargs="*", help="kernel_dtype, such as rows_float64")
     args = parser.parse_args(argv)
     os.environ.setdefault("NUMBA_OPT", "0")
     first, step = map(int, args.share.split("/"))
     units = [u for u in all_units() if not args.units or "_".join(u) in args.units][first::step]
-    into = _into_cache if args.cache else _into_package
     for name, dtype in units:
-        if not into(TARGETS[args.target], name, dtype):
+        target = TARGETS[args.target]
+        if not args.cache:
+            _into_package(target, name, dtype)
+        elif not _into_cache(target, name, dtype, args.object or linker() is None):
             print("the cache folder must be writable", file=sys.stderr)
             return 1
     return 0
 
 
-def _into_cache(target: Target, name: str, dtype: str) -> bool:
+def _into_cache(target: Target, name: str, dtype: str, as_object: bool) -> bool:
     path = cache.library_path(target.name, name, dtype)
     if path is None:
         return False
+    if as_object:
+        path = cache.object_path(path)
     if not cache.intact(path):
-        cache.seal(path, build_library(name, dtype, target))
+        build = build_object if as_object else build_library
+        cache.seal(path, build(name, dtype, target))
     return True
 
 
-def _into_package(target: Target, name: str, dtype: str) -> bool:
+def _into_package(target: Target, name: str, dtype: str) -> None:
     path = Path(cache.ready_path(target.name, name, dtype))
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(build_library(name, dtype, target))
         cache.prune(str(path), 1)
     print(path)
-    return True
 
 
 def all_units() -> list[tuple[str, str]]:

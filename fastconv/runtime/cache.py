@@ -167,6 +167,11 @@ def library_path(target: str, name: str, dtype: str) -> str | None:
     return folder and os.path.join(folder, _compiler(), target, _file(name, dtype))
 
 
+def object_path(library: str) -> str:
+    """Return where the relocatable object lies that takes the place of a `library_path`."""
+    return library.removesuffix(".so") + ".o"
+
+
 def ready_path(target: str, name: str, dtype: str) -> str:
     """Return where an installed package keeps the library of one unit for `target`."""
     return os.path.join(_PACKAGE, "ready", target, _file(name, dtype))

@@ -6,9 +6,10 @@
     A METH_FASTCALL body: arrays as NumPy arrays, then Python ints. It reads the data pointers
     from the arrays and releases the GIL.
 ``call_<unit>``
-    A METH_FASTCALL body (a, v, extent, type number, longest filter) -> the 1-D convolution or
-    correlation as a new array, or None where it is not a plain case: one dimension, contiguous,
-    one band, and no more taps than the direct loop is best for.
+    A METH_FASTCALL body (a, v, extent, type number, longest filter, out or None) -> the 1-D
+    convolution or correlation in `out` or a new array, or None where it is not a plain case: one
+    dimension, contiguous, one band, no more taps than the direct loop is best for, and an `out`
+    of just that kind that shares no memory with the longer operand.
 
 The last two find the interpreter's functions in their ``self``, a bytes object that holds the
 addresses of `FUNCTIONS`, so that a library has no undefined symbols.
@@ -18,9 +19,10 @@ from __future__ import annotations
 
 # Where CPython (with a GIL) and NumPy keep what is read here: NumPy's public, stable array struct.
 # `load` checks them against a real array before it uses an entry.
-OBJECT_HEADER, BYTES_DATA = 16, 32
-DATA, NDIM, DIMENSIONS, STRIDES, FLAGS = 16, 24, 32, 40, 64
+OBJECT_HEADER, OBJECT_TYPE, BYTES_DATA = 16, 8, 32
+DATA, NDIM, DIMENSIONS, STRIDES, DTYPE, FLAGS = 16, 24, 32, 40, 56, 64
 CONTIGUOUS_ALIGNED = 0x0001 | 0x0100
+_WRITEABLE = CONTIGUOUS_ALIGNED | 0x0400
 
 # The order of addresses in ``self``; None and ndarray are objects, the rest C functions.
 FUNCTIONS = ("PyNumber_AsSsize_t", "PyEval_SaveThread", "PyEval_RestoreThread", "Py_IncRef",
@@ -131,7 +133,19 @@ def _call_entry(unit: str, size: int) -> str:
     data = "".join(
         _field(f"{name}.data", name, DATA, "ptr") for name in ("x", "w", "out")
     ) + _field("w.strides", "w", STRIDES, "ptr")
-    arguments = "".join(_argument(name, j) for j, name in enumerate(("a", "v", "o2", "o3", "o4")))
+    given = "".join(
+        _field(f"g.{name}", "given", offset, kind)
+        for name, offset, kind in (
+            ("dims", DIMENSIONS, "ptr"),
+            ("dtype", DTYPE, "ptr"),
+            ("flags", FLAGS, "i32"),
+            ("data", DATA, "ptr"),
+        )
+    )
+    given += _field("x.dtype", "x", DTYPE, "ptr") + _field("x.at.given", "x", DATA, "ptr")
+    arguments = "".join(
+        _argument(name, j) for j, name in enumerate(("a", "v", "o2", "o3", "o4", "given"))
+    )
     # rows(x, w, out; one row, no steps, n, k, m, stride 1, dilation 1, pad)
     run = (
         f"call void @fc_{unit}(ptr %x.data, i64 %n, ptr %taps, i64 %k, ptr %out.data, i64 %m, "
@@ -191,13 +205,41 @@ order:
   %moved = and i1 %keep, %swap
   %stays = xor i1 %moved, true
   %c3 = and i1 %c2, %stays
-  br i1 %c3, label %allocate, label %decline
+  br i1 %c3, label %place, label %decline
+place:
+  %fresh = icmp eq ptr %given, %None
+  br i1 %fresh, label %allocate, label %given.type
+given.type:{_field("g.type", "given", OBJECT_TYPE, "ptr")}
+  %g.array = icmp eq ptr %g.type, %ndarray
+  br i1 %g.array, label %given.axes, label %decline
+given.axes:{_field("g.ndim", "given", NDIM, "i32")}
+  %g.flat = icmp eq i32 %g.ndim, 1
+  br i1 %g.flat, label %given.rest, label %decline
+given.rest:{given}
+  %g.length = load i64, ptr %g.dims
+  %g.fits = icmp eq i64 %g.length, %m
+  %g.same = icmp eq ptr %g.dtype, %x.dtype
+  %g.bits = and i32 %g.flags, {_WRITEABLE}
+  %g.plain = icmp eq i32 %g.bits, {_WRITEABLE}
+  %g.end = getelementptr {element}, ptr %g.data, i64 %m
+  %x.end = getelementptr {element}, ptr %x.at.given, i64 %n
+  %g.below = icmp ule ptr %g.end, %x.at.given
+  %g.above = icmp ule ptr %x.end, %g.data
+  %g.apart = or i1 %g.below, %g.above
+  %g0 = and i1 %g.fits, %g.same
+  %g1 = and i1 %g0, %g.plain
+  %g2 = and i1 %g1, %g.apart
+  br i1 %g2, label %take, label %decline
+take:
+  call void %Py_IncRef(ptr %given)
+  br label %reverse
 allocate:
   store i64 %m, ptr %length
-  %out = {new}
-  %failed = icmp eq ptr %out, null
+  %new = {new}
+  %failed = icmp eq ptr %new, null
   br i1 %failed, label %error, label %reverse
-reverse:{data}
+reverse:
+  %out = phi ptr [ %given, %take ], [ %new, %allocate ]{data}
   %step = load i64, ptr %w.strides
   br label %loop
 loop:

@@ -1,8 +1,10 @@
 """Find a kernel that is ready to run, or have it built.
 
-Tiers, best first: the library inside an installed package, the user's checked cache, and a build.
-A build runs in another process. Until it has finished the caller answers by NumPy or SciPy; a
-caller that cannot (``method="direct"``), or whose waiting has cost more than the build, waits.
+Tiers, best first: the library inside an installed package; the user's checked cache, as a library
+or, without a linker or in a folder mounted noexec, as an object that LLVM links in memory; a build
+of one of these in another process; and Numba's njit in this one, for callers that wait and have no
+place to build. Until a build has finished the caller answers by NumPy or SciPy; a caller that
+cannot (``method="direct"``), or whose waiting has cost more than the build, waits.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import os
 import threading
 
 from . import cache as files
-from .bind import Bound, Loaded, bind
+from .bind import Bound, Loaded, bind_library, bind_njit, bind_object
 from .settings import policy_in_force
 from .spawn import Build
 from .target import host_target
@@ -27,9 +29,13 @@ _Unit = tuple[str, str]
 _loaded: dict[_Unit, Loaded] = {}
 _calls: dict[_Unit, Loaded] = {}
 _tiers: dict[_Unit, str] = {}
+# Why a unit could not be built, and those that this process could not compile either.
 _failed: dict[_Unit, str] = {}
+_hopeless: set[_Unit] = set()
 _missed: dict[_Unit, float] = {}
 _builds: dict[_Unit, Build] = {}
+# Units whose libraries the system does not load.
+_objects: set[_Unit] = set()
 _lock = threading.Lock()
 
 
@@ -82,51 +88,80 @@ def tier(name: str, dtype: str) -> str:
     if unit in _tiers:
         return _tiers[unit]
     if unit in _failed:
-        return f"cannot be built: {_failed[unit]}"
+        return f"not built: {_failed[unit]}"
     return "being built" if unit in _builds else "not built"
 
 
 def _acquire(unit: _Unit, saving_seconds: float) -> Loaded | None:
-    if unit in _failed:
-        return None
     policy = policy_in_force()
     with _lock:
         if unit in _loaded or (unit not in _missed and _find(unit)):
             return _loaded[unit]
         missed = _missed.setdefault(unit, 0.0)
-        if policy == "never":
+        if policy == "never" or unit in _hopeless:
             return None
         missed = _missed[unit] = missed + saving_seconds
         if policy == "adaptive" and missed < START_SECONDS:
             return None
         wait = policy == "compile" or missed > BUILD_SECONDS
-        build = _builds.get(unit)
+        build = _builds.get(unit) or _start(unit, wait)
         if build is None:
-            try:
-                build = _builds[unit] = Build(*unit, urgent=wait)
-            except OSError as error:
-                _failed[unit] = str(error)
-                return None
+            return _compile_here(unit) if wait else None
     # Outside the lock: other threads may need other kernels meanwhile.
     if not build.finished(wait):
         return None
     with _lock:
-        if _builds.pop(unit, None) is build and not _find(unit):
-            _failed[unit] = build.complaint()
-        return _loaded.get(unit)
+        if _builds.get(unit) is build:
+            del _builds[unit]
+            if not _find(unit) and not (unit in _objects and not build.as_object):
+                _failed[unit] = build.complaint()
+        if unit in _loaded or not wait:
+            return _loaded.get(unit)
+    return _acquire(unit, saving_seconds)  # As an object now, or in this process.
+
+
+def _start(unit: _Unit, wait: bool) -> Build | None:
+    if unit in _failed:
+        return None
+    try:
+        build = _builds[unit] = Build(*unit, urgent=wait, as_object=unit in _objects)
+    except OSError as error:
+        _failed[unit] = str(error)
+        return None
+    return build
+
+
+def _compile_here(unit: _Unit) -> Loaded | None:
+    try:
+        _keep(unit, bind_njit(*unit), "compiled in this process")
+    except Exception as error:  # Whatever a compiler may raise, NumPy still answers.
+        _failed[unit] += f"; {type(error).__name__}: {error}"
+        _hopeless.add(unit)
+        return None
+    return _loaded[unit]
 
 
 def _find(unit: _Unit) -> bool:
     """Load the unit from where it lies ready, and return whether it did."""
     target = host_target().name
-    path: str | None = files.ready_path(target, *unit)
-    found = bind(path, *unit) if path and os.path.exists(path) else None
-    if found is not None:
-        return _keep(unit, found, "ready in the package")
+    ready_library = files.ready_path(target, *unit)
+    if os.path.exists(ready_library):
+        found = bind_library(ready_library, *unit)
+        if found is not None:
+            return _keep(unit, found, "ready in the package")
     path = files.library_path(target, *unit)
-    if path is not None and files.intact(path):
-        found = bind(path, *unit)
-    return found is not None and _keep(unit, found, "built on this machine")
+    if path is None:
+        return False
+    if files.intact(path):
+        found = bind_library(path, *unit)
+        if found is not None:
+            return _keep(unit, found, "built on this machine")
+        _objects.add(unit)
+    if files.intact(files.object_path(path)):
+        found = bind_object(files.object_path(path), *unit)
+        if found is not None:
+            return _keep(unit, found, "built on this machine, linked in memory")
+    return False
 
 
 def _keep(unit: _Unit, found: Bound, tier: str) -> bool:

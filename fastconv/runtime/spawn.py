@@ -24,6 +24,8 @@ class Build:
         The unit.
     urgent : bool
         Whether somebody waits for it.
+    as_object : bool
+        Whether to leave the linking to the process that loads it.
 
     Raises
     ------
@@ -31,9 +33,9 @@ class Build:
         If no process can be started, or there is no folder for what it makes.
     """
 
-    def __init__(self, name: str, dtype: str, urgent: bool) -> None:
-        self.missed_seconds = 0.0
+    def __init__(self, name: str, dtype: str, urgent: bool, as_object: bool) -> None:
         self.status: int | None = None
+        self.as_object = as_object
         folder = files.cache_folder()
         if folder is None:
             raise OSError("no folder for built kernels can be written")
@@ -50,6 +52,7 @@ class Build:
             "from fastconv.runtime.build import main; sys.exit(main())"
         )
         words = [sys.executable, "-P", "-c", program, "--cache"]
+        words += ["--object"] if as_object else []
         words += ["--target", host_target().name, f"{name}_{dtype}"]
         log = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         # posix_spawn, not subprocess: importing that takes longer than a small call may.
