@@ -136,7 +136,9 @@ def answer(request: Request, settings: Settings) -> Array:
     if settings.out is not None:
         check_out(settings.out, request.shape, request.dtype)
     found = _examine(request, settings)
-    problem = request.problem._replace(structure=found.structure)
+    problem = request.problem
+    if found.structure is not None:
+        problem = problem._replace(structure=found.structure)
     best = selector.rank(problem, settings.method, settings.accuracy)[0]
     workers = threads.worthwhile(best.seconds, settings.workers)
     as_it_lies = _interleaved(request) if PATHS[best.name].interleaved else None
@@ -168,8 +170,11 @@ def answer(request: Request, settings: Settings) -> Array:
 def _examine(request: Request, settings: Settings) -> Finding:
     """Return what is special about the filter, in the dtype of the work."""
     if not settings.structure or request.problem.ndim != 2:
-        return Finding()
+        return _NOTHING
     return examine(request.problem, np.asarray(request.w, request.problem.dtype))
+
+
+_NOTHING = Finding()
 
 
 def _deliver(result: Array, settings: Settings) -> Array:
@@ -235,8 +240,9 @@ def _pack(array: Array, shape: tuple[int, ...], batch: tuple[int, ...], problem:
     core = array.shape[array.ndim - problem.ndim :]
     if array.shape != (*batch, *core):
         array = np.broadcast_to(array, (*batch, *core))
-    packed = np.require(array, problem.dtype, ("C", "A"))
-    return np.asarray(packed).reshape(shape)
+    if type(array) is not np.ndarray or not array.flags.carray or array.dtype != problem.dtype:
+        array = np.asarray(np.require(array, problem.dtype, ("C", "A")))
+    return array if array.shape == shape else array.reshape(shape)
 
 
 def _place(out: Array | None, shape: tuple[int, ...], request: Request) -> Array:

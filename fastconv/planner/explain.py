@@ -93,7 +93,7 @@ def explain_problem(
 def _reason(
     problem: Problem,
     chosen: str,
-    ranked: list[Verdict],
+    ranked: tuple[Verdict, ...],
     method: str,
     accuracy: str | None,
 ) -> str:

@@ -61,7 +61,8 @@ def _verdict(path: Path, problem: Problem, accuracy: str | None) -> Verdict:
     return Verdict(path.name, why_not, guarantee, seconds)
 
 
-def rank(problem: Problem, method: str = AUTO, accuracy: str | None = None) -> list[Verdict]:
+@lru_cache(maxsize=4096)
+def rank(problem: Problem, method: str = AUTO, accuracy: str | None = None) -> tuple[Verdict, ...]:
     """Return the usable paths, the one predicted to be fastest first.
 
     Raises
@@ -76,7 +77,7 @@ def rank(problem: Problem, method: str = AUTO, accuracy: str | None = None) -> l
             raise ValueError(
                 f"method must suit the problem, got {method!r}, which {_reason(why_not)}"
             )
-        return [v for v in usable if v.name == method]
+        return tuple(v for v in usable if v.name == method)
     if not usable:
         if accuracy is not None and any(v.guarantee for v in verdicts(problem, accuracy)):
             offered = {v.guarantee for v in verdicts(problem, accuracy) if v.guarantee}
@@ -86,11 +87,31 @@ def rank(problem: Problem, method: str = AUTO, accuracy: str | None = None) -> l
             )
         reasons = "; ".join(f"{v.name}: {v.why_not}" for v in verdicts(problem, accuracy))
         raise ValueError(f"problem must suit a path, got {problem}: {reasons}")
-    return usable
+    return tuple(usable)
 
 
 def _reason(why_not: str) -> str:
     return why_not if why_not.startswith("is ") else f"cannot: {why_not}"
+
+
+class Candidate(NamedTuple):
+    """A usable path, the compiled loops it needs, and what it saves over paths that need none."""
+
+    path: Path
+    units: tuple[tuple[str, str], ...]
+    saving: float
+
+
+@lru_cache(maxsize=4096)
+def _candidates(problem: Problem, method: str, accuracy: str | None) -> tuple[Candidate, ...]:
+    ranked = rank(problem, method, accuracy)
+    units = [PATHS[v.name].kernels(problem) for v in ranked]
+    at_once = [v.seconds for v, needed in zip(ranked, units, strict=True) if not needed]
+    best = min(at_once, default=float("inf"))
+    return tuple(
+        Candidate(PATHS[v.name], needed, max(0.0, best - v.seconds))
+        for v, needed in zip(ranked, units, strict=True)
+    )
 
 
 def choose(problem: Problem, method: str = AUTO, accuracy: str | None = None) -> Path:
@@ -98,28 +119,17 @@ def choose(problem: Problem, method: str = AUTO, accuracy: str | None = None) ->
 
     A path named by `method` is returned whether it is ready or not: executing it waits.
     """
-    ranked = rank(problem, method, accuracy)
-    first = PATHS[ranked[0].name]
-    if method != AUTO or len(ranked) == 1 or _is_ready(first, problem, ranked):
-        return first
-    for verdict in ranked[1:]:
-        path = PATHS[verdict.name]
-        if not path.kernels(problem) or _is_ready(path, problem, ranked):
-            return path
-    return first
-
-
-def _is_ready(path: Path, problem: Problem, ranked: list[Verdict]) -> bool:
-    """Return whether the path's loops are loaded; if not, tell how much they would have saved."""
-    others = [v.seconds for v in ranked if not PATHS[v.name].kernels(problem)]
-    mine = next(v.seconds for v in ranked if v.name == path.name)
-    saving = max(0.0, min(others) - mine) if others else float("inf")
-    return all(load.ready(*unit, saving) is not None for unit in path.kernels(problem))
+    candidates = _candidates(problem, method, accuracy)
+    if len(candidates) > 1:
+        for path, units, saving in candidates:
+            if load.all_ready(units, saving):
+                return path
+    return candidates[0].path
 
 
 def is_ready(name: str, problem: Problem) -> bool:
     """Return whether a path could answer at once; if not, its loops are being built."""
-    return all(load.ready(*unit) is not None for unit in PATHS[name].kernels(problem))
+    return load.all_ready(PATHS[name].kernels(problem))
 
 
 def run(
@@ -138,9 +148,9 @@ def _mend(problem: Problem, operands: Operands, box: Box) -> None:
     w = operands.w if problem.shared_filter else operands.w[first:last]
     out = operands.out[inside]
     contiguous = out if out.flags.c_contiguous else out.copy()
-    local = [v.name for v in rank(part) if PATHS[v.name].local]
-    ready = [n for n in local if _is_ready(PATHS[n], part, rank(part))]
-    PATHS[(ready or local)[0]].execute(
+    local = [c for c in _candidates(part, AUTO, None) if c.path.local]
+    ready = [c for c in local if load.all_ready(c.units, c.saving)]
+    (ready or local)[0].path.execute(
         part, Operands(operands.x[first:last], w, contiguous, operands.fill, operands.workers)
     )
     if contiguous is not out:

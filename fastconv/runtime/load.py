@@ -57,6 +57,15 @@ def ready(name: str, dtype: str, saving_seconds: float = START_SECONDS) -> Loade
     return _acquire((name, dtype), saving_seconds)
 
 
+def all_ready(units: tuple[_Unit, ...], saving_seconds: float = START_SECONDS) -> bool:
+    """Return whether all these kernels can run now; the builds of those that cannot go on."""
+    found = True
+    for unit in units:
+        if unit not in _loaded and _acquire(unit, saving_seconds) is None:
+            found = False
+    return found
+
+
 def kernel(name: str, dtype: str) -> Loaded:
     """Return the kernel, waiting for its build if need be.
 

@@ -61,7 +61,8 @@ def worthwhile(seconds: float, most: int | None = None) -> int:
 
     A hand-off costs 16 to 31 us, and below some 0.1 ms per worker it eats the gain.
     """
-    return max(1, min(most or default_workers(), int(seconds / SECONDS_PER_WORKER)))
+    pay = int(seconds / SECONDS_PER_WORKER)
+    return 1 if pay < 2 else min(most or default_workers(), pay)
 
 
 def run(task: Callable[..., Any], bands: list[tuple[int, int]], workers: int) -> None:
