@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["choose_method", "convolve", "correlate", "explain"]
 
 _EXTENTS = {"valid": 0, "same": 1, "full": 2}
-_ndarray, _ONE, _AUTO = np.ndarray, 1, "auto"
+_ndarray, _ONE, _AUTO, _PROPAGATE = np.ndarray, 1, "auto", "propagate"
 
 
 def convolve(
@@ -32,6 +32,11 @@ def convolve(
     accuracy: str | None = None,
     out: npt.NDArray[Any] | None = None,
     workers: int | None = None,
+    nan_policy: str = "propagate",
+    mask: npt.ArrayLike | None = None,
+    sample_weights: npt.ArrayLike | None = None,
+    min_count: int = 1,
+    normalize: bool | None = None,
 ) -> npt.NDArray[Any]:
     """Convolve two sequences: `numpy.convolve`, with keywords of its own.
 
@@ -57,6 +62,10 @@ def convolve(
         Where to put the result: its shape and dtype exactly. It may overlap the operands.
     workers : int, optional
         The most threads to use; by default as many as there are CPUs. Results do not depend on it.
+    nan_policy, mask, sample_weights, min_count, normalize
+        Samples of `a` that are missing, as in `fastconv.ndimage.convolve`; what lies outside counts
+        as zeros that are there. With one of them `a` is the signal and `v` the filter, whichever is
+        longer, `v` has one dimension, and integers give float64.
 
     Returns
     -------
@@ -94,7 +103,21 @@ def convolve(
     array([0. , 1. , 2.5, 4. , 1.5])
     >>> fastconv.convolve([1, 2, 3, 4, 5], [1, 1], "valid", stride=2)
     array([3, 7])
+    >>> fastconv.convolve([1.0, float("nan"), 4.0], [1, 1], "same", nan_policy="omit")
+    array([0.5, 1. , 4. ])
     """
+    if (
+        nan_policy is not _PROPAGATE
+        or mask is not None
+        or sample_weights is not None
+        or normalize is not None
+        or min_count is not _ONE
+    ):
+        from .gaps import convolve_with_gaps
+
+        gaps = (nan_policy, mask, sample_weights, min_count, normalize)
+        plain = method, accuracy
+        return convolve_with_gaps(a, v, mode, axis, stride, out, workers, gaps, plain)
     # Identity, not equality: whatever is not literally the default takes the long way.
     if (
         method is _AUTO

@@ -55,7 +55,7 @@ def answer(
         or (name == "correlate" and 0 in (x.ndim, w.ndim))
         or x.dtype.kind not in "biufc"
         or w.dtype.kind not in "biufc"
-        or _mode_name(mode) is None
+        or mode_name(mode) is None
     ):
         # Errors in NumPy's own words, and the dtypes that only NumPy has loops for.
         return original(a, v, mode)  # type: ignore[no-any-return]
@@ -99,7 +99,7 @@ def _subclass(operand: Any) -> bool:
     return isinstance(operand, np.ndarray) and type(operand) is not np.ndarray
 
 
-def _mode_name(mode: Any) -> str | None:
+def mode_name(mode: Any) -> str | None:
     """Return the mode's name, or None for what only NumPy can judge."""
     if type(mode) is str:
         return mode if mode in _NAMES else None
@@ -130,7 +130,7 @@ class _Settled(NamedTuple):
 
 def _request(name: str, x: Array, w: Array, mode: Any, axis: Any, stride: Any) -> Request:
     """Settle modes, swaps, flips and conjugation: what is left is a correlation."""
-    named = _mode_name(mode)
+    named = mode_name(mode)
     if named is None:
         ORIGINALS["convolve"](np.ones(1), np.ones(1), mode)  # Raises what NumPy raises.
         raise ValueError(f"mode must be one of {list(_MODES.values())}, got {mode!r}")
