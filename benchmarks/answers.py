@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["TOLERANCE", "convolve_1d", "convolve_2d", "disagreement", "max_pool"]
+__all__ = ["TOLERANCE", "causal", "convolve_1d", "convolve_2d", "disagreement", "max_pool"]
 
 Array = npt.NDArray[Any]
 
@@ -28,6 +28,11 @@ def convolve_1d(x: Array, w: Array, mode: str, axis: int = -1, stride: int = 1) 
 
         return oaconvolve(x, w, mode)[::stride]
     return np.convolve(x, w, mode)[::stride]
+
+
+def causal(x: Array, w: Array, mode: str) -> Array:
+    """Return the first len(x) outputs of the convolution."""
+    return convolve_1d(x, w, mode)[: len(x)]
 
 
 def convolve_2d(

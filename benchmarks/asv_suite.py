@@ -79,6 +79,10 @@ class Moving(_Group, group="moving"):
     """1-D, moving averages."""
 
 
+class Stream(_Group, group="stream"):
+    """1-D, streams of blocks."""
+
+
 class Equal(_Group, group="equal"):
     """1-D, equal lengths."""
 

@@ -20,7 +20,7 @@ from .operands import Maker, Operands, mixed, noise, plain, smaller, with_nan
 from .peers import Call, Peer
 from .peers_fft import transforms
 
-__all__ = ["OURS", "Workload", "batch", "by_path", "image", "pool", "signal"]
+__all__ = ["OURS", "Workload", "batch", "by_path", "image", "pool", "signal", "stream"]
 
 Array = npt.NDArray[Any]
 
@@ -143,6 +143,26 @@ def signal(
         flops=(8 if np.dtype(dtype).kind == "c" else 2) * outputs * k,
         bytes_moved=np.dtype(dtype).itemsize * (n + k + outputs),
         explain=partial(_explain, mode=mode, **keywords),
+        **flags,
+    )
+
+
+def stream(group: str, dtype: str, n: int, k: int, block: int, **flags: bool) -> Workload:
+    """Return a workload of n samples that arrive block by block, the filter's state carried on."""
+    return Workload(
+        name=f"stream/{_short(dtype)}/n={_count(n)}/k={k}/block={block}",
+        group=group,
+        operands=partial(plain, dtype, (n,), (k,)),
+        small=partial(plain, dtype, (5 * block,), (k,)),
+        ours=partial(_stream, block),
+        peers=(peers.lfilter_blocks(block),),
+        reference=partial(answers.causal, mode="full"),
+        tolerance=answers.TOLERANCE[dtype],
+        multiply_adds=n * k,
+        flops=2 * n * k,
+        bytes_moved=2 * np.dtype(dtype).itemsize * n,
+        explain=_explain_nothing,
+        has_methods=False,
         **flags,
     )
 
@@ -345,6 +365,14 @@ def _call(
     """Bind one of our functions as a user would call it; `method` only where it is asked for."""
     extra = {} if method == "auto" else {"method": method}
     return partial(function, *operands, *arguments, **keywords, **extra)
+
+
+def _stream(block: int, x: Array, w: Array) -> Call:
+    return partial(peers.filter_blocks, fastconv.signal.lfilter, block, x, w)
+
+
+def _explain_nothing(*operands: Array) -> Explanation:
+    raise ValueError("operands must be one problem, got many calls")
 
 
 def _explain(*operands: Array, **keywords: Any) -> Explanation:

@@ -120,6 +120,25 @@ def ndimage_1d(axis: int = -1) -> Peer:
     return Peer("scipy.ndimage.convolve1d", prepare, "scipy", most=1e9)
 
 
+def filter_blocks(lfilter: Callable[..., Any], block: int, x: Array, w: Array) -> Array:
+    """Filter `x` block by block as it would arrive, carrying the state from call to call."""
+    state, out = np.zeros(len(w) - 1, x.dtype), np.empty_like(x)
+    one = np.ones(1, x.dtype)
+    for start in range(0, len(x), block):
+        here = slice(start, start + block)
+        out[here], state = lfilter(w, one, x[here], zi=state)
+    return out
+
+
+def lfilter_blocks(block: int) -> Peer:
+    """Return `scipy.signal.lfilter` for each block."""
+
+    def prepare(x: Array, w: Array) -> Call:
+        return partial(filter_blocks, _library("scipy.signal").lfilter, block, x, w)
+
+    return Peer("scipy.signal.lfilter", prepare, "scipy")
+
+
 def bottleneck_mean() -> Peer:
     """Return `bottleneck.move_mean`: the mean of the last k samples, as a running sum."""
 

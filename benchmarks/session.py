@@ -185,7 +185,7 @@ def _share(row: Row, roof: Limits | None) -> Row:
     ours = row["contenders"][OURS].get("best")
     if roof is None or ours is None:
         return {"limit": None, "bound": None, "share": None}
-    flops = 0 if row["accuracy"] == "normwise" else row["flops"]
+    flops = row["flops"] if row["accuracy"] in ("componentwise", "exact") else 0
     limit, bound = roof.bound(row["dtype"], flops, row["bytes_moved"])
     return {"limit": limit, "bound": bound, "share": limit / ours}
 

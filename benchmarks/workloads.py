@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatch
 
 from . import peers
-from .families import Workload, batch, image, pool, signal
+from .families import Workload, batch, image, pool, signal, stream
 from .operands import Maker, box_taps, boxcar, gaussian_taps, outer, with_nan
 
 __all__ = ["GROUPS", "WORKLOADS", "Workload", "select"]
@@ -72,6 +72,14 @@ def moving_averages() -> Iterator[Workload]:
                 "moving", dtype, n, k, "valid", prefix="moving", make=make, special=special,
                 quick=main, headline=main,
             )  # fmt: skip
+
+
+def streams() -> Iterator[Workload]:
+    """Yield signals that arrive in blocks, filtered with the state carried on."""
+    for dtype in REAL:
+        for block, k in ((256, 31), (4096, 127), (4096, 1023)):
+            quick = dtype == "float32" and k == 127
+            yield stream("stream", dtype, 1 << 16, k, block, quick=quick)
 
 
 def equal_lengths() -> Iterator[Workload]:
@@ -186,6 +194,7 @@ GROUPS: dict[str, tuple[str, Callable[[], Iterator[Workload]]]] = {
     "long": ("1-D, long filters", long_filters),
     "grid": ("1-D, lengths times taps", grid),
     "moving": ("1-D, moving averages", moving_averages),
+    "stream": ("1-D, streams of blocks", streams),
     "equal": ("1-D, equal lengths", equal_lengths),
     "batch": ("1-D, many signals", batches),
     "integer": ("1-D, integers", integers),
