@@ -11,6 +11,7 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ _LIMIT_SECONDS = 900
 
 class KernelHook(BuildHookInterface):
     """Run the builder for each target, in as many processes as there are CPUs."""
+
+    _sealed = ""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Build the libraries and add them to the wheel."""
@@ -38,6 +41,32 @@ class KernelHook(BuildHookInterface):
             build_data["tag"] = f"py3-none-{system}_{processor}"
             build_data["pure_python"] = False
             build_data["artifacts"] += [str(p.relative_to(self.root)) for p in built]
+            if version != "editable":
+                self._seal(build_data)
+
+    def _seal(self, build_data: dict[str, Any]) -> None:
+        """Give the wheel the keys of its sources, which nobody edits there.
+
+        The file goes straight into the wheel: were it left in the checkout, an edit there could
+        find a library that is not its own.
+        """
+        program = "from fastconv.runtime.cache import seals; print(seals(), end='')"
+        lines = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=self.root,
+            text=True,
+            stdout=subprocess.PIPE,
+            check=True,
+        ).stdout
+        handle, self._sealed = tempfile.mkstemp(suffix=".txt")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(lines)
+        build_data["force_include"][self._sealed] = "fastconv/ready/sealed.txt"
+
+    def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
+        """Remove the temporary file."""
+        if self._sealed:
+            os.unlink(self._sealed)
 
     def _start(self, target: str, share: str) -> subprocess.Popen[str]:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA_")}

@@ -13,6 +13,7 @@ from .runtime.settings import policy, set_workers
 
 if TYPE_CHECKING:
     from . import ndimage, nn, signal
+    from .runtime.warmup import warmup
     from .signal import convolve2d, correlate2d
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "policy",
     "set_workers",
     "signal",
+    "warmup",
 ]
 __version__ = "0.1.0"
 
@@ -37,6 +39,7 @@ _LAZY = {
     "ndimage": "ndimage",
     "nn": "nn",
     "signal": "signal",
+    "warmup": "runtime.warmup",
 }
 
 

@@ -35,6 +35,7 @@ COMMANDS = {
         "fastconv.cli.calibrate", "measure this machine's speed and keep the result"
     ),
     "warmup": Command("fastconv.cli.warmup", "build the kernels now instead of on first use"),
+    "cache": Command("fastconv.cli.cache", "show the built kernels that are kept, or remove them"),
     "bench": Command("fastconv.cli.bench", "time every path beside NumPy and SciPy"),
 }
 

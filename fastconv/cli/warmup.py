@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 
 __all__ = ["add_arguments", "run"]
 
@@ -12,30 +11,27 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument("kernels", nargs="*", help="names such as rows; by default all")
+    parser.add_argument("--dtype", action="append", help="only this dtype; may be repeated")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Build every named kernel for every dtype, one after the other."""
-    from ..kernels import KERNELS
-    from ..runtime import load
+    """Build every named kernel for every dtype, on all CPUs."""
+    from ..runtime.warmup import warmup
 
-    unknown = set(args.kernels) - set(KERNELS)
-    if unknown:
-        print(f"kernels must be among {list(KERNELS)}, got {sorted(unknown)}", file=sys.stderr)
+    try:
+        summary = warmup(*args.kernels, dtypes=args.dtype, progress=_bar)
+    except ValueError as error:
+        print(error, file=sys.stderr)
         return 2
-    units = [
-        (k.name, dtype)
-        for k in KERNELS.values()
-        if not args.kernels or k.name in args.kernels
-        for dtype in k.dtypes
-    ]
-    start = time.monotonic()
-    for i, (name, dtype) in enumerate(units):
-        print(f"\r[{i:3}/{len(units)}] {name} {dtype:20}", end="", file=sys.stderr, flush=True)
-        try:
-            load.kernel(name, dtype)
-        except RuntimeError as error:
-            print(f"\n{error}", file=sys.stderr)
-            return 1
-    print(f"\r{len(units)} kernels are ready after {time.monotonic() - start:.1f} s" + " " * 20)
-    return 0
+    if sys.stderr.isatty():
+        print("\r" + " " * 78 + "\r", end="", file=sys.stderr)
+    print(summary)
+    return int(bool(summary.failed))
+
+
+def _bar(done: int, total: int, unit: str) -> None:
+    if not sys.stderr.isatty():
+        return
+    filled = round(30 * done / total)
+    bar = "#" * filled + "." * (30 - filled)
+    print(f"\r[{bar}] {done}/{total} {unit:30.30}", end="", file=sys.stderr, flush=True)

@@ -13,13 +13,17 @@ import stat
 import sys
 from collections.abc import Iterator
 from functools import cache
+from typing import NamedTuple
 
 from ..kernels import KERNELS, SOURCES
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PACKAGE_PARENT = os.path.dirname(_PACKAGE)
-# So many versions of one unit's library are kept; a build removes the oldest beyond them.
-_VERSIONS = 4
+# So many versions of one unit's library are kept, and so many bytes of all units and compilers; a
+# build removes the oldest beyond them. All kernels of one instruction set take some 5 MB.
+_VERSIONS, MOST_BYTES = 4, 128 << 20
+# What a killed build leaves behind is removed after this time.
+_PARTIAL, _PARTIAL_SECONDS = ".partial-", 3600.0
 _SIBLINGS = r"(?m)^ *from \.(?:(\w+) import| import (\(?[\w, \n]+))"
 # Only a wheel holds this file (see hatch_build.py): a line for each module, with its key and the
 # names and sizes of its sources, so that nothing has to be read and hashed to find a library.
@@ -187,7 +191,7 @@ def seal(path: str, library: bytes) -> None:
 
     folder = os.path.dirname(path)
     os.makedirs(folder, mode=0o700, exist_ok=True)
-    handle, temporary = mkstemp(dir=folder, prefix=".partial-")
+    handle, temporary = mkstemp(dir=folder, prefix=_PARTIAL)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(library + _trailer(library))
@@ -197,6 +201,7 @@ def seal(path: str, library: bytes) -> None:
         os.unlink(temporary)
         raise
     prune(path, _VERSIONS)
+    bound(MOST_BYTES)
 
 
 def _trailer(library: bytes) -> bytes:
@@ -221,4 +226,58 @@ def prune(path: str, versions: int) -> None:
     unit = file.rpartition("-")[0] + "-"
     found = [e for e in os.scandir(folder) if e.name.startswith(unit)]
     for old in sorted(found, key=lambda e: e.stat().st_mtime)[:-versions]:
-        os.unlink(old.path)
+        _remove(old.path)
+
+
+class Entry(NamedTuple):
+    """One file of the cache: a built kernel, or what is left of a build."""
+
+    path: str
+    size: int
+    changed: float
+
+
+def contents() -> list[Entry]:
+    """Return the files of the cache, the oldest first."""
+    found, folders = [], [cache_folder()]
+    while folders:
+        folder = folders.pop()
+        try:
+            entries = list(os.scandir(folder)) if folder else []
+        except OSError:
+            continue
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(entry.path)
+            elif entry.name.endswith((".so", ".o", ".log")) or entry.name.startswith(_PARTIAL):
+                status = entry.stat(follow_symlinks=False)
+                found.append(Entry(entry.path, status.st_size, status.st_mtime))
+    return sorted(found, key=lambda e: e.changed)
+
+
+def bound(most_bytes: int) -> None:
+    """Remove what killed builds left, and the oldest files beyond so many bytes."""
+    from time import time
+
+    files = contents()
+    excess = sum(e.size for e in files) - most_bytes
+    for entry in files:
+        partial = os.path.basename(entry.path).startswith(_PARTIAL)
+        if excess > 0 or (partial and entry.changed < time() - _PARTIAL_SECONDS):
+            _remove(entry.path)
+            excess -= entry.size
+
+
+def clear() -> list[Entry]:
+    """Remove every file of the cache and return what was there."""
+    files = contents()
+    for entry in files:
+        _remove(entry.path)
+    return files
+
+
+def _remove(path: str) -> None:
+    from contextlib import suppress
+
+    with suppress(OSError):  # Another process may have been faster.
+        os.unlink(path)

@@ -133,7 +133,7 @@ def _start(unit: _Unit, wait: bool) -> Build | None:
     if unit in _failed:
         return None
     try:
-        build = _builds[unit] = Build(*unit, urgent=wait, as_object=unit in _objects)
+        build = _builds[unit] = Build([unit], urgent=wait, as_object=unit in _objects)
     except OSError as error:
         _failed[unit] = str(error)
         return None

@@ -1,10 +1,11 @@
-"""Build one kernel in a process of its own, started in less than a millisecond."""
+"""Build kernels in a process of its own, started in less than a millisecond."""
 
 from __future__ import annotations
 
 import os
 import sys
 import time
+from contextlib import suppress
 
 from . import cache as files
 from .target import host_target
@@ -20,8 +21,8 @@ class Build:
 
     Parameters
     ----------
-    name, dtype : str
-        The unit.
+    units : list of (name, dtype)
+        What to build, in this order; the first that fails ends it.
     urgent : bool
         Whether somebody waits for it.
     as_object : bool
@@ -33,15 +34,16 @@ class Build:
         If no process can be started, or there is no folder for what it makes.
     """
 
-    def __init__(self, name: str, dtype: str, urgent: bool, as_object: bool) -> None:
+    def __init__(self, units: list[tuple[str, str]], urgent: bool, as_object: bool) -> None:
         self.status: int | None = None
         self.as_object = as_object
+        names = ["_".join(unit) for unit in units]
         folder = files.cache_folder()
         if folder is None:
             raise OSError("no folder for built kernels can be written")
         if not hasattr(os, "posix_spawn"):
             raise OSError("this system starts no builds")
-        self._log = os.path.join(folder, f"build-{name}_{dtype}.log")
+        self._log = os.path.join(folder, f"build-{names[0]}.log")
         self._next_look = 0.0
         self._deadline = time.monotonic() + BUILD_LIMIT_SECONDS
         environment = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA_")}
@@ -53,7 +55,7 @@ class Build:
         )
         words = [sys.executable, "-P", "-c", program, "--cache"]
         words += ["--object"] if as_object else []
-        words += ["--target", host_target().name, f"{name}_{dtype}"]
+        words += ["--target", host_target().name, *names]
         log = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         # posix_spawn, not subprocess: importing that takes longer than a small call may.
         # A session of its own lets it outlive a short script, for the next one to find its kernel.
@@ -89,6 +91,9 @@ class Build:
         elif time.monotonic() > self._deadline:
             os.kill(self._pid, 9)
             self.status = os.waitpid(self._pid, 0)[1]
+        if self.status == 0:
+            with suppress(OSError):
+                os.unlink(self._log)
         return self.status is not None
 
     def complaint(self) -> str:
