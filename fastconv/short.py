@@ -151,14 +151,23 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
         if products > BRIEF_PRODUCTS and k > longest:
             if not longest_is_known:
                 longest, longest_is_known = longest_filter(dtype.name), True
-            if k > longest:
-                return None
+            transform = k > longest
+        else:
+            transform = False
         pad, m = ((0, n - k + 1), (k // 2, n), (k - 1, n + k - 1))[extent]
+        if out is not None and (
+            not _fits(out, m, dtype) or np.may_share_memory(out, a) or np.may_share_memory(out, v)
+        ):
+            return None
+        if transform:
+            if dtype.kind != "f":
+                return None
+            from .short_transform import transformed
+
+            return transformed(a, v, pad, m, out)
         w = v.copy()
         if out is None:
             out = np.empty(m, dtype)
-        elif not _fits(out, m, dtype) or np.may_share_memory(out, a):
-            return None
         if signed is None:
             _by_bands(kernel, a, w, out, pad)
         else:

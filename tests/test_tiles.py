@@ -118,12 +118,12 @@ def test_tiles_of_all_first_radices(dtype, monkeypatch):
     for rows in (24, 40, 48, 64, 80, 96):
         shape = (rows, 128 if dtype == "float64" else 512)
         monkeypatch.setattr(tile_layout, "_shape", lambda *rest, shape=shape: shape)
-        tile_layout._layout.cache_clear()
+        tile_layout.layout.cache_clear()
         problem = image(dtype, 150, 9)
         size = rows * shape[1] // 2
         tops.add(tiles.fft_tables.transform(size, dtype).top)
         hold(problem)
-    tile_layout._layout.cache_clear()
+    tile_layout.layout.cache_clear()
     assert tops == {3, 4, 5}
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
-from math import log2
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,28 +15,11 @@ from ..problem import Problem
 from ..runtime import load, threads
 from ..runtime.scratch import scratch
 from . import fft_tables
+from .block_costs import costs
 
 DTYPES = ("float64", "float32")
-# Nanoseconds per complex point that a block of M points costs in making the filter's spectrum, and
-# per point and block in computing results. Measured on one core of an AMD Zen 5 server CPU with
-# AVX-512 (2026-11, numba 0.68.1); the optimum is flat, so that one table serves other machines.
-_BLOCK_COSTS: dict[str, dict[int, tuple[float, float]]] = {
-    "float64": {
-        64: (5.8, 1.02), 128: (3.4, 0.96), 256: (2.15, 1.07), 512: (1.7, 1.22),
-        1024: (1.36, 1.30), 2048: (1.3, 1.58), 4096: (1.21, 1.60), 8192: (1.17, 1.74),
-        16384: (1.25, 2.08), 32768: (1.33, 2.12), 65536: (1.37, 2.30), 81920: (1.49, 2.56),
-        131072: (1.56, 2.80), 262144: (1.84, 3.98),
-    },
-    "float32": {
-        256: (1.84, 0.64), 512: (1.12, 0.65), 1024: (0.82, 0.68), 2048: (0.72, 0.76),
-        4096: (0.64, 0.85), 8192: (0.65, 0.90), 16384: (0.63, 1.00), 32768: (0.65, 1.12),
-        65536: (0.71, 1.23), 131072: (0.72, 1.32), 262144: (0.76, 1.53),
-    },
-}  # fmt: skip
-# Beyond the table each doubling costs this much more per point (memory).
-_PER_DOUBLING = 1.15
-# A first radix of 3 or 5 costs this much more than the power of two below it.
-_ODD_RADIX = 1.06
+# Complex points up to which a prepared call keeps its table: 0.4 MB.
+MOST_PREPARED = 1 << 17
 # Outputs in one band; the blocks themselves do not depend on it.
 _BAND = 1 << 16
 
@@ -69,23 +52,11 @@ def kernels(problem: Problem) -> tuple[tuple[str, str], ...]:
 @lru_cache(maxsize=4096)
 def block_points(n: int, k: int, outputs: int, dtype: str) -> int:
     """Return the complex points M of a block that computes all results most cheaply."""
-    sizes = fft_tables.sizes(dtype, max(1024, n + k))
-    usable = [size for size in sizes if 2 * size >= k]
-    return min(usable, key=lambda size: _cost(size, _blocks(size, n, k, outputs), dtype))
-
-
-def _blocks(size: int, n: int, k: int, outputs: int) -> int:
-    return 1 if n + k - 1 <= 2 * size else -(-outputs // (2 * size - k + 1))
-
-
-def _cost(size: int, blocks: int, dtype: str) -> float:
-    table = _BLOCK_COSTS[dtype]
-    below = max((known for known in table if known <= size), default=min(table))
-    spectrum, block = table[below]
-    more = _PER_DOUBLING ** log2(max(1.0, size / max(table)))
-    if size & (size - 1):
-        more *= _ODD_RADIX
-    return float(size * (spectrum + blocks * block) * more)
+    sizes = np.array(fft_tables.sizes(dtype, max(1024, n + k)))
+    sizes = sizes[2 * sizes >= k]
+    blocks = np.where(n + k - 1 <= 2 * sizes, 1, -(-outputs // np.maximum(2 * sizes - k + 1, 1)))
+    spectrum, block = costs(sizes, dtype)
+    return int(sizes[np.argmin(spectrum + blocks * block)])
 
 
 def _span(problem: Problem) -> int:
@@ -98,18 +69,18 @@ def _size(problem: Problem) -> int:
 
 
 def work(problem: Problem) -> Work:
-    """Return two transforms of each block and one of each filter."""
-    k, outputs = problem.filter[0], _span(problem)
+    """Return two transforms of each block and one of each filter, weighed by cache."""
+    outputs = _span(problem)
     if outputs < 1:
         return Work(calls=0)
-    size = _size(problem)
-    blocks = _blocks(size, problem.signal[0], k, outputs)
+    cut = _cut(problem)
     filters = 1 if problem.shared_filter else problem.batch
+    spectrum, block = costs(cut.size, problem.dtype)
     itemsize = np.dtype(problem.dtype).itemsize
     return Work(
         calls=1 + filters,
-        butterflies=(2 * blocks * problem.batch + filters) * size * log2(size),
-        bytes_moved=4 * itemsize * problem.batch * blocks * size,
+        butterflies=float(filters * spectrum + cut.blocks * problem.batch * block),
+        bytes_moved=itemsize * problem.batch * (outputs + problem.signal[0]),
     )
 
 
@@ -130,11 +101,33 @@ def execute(problem: Problem, operands: Operands) -> list[Box]:
     return boxes if np.isfinite(again).all() else everything(problem)
 
 
+class _Cut(NamedTuple):
+    """How many blocks there are, and where in the signal and the results they lie."""
+
+    size: int
+    blocks: int
+    step: int
+    first: int
+    shift: int
+
+
+def _cut(problem: Problem) -> _Cut:
+    (n,), (k,), (pad,), outputs = problem.signal, problem.filter, problem.pad, _span(problem)
+    size = _size(problem)
+    if n + k - 1 <= 2 * size and 0 <= pad < k:
+        # The whole signal and its tail fit into one block: nothing wraps, its head is good too.
+        return _Cut(size, 1, outputs, pad - k + 1, k - 1 - pad)
+    step = 2 * size - k + 1
+    return _Cut(size, -(-outputs // step), step, 1 - k, k - 1 - pad)
+
+
 def _compute(problem: Problem, operands: Operands, x: Any) -> Any:
     """Run the kernel over all blocks; return a number per block that is finite if all is."""
-    (n,), (k,), (pad,), (stride,) = problem.signal, problem.filter, problem.pad, problem.stride
+    (n,), (k,), (stride,) = problem.signal, problem.filter, problem.stride
     dtype, outputs, batch = problem.dtype, _span(problem), problem.batch
-    plan = fft_tables.transform(_size(problem), dtype)
+    cut = _cut(problem)
+    step = cut.step
+    plan = fft_tables.transform(cut.size, dtype)
     form, room = (plan.size, plan.top, plan.levels), plan.scratch_length
     filters = len(operands.w)
     spectra = np.empty((filters, plan.spectrum_length), dtype)
@@ -142,38 +135,66 @@ def _compute(problem: Problem, operands: Operands, x: Any) -> Any:
         operands.w.reshape(-1), spectra.reshape(-1), plan.table, scratch(room, dtype),
         filters, k, k, 0, *form,
     )  # fmt: skip
-    blocks = _blocks(plan.size, n, k, outputs)
-    if blocks == 1 and n + k - 1 <= 2 * plan.size and 0 <= pad < k:
-        # The whole signal and its tail fit into one block: nothing wraps, its head is good too.
-        step, first, shift = outputs, pad - k + 1, k - 1 - pad
-    else:
-        step, first, shift = 2 * plan.size - k + 1, 1 - k, k - 1 - pad
-        blocks = -(-outputs // step)
-    norms = np.zeros((batch, blocks), dtype)
+    norms = np.zeros((batch, cut.blocks), dtype)
     out = operands.out if stride == 1 else np.empty((batch, outputs), dtype)
     kernel = load.kernel("overlap_save", dtype)
 
     def some_blocks(row: int, lo: int, hi: int) -> None:
         kernel(
             x[row], spectra[row % filters], plan.table, scratch(room, dtype), out[row],
-            norms[row], 1, 0, 0, 0, n, lo * step, min(outputs, hi * step), first, step,
-            shift, lo, hi, *form,
+            norms[row], 1, 0, 0, 0, n, lo * step, min(outputs, hi * step), cut.first, step,
+            cut.shift, lo, hi, *form,
         )  # fmt: skip
 
     if batch == 1:
-        bands = geometry.bands(blocks, max(1, _BAND // step))
+        bands = geometry.bands(cut.blocks, max(1, _BAND // step))
         threads.run(lambda lo, hi: some_blocks(0, lo, hi), bands, operands.workers)
     else:
 
         def some_rows(lo: int, hi: int) -> None:
             for row in range(lo, hi):
-                some_blocks(row, 0, blocks)
+                some_blocks(row, 0, cut.blocks)
 
         bands = geometry.bands(batch, max(1, _BAND // outputs))
         threads.run(some_rows, bands, operands.workers)
     if stride != 1:
         operands.out[...] = out[:, ::stride]
     return norms
+
+
+def blocks(problem: Problem) -> int:
+    """Return how many blocks compute one signal."""
+    return _cut(problem).blocks
+
+
+def prepared(problem: Problem) -> Callable[[Any, Any, Any], float] | None:
+    """Return ``call(x, w, out)`` for one signal on this thread, its arguments settled.
+
+    The call returns a number that is finite if all samples and results are. None where the
+    transform is so large that settling does not matter, or results are left out.
+    """
+    cut = _cut(problem)
+    if cut.size > MOST_PREPARED or problem.stride != (1,) or problem.batch != 1:
+        return None
+    (n,), (k,), (m,), dtype = problem.signal, problem.filter, problem.output, problem.dtype
+    plan = fft_tables.transform(cut.size, dtype)
+    table, form = plan.table, (plan.size, plan.top, plan.levels)
+    spectrum_kernel, save = load.kernel("spectrum", dtype), load.kernel("overlap_save", dtype)
+    work, stored = plan.scratch_length, plan.scratch_length + plan.spectrum_length
+    length = stored + cut.blocks
+    of_filter = (1, k, k, 0, *form)
+    of_signal = (1, 0, 0, 0, n, 0, m, cut.first, cut.step, cut.shift, 0, cut.blocks, *form)
+    add, only = np.add.reduce, cut.blocks == 1
+
+    def call(x: Any, w: Any, out: Any) -> float:
+        # One piece of the thread's own memory: fresh pages would cost as much as the transform.
+        room = scratch(length, dtype)
+        area, spectrum, norms = room[:work], room[work:stored], room[stored:]
+        spectrum_kernel(w, spectrum, table, area, *of_filter)
+        save(x, spectrum, table, area, out, norms, *of_signal)
+        return float(norms[0] if only else add(norms))
+
+    return call
 
 
 PATH = Path(

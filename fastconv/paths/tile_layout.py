@@ -101,6 +101,7 @@ def reaches(problem: Problem) -> tuple[int, ...]:
     return tuple(geometry.span(k, d) for k, d in pairs)
 
 
+@lru_cache(maxsize=1024)
 def layout(problem: Problem, most_points: int = _LARGEST) -> Layout | None:
     """Return the tiles that compute all results most cheaply; None if no size fits.
 
@@ -123,14 +124,7 @@ def layout(problem: Problem, most_points: int = _LARGEST) -> Layout | None:
         )
     )
     filters = 1 if problem.shared_filter else problem.batch
-    return _layout(axes, problem.batch, filters, problem.dtype, most_points)
-
-
-@lru_cache(maxsize=1024)
-def _layout(
-    axes: tuple[_Axis, ...], batch: int, filters: int, dtype: str, most_points: int
-) -> Layout | None:
-    shape = _shape(axes, batch, filters, dtype, most_points)
+    shape = _shape(axes, problem.batch, filters, problem.dtype, most_points)
     if shape is None:
         return None
     whole = tuple(bool(a.holds_all(t)) for a, t in zip(axes, shape, strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -20,6 +21,8 @@ from .tile_layout import Layout, layout, reaches, results
 DTYPES = ("float64", "float32")
 # Samples in one band of tiles; the tiles themselves do not depend on it.
 _BAND = 1 << 16
+# Where rows lie is kept for the next call if it is no more than this: 0.5 MB.
+_KEPT_ROWS = 1 << 15
 
 
 def supports(problem: Problem) -> str:
@@ -92,10 +95,10 @@ def _compute(problem: Problem, operands: Operands, x: Any, plan: Layout) -> Any:
     width, across = plan.shape[-1], plan.grid[-1]
     spectrum = np.empty(made.spectrum_length, dtype)
     fill = np.array([operands.fill if "fill" in problem.boundary else 0], dtype)
-    columns = _map(problem, plan, -1).reshape(-1)
     shift, n = -plan.start[-1], problem.signal[-1]
     batch = problem.batch // filters
-    sources, targets = _rows(problem, plan, batch)
+    few = batch * prod(plan.grid[:-1]) * plan.rows <= _KEPT_ROWS
+    columns, sources, targets = (_kept_places if few else _places)(problem, plan, batch)
     tiles = batch * plan.tiles
     norms = np.zeros((filters, tiles), dtype)
     kernel = load.kernel("tiles", dtype)
@@ -130,6 +133,14 @@ def _transform_filter(problem: Problem, plan: Layout, w: Any, spectrum: Any, mad
         flat, spectrum, made.table, scratch(made.scratch_length, w.dtype), 1, 0, len(flat), 0,
         made.size, made.top, made.levels,
     )  # fmt: skip
+
+
+def _places(problem: Problem, plan: Layout, batch: int) -> tuple[Any, Any, Any]:
+    """Return what the kernel needs to know about places: columns, sources, targets."""
+    return _map(problem, plan, -1), *_rows(problem, plan, batch)
+
+
+_kept_places = lru_cache(maxsize=16)(_places)
 
 
 def _map(problem: Problem, plan: Layout, axis: int) -> Any:

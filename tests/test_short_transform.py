@@ -1,0 +1,60 @@
+"""The short way of long filters: the answers of the engine, bit for bit."""
+
+import numpy as np
+import pytest
+from agreement import assert_identical
+
+import fastconv
+from fastconv import short_transform
+from fastconv.paths import fused
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch):
+    monkeypatch.setattr(short_transform, "_recipes", {})
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("face", ["convolve", "correlate"])
+def test_it_answers_as_the_engine_does(face, dtype):
+    rng = np.random.default_rng(1)
+    call = getattr(fastconv, face)
+    for n, k in ((3000, 3000), (20_000, 700), (700, 20_000), (100_000, 3000)):
+        x, w = rng.standard_normal(n).astype(dtype), rng.standard_normal(k).astype(dtype)
+        for mode in ("full", "same") if n == k else ("full", "same", "valid"):
+            expected = call(x, w, mode, method="fused")
+            for _ in range(2):
+                assert_identical(call(x, w, mode), expected)
+    assert any(recipe is not None for recipe in short_transform._recipes.values())
+
+
+def test_out_receives_the_result_or_keeps_its_values():
+    rng = np.random.default_rng(2)
+    x, w = rng.standard_normal(5000), rng.standard_normal(3000)
+    expected = fastconv.convolve(x, w)
+    out = np.empty(7999)
+    assert fastconv.convolve(x, w, out=out) is out
+    np.testing.assert_array_equal(out, expected)
+    same = x.copy()
+    assert fastconv.convolve(same, w, "same", out=same) is same
+    np.testing.assert_array_equal(same, fastconv.convolve(x, w, "same"))
+
+
+def test_bad_samples_stay_within_their_windows():
+    x, w = np.ones(20_000), np.ones(2000)
+    fastconv.convolve(x, w)
+    for bad in (np.nan, np.inf):
+        x[9000] = bad
+        expected = np.zeros(21_999, bool)
+        expected[9000:11_000] = True
+        np.testing.assert_array_equal(~np.isfinite(fastconv.convolve(x, w)), expected)
+
+
+def test_recipes_are_few_and_small():
+    for n in range(3000, 3000 + 2 * short_transform._MOST_RECIPES):
+        fastconv.convolve(np.ones(n), np.ones(2500))
+    assert len(short_transform._recipes) <= short_transform._MOST_RECIPES
+    fastconv.convolve(np.ones(10**6), np.ones(10**6))
+    key = (10**6, 10**6, 10**6 - 1, "float64")
+    assert short_transform._recipes[key] is None  # Its table is larger than fused.MOST_PREPARED.
+    assert fused.MOST_PREPARED < 10**6
