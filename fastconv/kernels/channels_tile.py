@@ -162,28 +162,8 @@ class _Emitter:
         finished = [
             a.finish(builder, sums[j : j + a.parts]) for j in range(0, len(sums), a.parts)
         ]
-        finished = self._activate(builder, finished, activation, slope)
+        finished = activate(builder, a, finished, activation, slope)
         self._store(builder, finished, out, out_px, out_ch, count)
-
-    def _activate(self, builder: Any, sums: Values, activation: Any, slope: Any) -> Values:
-        a = self.a
-        if a.parts == 2:
-            return sums
-        compare = builder.icmp_signed if a.is_integer else builder.fcmp_unordered
-        zero = nothing(a)
-
-        def relu(held: Values) -> Values:
-            return [builder.select(compare(">", s, zero), s, zero) for s in held]
-
-        def leaky(held: Values) -> Values:
-            scalar = builder.load(slope, typ=a.element, align=a.size)
-            factor = splat(builder, scalar, a.stored)
-            return [
-                builder.select(compare(">", s, zero), s, builder.fmul(s, factor)) for s in held
-            ]
-
-        cases = {RELU: relu} if a.is_integer else {RELU: relu, LEAKY_RELU: leaky}
-        return choose(builder, activation, cases, sums)
 
     def _store(
         self, builder: Any, sums: Values, out: Any, out_px: Any, out_ch: Any, count: Any
@@ -234,6 +214,26 @@ class _Emitter:
                             a.store(builder, columns[c], goal)
                         else:
                             a.store_first(builder, columns[c], goal, index(len(here)))
+
+
+def activate(
+    builder: Any, a: Arithmetic, sums: Values, activation: Any, slope: Any
+) -> Values:
+    """Emit the activation of finished vectors; NaN stays NaN, complex numbers as they are."""
+    if a.parts == 2:
+        return sums
+    compare = builder.icmp_signed if a.is_integer else builder.fcmp_unordered
+    zero = nothing(a)
+
+    def relu(held: Values) -> Values:
+        return [builder.select(compare(">", s, zero), s, zero) for s in held]
+
+    def leaky(held: Values) -> Values:
+        factor = splat(builder, builder.load(slope, typ=a.element, align=a.size), a.stored)
+        return [builder.select(compare(">", s, zero), s, builder.fmul(s, factor)) for s in held]
+
+    cases = {RELU: relu} if a.is_integer else {RELU: relu, LEAKY_RELU: leaky}
+    return choose(builder, activation, cases, sums)
 
 
 def _make_model(tiles: Tiles) -> Callable[..., Any]:

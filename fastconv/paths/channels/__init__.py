@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from ...layer import LayerPath
-from . import matrix, tiles
+from . import blocks, depthwise, matrix, planes
 
-LAYER_PATHS: dict[str, LayerPath] = {path.name: path for path in (tiles.PATH, matrix.PATH)}
+LAYER_PATHS: dict[str, LayerPath] = {
+    path.name: path for path in (blocks.PATH, depthwise.PATH, planes.PATH, matrix.PATH)
+}

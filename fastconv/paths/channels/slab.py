@@ -1,4 +1,4 @@
-"""The part of an image that some windows see, zeros outside included."""
+"""What the algorithms for layers share: samples with zeros around, and the epilogue's numbers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,39 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
+from ...layer import Epilogue, Layer
+
+# What copying or reading whole vectors may touch beyond the last sample of a frame.
+SLACK = 128
+_ACTIVATIONS = {None: 0, "relu": 1, "leaky_relu": 2}
+
+
+def kernel_dtype(dtype: str) -> str:
+    """Return the dtype whose loops serve `dtype`: unsigned integers wrap as signed ones do."""
+    return dtype[1:] if dtype.startswith("uint") else dtype
+
+
+def activation_of(layer: Layer, epilogue: Epilogue) -> int:
+    """Return the kernels' number of an activation; a callable is applied afterwards."""
+    if not epilogue.compiled or layer.dtype.startswith("uint"):
+        return 0  # No unsigned number is negative.
+    return _ACTIVATIONS[epilogue.activation]
+
+
+def slope_of(epilogue: Epilogue, dtype: str) -> Any:
+    """Return the slope as the kernels take it."""
+    return np.array([epilogue.negative_slope if dtype.startswith("float") else 0], dtype)
+
+
+def apply_callable(
+    epilogue: Epilogue, flat: Any, shape: tuple[int, ...], steps: tuple[int, ...]
+) -> None:
+    """Apply the caller's function to a band that is still in cache; `steps` count elements."""
+    strides = tuple(step * flat.itemsize for step in steps)
+    view = np.lib.stride_tricks.as_strided(flat, shape, strides)
+    with np.errstate(all="ignore"):
+        view[...] = epilogue.activation(view)
 
 
 def around(x: Any, starts: Sequence[int], sides: Sequence[int]) -> Any:

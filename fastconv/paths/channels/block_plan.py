@@ -44,7 +44,7 @@ class Band:
 
 
 @dataclass(frozen=True, slots=True)
-class TilePlan:
+class BlockPlan:
     """How a layer is computed by tiles.
 
     Parameters
@@ -78,7 +78,7 @@ class TilePlan:
 
 
 @lru_cache(maxsize=1024)
-def plan(layer: Layer, workers: int) -> TilePlan:
+def plan(layer: Layer, workers: int) -> BlockPlan:
     """Return how `layer` is computed by so many workers.
 
     Where bands end changes no output: every sum is one tile's, whatever the tile.
@@ -128,12 +128,12 @@ def _offsets(layer: Layer, channel: int, axes: tuple[int, ...]) -> Any:
     return table
 
 
-def _whole(layer: Layer, bands: list[Band], sides: tuple[int, ...], last: bool) -> TilePlan:
+def _whole(layer: Layer, bands: list[Band], sides: tuple[int, ...], last: bool) -> BlockPlan:
     """Return the plan of these bands, whose samples lie in images or frames with these sides."""
     channel, axes = _steps(layer, sides, last)
     channels = layer.groups * layer.outputs
     pixel, out_channel = (channels, 1) if layer.output_last else (1, layer.pixels)
-    return TilePlan(
+    return BlockPlan(
         tuple(bands),
         _offsets(layer, channel, axes),
         channel,
@@ -170,7 +170,7 @@ def _out_at(layer: Layer, rows: tuple[int, int], columns: tuple[int, int]) -> in
     return (rows[0] * layer.output[1] + columns[0]) * pixel
 
 
-def _in_place(layer: Layer, workers: int) -> TilePlan:
+def _in_place(layer: Layer, workers: int) -> BlockPlan:
     """Read windows where they are: all of them lie inside the image."""
     _, axes = _steps(layer, layer.signal, layer.input_last)
     bands = []
@@ -186,7 +186,7 @@ def _in_place(layer: Layer, workers: int) -> TilePlan:
     return _whole(layer, bands, layer.signal, layer.input_last)
 
 
-def _framed(layer: Layer, workers: int) -> TilePlan:
+def _framed(layer: Layer, workers: int) -> BlockPlan:
     """Copy the samples of each band into a frame of zeros."""
     bands, cut = [], _cut(layer, workers)
     channels = layer.groups * layer.inputs
@@ -216,7 +216,7 @@ def _framed(layer: Layer, workers: int) -> TilePlan:
     return _whole(layer, bands, sides, layer.input_last)
 
 
-def _volumes(layer: Layer) -> TilePlan:
+def _volumes(layer: Layer) -> BlockPlan:
     """Take one plane of outputs after the other; with zeros around, from a copy of the image."""
     framed = reaches_outside(layer)
     sides = _sides(layer, layer.output) if framed else layer.signal

@@ -14,31 +14,23 @@ from ...path import Work
 from ...runtime import load, threads
 from ...runtime.scratch import scratch
 from ...runtime.target import host_target
-from .slab import around
-from .tile_plan import Band, TilePlan, plan, reaches_outside
+from .block_plan import Band, BlockPlan, plan, reaches_outside
+from .slab import SLACK, activation_of, apply_callable, around, kernel_dtype, slope_of
 
-# What copying whole vectors may write beyond the last sample of a frame.
-_SLACK = 64
 # Filters that take some 0.1 ms to lay out make a band.
 _FILTER_ELEMENTS = 1 << 19
-_ACTIVATIONS = {None: 0, "relu": 1, "leaky_relu": 2}
-
-
-def _kernel_dtype(dtype: str) -> str:
-    """Return the dtype whose loops serve `dtype`: unsigned integers wrap as signed ones do."""
-    return dtype[1:] if dtype.startswith("uint") else dtype
 
 
 def supports(layer: Layer) -> str:
     """Return "" or why there is no tile."""
-    if _kernel_dtype(layer.dtype) not in KERNELS["channels"].dtypes:
+    if kernel_dtype(layer.dtype) not in KERNELS["channels"].dtypes:
         return f"no compiled loop for {layer.dtype}"
     return ""
 
 
 def kernels(layer: Layer) -> tuple[tuple[str, str], ...]:
     """Return the loops over tiles, over filters and, where there are zeros outside, frames."""
-    dtype = _kernel_dtype(layer.dtype)
+    dtype = kernel_dtype(layer.dtype)
     framed = layer.ndim < 3 and reaches_outside(layer)
     names = ("channels", "filters", "frame") if framed else ("channels", "filters")
     return tuple((name, dtype) for name in names)
@@ -46,7 +38,7 @@ def kernels(layer: Layer) -> tuple[tuple[str, str], ...]:
 
 def work(layer: Layer) -> Work:
     """Return the products that the tiles compute, empty lanes included, and the bytes."""
-    lanes = block_of(_kernel_dtype(layer.dtype)) // 2
+    lanes = block_of(kernel_dtype(layer.dtype)) // 2
     wide = -(-layer.outputs // lanes) * lanes
     size = np.dtype(layer.dtype).itemsize
     return Work(
@@ -64,15 +56,12 @@ def block_of(dtype: str) -> int:
 
 def execute(layer: Layer, operands: LayerOperands) -> None:
     """Compute all outputs: bands of rows, each for all output channels."""
-    dtype = _kernel_dtype(layer.dtype)
+    dtype = kernel_dtype(layer.dtype)
     x, w, out = (a.view(dtype).reshape(-1) for a in (operands.x, operands.w.array, operands.out))
     found = plan(layer, operands.workers)
     filters = _filters(layer, operands, w, dtype)
     epilogue = operands.epilogue
-    activation = _ACTIVATIONS[epilogue.activation] if epilogue.compiled else 0
-    if layer.dtype.startswith("uint"):
-        activation = 0  # No unsigned number is negative.
-    slope = np.array([epilogue.negative_slope if dtype[0] == "f" else 0], dtype)
+    activation, slope = activation_of(layer, epilogue), slope_of(epilogue, dtype)
     bias = np.zeros((layer.groups, len(filters[0]) // max(layer.taps, 1)), dtype)
     if epilogue.bias is not None:
         bias[:, : layer.outputs] = epilogue.bias.view(dtype).reshape(layer.groups, -1)
@@ -96,7 +85,9 @@ def execute(layer: Layer, operands: LayerOperands) -> None:
                 *outside,
             )
         if not epilogue.compiled:
-            _activate(epilogue.activation, layer, found, operands.out, image, band)
+            steps = (found.out_channel, found.out_row, found.out_pixel)
+            shape = (layer.groups * layer.outputs, band.rows, band.columns)
+            apply_callable(epilogue, operands.out.reshape(-1)[at:], shape, steps)
 
     if found.slab:
         images = operands.x.view(dtype)
@@ -107,7 +98,7 @@ def execute(layer: Layer, operands: LayerOperands) -> None:
         _run(one, found, x, range(layer.images), operands.workers)
 
 
-def _run(one: Any, found: TilePlan, x: Any, images: Any, workers: int) -> None:
+def _run(one: Any, found: BlockPlan, x: Any, images: Any, workers: int) -> None:
     """Call ``one(samples, image, band)`` for every band of every image."""
     bands, step = found.bands, 0 if found.slab else found.x_image
 
@@ -124,7 +115,7 @@ def _run(one: Any, found: TilePlan, x: Any, images: Any, workers: int) -> None:
 
 def _frame(x: Any, band: Band) -> Any:
     """Return the samples of a band with the zeros around them."""
-    work = scratch(band.frame[0] + _SLACK, x.dtype, "frame")
+    work = scratch(band.frame[0] + SLACK, x.dtype, "frame")
     load.kernel("frame", x.dtype.name)(x, work, *band.frame)
     return work
 
@@ -145,27 +136,12 @@ def _filters(layer: Layer, operands: LayerOperands, w: Any, dtype: str) -> Any:
         return into
 
     if operands.w.keeps:
-        return operands.w.form(("tiles", layer.groups), lambda _: lay_out(np.empty(shape, dtype)))
+        return operands.w.form(("blocks", layer.groups), lambda _: lay_out(np.empty(shape, dtype)))
     return lay_out(scratch(prod(shape), dtype, "filters").reshape(shape))
 
 
-def _activate(
-    activation: Any, layer: Layer, found: TilePlan, out: Any, image: int, band: Band
-) -> None:
-    """Apply the caller's function to a band that is still in cache."""
-    size, channels = out.itemsize, layer.groups * layer.outputs
-    flat = out.reshape(-1)[image * found.out_image + band.out_at :]
-    view = np.lib.stride_tricks.as_strided(
-        flat,
-        (channels, band.rows, band.columns),
-        (found.out_channel * size, found.out_row * size, found.out_pixel * size),
-    )
-    with np.errstate(all="ignore"):
-        view[...] = activation(view)
-
-
 PATH = LayerPath(
-    name="tiles",
+    name="blocks",
     summary="compiled register tiles of pixels and output channels",
     supports=supports,
     guarantee=guarantee,

@@ -1,0 +1,256 @@
+"""Depthwise layers: one input channel per group, each by a compiled loop of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ... import geometry
+from ...kernels import KERNELS
+from ...layer import Layer, LayerOperands, LayerPath, guarantee
+from ...path import Work
+from ...runtime import load, threads
+from ...runtime.scratch import scratch
+from ...runtime.target import host_target
+from .block_plan import plan, reaches_outside
+from .slab import SLACK, activation_of, apply_callable, kernel_dtype, slope_of
+
+# One channel's frame stays in the second cache.
+_FRAME_BYTES = 192 << 10
+# Products that take some 50 us make a band.
+_BAND_PRODUCTS = 1 << 21
+
+
+def supports(layer: Layer) -> str:
+    """Return "" or why the layer is not depthwise, or lies badly for it."""
+    dtype = kernel_dtype(layer.dtype)
+    if dtype not in KERNELS["depthwise"].dtypes:
+        return f"no compiled loop for {layer.dtype}"
+    if layer.inputs != 1:
+        return "one input channel per group only"
+    if layer.ndim > 2:
+        return "images with one or two axes only"
+    if layer.groups * layer.outputs == 1:
+        return ""
+    if layer.input_last != layer.output_last:
+        return "the same layout before and after only"
+    if layer.output_last and (layer.outputs != 1 or layer.groups < _lanes(dtype)):
+        return "channels last: as many outputs as inputs, and enough for a vector"
+    return ""
+
+
+def _lanes(dtype: str) -> int:
+    # int8 is multiplied in 16-bit lanes.
+    return host_target().lanes(max(np.dtype(dtype).itemsize, 2))
+
+
+def _is_last(layer: Layer) -> bool:
+    return layer.output_last and layer.groups * layer.outputs > 1
+
+
+def kernels(layer: Layer) -> tuple[tuple[str, str], ...]:
+    """Return the loop for the layout; channels last need frames where there are zeros."""
+    dtype = kernel_dtype(layer.dtype)
+    if not _is_last(layer):
+        return (("depthwise", dtype),)
+    if reaches_outside(layer):
+        return (("depthwise_last", dtype), ("frame", dtype))
+    return (("depthwise_last", dtype),)
+
+
+def work(layer: Layer) -> Work:
+    """Return the products, empty lanes included, and the bytes of a pass and of the frames."""
+    width = layer.output[-1]
+    whole = width
+    if not _is_last(layer):
+        lanes = _lanes(kernel_dtype(layer.dtype))
+        whole = -(-width // lanes) * lanes
+    return Work(
+        calls=layer.images,
+        multiply_adds=layer.multiply_adds // max(width, 1) * whole,
+        bytes_moved=np.dtype(layer.dtype).itemsize * layer.elements * max(layer.stride),
+    )
+
+
+def execute(layer: Layer, operands: LayerOperands) -> None:
+    """Compute all outputs."""
+    layer = layer.as_planes()
+    if _is_last(layer):
+        _channels_last(layer, operands)
+    else:
+        _channels_first(layer, operands)
+
+
+def _channels_last(layer: Layer, operands: LayerOperands) -> None:
+    dtype = kernel_dtype(layer.dtype)
+    x, w, out = (a.view(dtype) for a in (operands.x, operands.w.array, operands.out))
+    x, out, channels = x.reshape(-1), out.reshape(-1), layer.groups
+    kernel, found = load.kernel("depthwise_last", dtype), plan(layer, operands.workers)
+
+    def lay_out(_: Any) -> Any:
+        return np.ascontiguousarray(w.reshape(channels, -1).T).reshape(-1)
+
+    keeps = operands.w.keeps
+    taps = operands.w.form("depthwise_last", lay_out) if keeps else lay_out(None)
+    bias, slope = _bias(layer, operands, dtype), slope_of(operands.epilogue, dtype)
+    activation = activation_of(layer, operands.epilogue)
+
+    def some(lo: int, hi: int) -> None:
+        for job in range(lo, hi):
+            image, band = divmod(job, len(found.bands))
+            b = found.bands[band]
+            samples = x[image * found.x_image :]
+            if b.frame:
+                room = scratch(b.frame[0] + SLACK, dtype, "frame")
+                load.kernel("frame", dtype)(samples, room, *b.frame)
+                samples = room
+            at = image * found.out_image + b.out_at
+            kernel(
+                samples[b.x_at :],
+                taps,
+                out[at:],
+                bias,
+                slope,
+                found.offsets,
+                layer.taps,
+                found.pixel,
+                found.row,
+                b.rows,
+                b.columns,
+                found.out_pixel,
+                found.out_row,
+                channels,
+                activation,
+            )
+            if not operands.epilogue.compiled:
+                steps = (1, found.out_row, found.out_pixel)
+                shape = (channels, b.rows, b.columns)
+                apply_callable(operands.epilogue, operands.out.reshape(-1)[at:], shape, steps)
+
+    threads.run(some, geometry.bands(layer.images * len(found.bands), 1), operands.workers)
+
+
+def _bias(layer: Layer, operands: LayerOperands, dtype: str) -> Any:
+    bias = operands.epilogue.bias
+    return np.zeros(layer.groups * layer.outputs, dtype) if bias is None else bias.view(dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Some output rows of every channel, and the frame they are computed from."""
+
+    first: int
+    count: int
+    frame: tuple[int, ...]  # What the kernel takes from `total` to `x_row`.
+
+
+@dataclass(frozen=True, slots=True)
+class _Frames:
+    """The bands of rows of one layer with channels first."""
+
+    bands: tuple[_Rows, ...]
+    offsets: Any
+    pitch: int
+    half: int
+
+
+@lru_cache(maxsize=256)
+def _frames(layer: Layer) -> _Frames:
+    (height, width), (kh, kw) = layer.signal, layer.filter
+    (dr, dc), (sr, sc), (pr, pc) = layer.dilation, layer.stride, layer.pad
+    size = np.dtype(layer.dtype).itemsize
+    columns = (layer.output[1] - 1) * sc + geometry.span(kw, dc)
+    half = -(-columns // sc)
+    pitch = sc * half
+    most = max(1, (_FRAME_BYTES // (pitch * size) - geometry.span(kh, dr)) // sr + 1)
+    even = -(-layer.output[0] // -(-layer.output[0] // most))
+    high = -(-even // 8) * 8  # Whole strips of eight rows.
+    low, end = min(max(pc, 0), columns), max(0, min(width + pc, columns))
+    bands = []
+    for first, last in geometry.bands(layer.output[0], high):
+        start = first * sr - pr
+        rows = (last - first - 1) * sr + geometry.span(kh, dr)
+        top = min(max(start, 0), height)
+        count = max(0, min(start + rows, height) - top) if end > low else 0
+        bands.append(
+            _Rows(
+                first,
+                last - first,
+                (
+                    rows * pitch + SLACK,
+                    top * width + low - pc,
+                    (top - start) * pitch if count else 0,
+                    count,
+                    low,
+                    max(low, end),
+                    width,
+                ),
+            )
+        )
+    column = np.arange(kw) * dc
+    table = (np.arange(kh) * (dr * pitch))[:, None] + column % sc * half + column // sc
+    offsets = (table.reshape(-1) * size).astype(np.int64)
+    offsets.flags.writeable = False
+    return _Frames(tuple(bands), offsets, pitch, half)
+
+
+def _channels_first(layer: Layer, operands: LayerOperands) -> None:
+    dtype = kernel_dtype(layer.dtype)
+    x, w, out = (a.view(dtype).reshape(-1) for a in (operands.x, operands.w.array, operands.out))
+    kernel, found = load.kernel("depthwise", dtype), _frames(layer)
+    bias, slope = _bias(layer, operands, dtype), slope_of(operands.epilogue, dtype)
+    activation = activation_of(layer, operands.epilogue)
+    size, filters, pixels, taps = prod(layer.signal), layer.outputs, layer.pixels, layer.taps
+    each = max(1, _BAND_PRODUCTS // (filters * pixels * taps))
+    chunks = geometry.bands(layer.groups, each)
+    width = layer.output[1]
+    jobs = [(n, c, b) for n in range(layer.images) for c in chunks for b in found.bands]
+
+    def some(lo: int, hi: int) -> None:
+        for n, (first, last), rows in jobs[lo:hi]:
+            at = n * layer.groups + first
+            out_at = at * filters * pixels + rows.first * width
+            kernel(
+                x[at * size :],
+                w[first * filters * taps :],
+                out[out_at:],
+                bias[first * filters :],
+                slope,
+                found.offsets,
+                scratch(rows.frame[0] + SLACK, dtype, "frame"),
+                last - first,
+                filters,
+                taps,
+                size,
+                filters * pixels,
+                pixels,
+                *rows.frame,
+                found.pitch,
+                layer.stride[1],
+                found.half,
+                layer.stride[0],
+                rows.count,
+                width,
+                activation,
+            )
+            if not operands.epilogue.compiled:
+                shape = ((last - first) * filters, rows.count, width)
+                flat = operands.out.reshape(-1)[out_at:]
+                apply_callable(operands.epilogue, flat, shape, (pixels, width, 1))
+
+    threads.run(some, geometry.bands(len(jobs), 1), operands.workers)
+
+
+PATH = LayerPath(
+    name="depthwise",
+    summary="each channel by a compiled loop of its own",
+    supports=supports,
+    guarantee=guarantee,
+    work=work,
+    execute=execute,
+    kernels=kernels,
+)
