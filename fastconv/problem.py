@@ -48,7 +48,8 @@ class Problem(NamedTuple):
     boundary : tuple of str
         One of `geometry.BOUNDARIES` per axis.
     reduction : str
-        "sum" for convolution; "max" for pooling, where the filter has only a size.
+        "sum" for convolution; "max", "min" and "box" (the plain sum) over windows, where the filter
+        has only a size (`paths.scan`).
     inner : int
         How many signals lie interleaved: sample j of signal c is element (j, c). One axis only.
     structure : Structure, optional

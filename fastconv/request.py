@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from .path import Operands
-from .paths import PATHS
 from .planner import selector
 from .planner.explain import Explanation, explain_problem
 from .planner.structure import Finding, describe, examine, pays
@@ -141,10 +140,8 @@ def answer(request: Request, settings: Settings) -> Array:
         problem = problem._replace(structure=found.structure)
     best = selector.rank(problem, settings.method, settings.accuracy)[0]
     workers = threads.worthwhile(best.seconds, settings.workers)
-    as_it_lies = _interleaved(request) if PATHS[best.name].interleaved else None
-    if as_it_lies is not None and PATHS[best.name].supports(as_it_lies):
-        as_it_lies = None
-    if as_it_lies is not None and selector.is_ready(best.name, as_it_lies):
+    as_it_lies = _interleaved(request)
+    if as_it_lies is not None and selector.takes(best.name, as_it_lies):
         return _answer_interleaved(request, as_it_lies, settings, workers)
     x = _pack(request.x, (problem.batch, *problem.signal), request.batch, problem)
     filters = 1 if problem.shared_filter else problem.batch
@@ -169,7 +166,8 @@ def answer(request: Request, settings: Settings) -> Array:
 
 def _examine(request: Request, settings: Settings) -> Finding:
     """Return what is special about the filter, in the dtype of the work."""
-    if not settings.structure or request.problem.ndim != 2:
+    unweighted = request.problem.reduction != "sum"
+    if not settings.structure or request.problem.ndim != 2 or unweighted:
         return _NOTHING
     return examine(request.problem, np.asarray(request.w, request.problem.dtype))
 
@@ -211,7 +209,9 @@ def _answer_interleaved(
     w = _pack(request.w, (1, *problem.filter), (), request.problem)
     result = _place(settings.out, request.shape, request)
     into = result.reshape(problem.batch, *problem.output, problem.inner)
-    selector.run(problem, Operands(np.asarray(packed).reshape(shape), w, into, 0, workers))
+    selector.run(
+        problem, Operands(np.asarray(packed).reshape(shape), w, into, request.fill, workers)
+    )
     return _deliver(result, settings)
 
 

@@ -17,6 +17,8 @@ FLOATS = ("float64", "float32")
 COMPLEX = ("complex128", "complex64")
 # Signed and unsigned share their machine code: wrapping sums and products are the same bits.
 INTEGERS = ("int64", "int32", "int16", "int8")
+# Comparisons tell them from signed ones.
+UNSIGNED = ("uint64", "uint32", "uint16", "uint8")
 
 
 class Kernel(NamedTuple):
@@ -67,6 +69,10 @@ KERNELS: dict[str, Kernel] = {
         Kernel("filters", "channels_filters", (*FLOATS, *COMPLEX, *INTEGERS), ("T", "T"), 2),
         Kernel("frame", "channels_frame", (*FLOATS, *COMPLEX, *INTEGERS), ("T", "T"), 10),
         Kernel("spectrum", "fft_blocks", FLOATS, ("T",) * 4, 7),
+        Kernel("window_rows", "window_rows", (*FLOATS, *INTEGERS, *UNSIGNED),
+               ("T", "T", "T", "T", "int64", "int64", "int64"), 10),
+        Kernel("window_columns", "window_columns", (*FLOATS, *INTEGERS, *UNSIGNED),
+               ("T", "T", "T", "T", "int64"), 9),
         Kernel("overlap_save", "fft_blocks", FLOATS, ("T",) * 6, 15),
         Kernel("complex_spectrum", "fft_complex", FLOATS, ("T",) * 4, 6),
         Kernel("complex_blocks", "fft_complex", FLOATS, ("T",) * 6, 15),

@@ -12,6 +12,7 @@ from . import (
     limbs,
     overlap_save,
     polyphase,
+    scan,
     separable,
     slices,
     tiles,
@@ -30,6 +31,7 @@ PATHS: dict[str, Path] = {
         fft.PATH,
         polyphase.PATH,
         library.PATH,
+        scan.PATH,
         slices.PATH,
     )
 }

@@ -1,4 +1,7 @@
-"""Pooling by whole-array operations: one NumPy pass per tap, axis by axis."""
+"""Windows without weights by whole-array operations: one NumPy pass per tap, axis by axis.
+
+What answers where no compiled loop can run.
+"""
 
 from __future__ import annotations
 
@@ -7,60 +10,86 @@ from typing import Any
 import numpy as np
 
 from .. import geometry
-from ..path import Box, Guarantee, Operands, Path, Work
+from ..path import Box, Guarantee, Operands, Path, Work, is_float
 from ..problem import Problem
+
+_REDUCE = {"box": np.add, "max": np.maximum, "min": np.minimum}
 
 
 def supports(problem: Problem) -> str:
-    """Return "" for a maximum whose samples outside are left out."""
-    if problem.reduction != "max":
-        return "takes the maximum, does not add products"
-    if any(rule != "zero" for rule in problem.boundary):
-        return "leaves samples outside out"
+    """Return "" for a maximum, a minimum or a plain sum."""
+    if problem.reduction not in _REDUCE:
+        return "takes windows without weights only"
+    if problem.up > 1:
+        return "has no gaps between samples"
+    if problem.dtype.startswith("complex") and problem.reduction != "box":
+        return "complex numbers have no order"
     return ""
 
 
 def guarantee(problem: Problem) -> Guarantee:
-    """Return exact: a maximum is one of the samples."""
-    return "exact"
+    """Return componentwise for sums of floats, exact for everything else."""
+    box = problem.reduction == "box" and is_float(problem.dtype)
+    return "componentwise" if box else "exact"
 
 
 def work(problem: Problem) -> Work:
-    """Return one comparison per output and tap of each axis."""
-    comparisons = sum(problem.filter) * problem.outputs
-    return Work(calls=sum(problem.filter), multiply_adds=comparisons)
+    """Return one comparison or addition per output and tap of each axis."""
+    steps = sum(problem.filter) * problem.outputs
+    return Work(calls=sum(problem.filter), multiply_adds=steps)
 
 
 def execute(problem: Problem, operands: Operands) -> list[Box]:
-    """Compute all outputs; NaN propagates; a window with no sample inside gets the lowest."""
+    """Compute all outputs; NaN propagates; a window with no sample inside gets the neutral value.
+
+    A sum of bool is its OR.
+    """
     result: Any = operands.x
-    for a in range(problem.ndim):
-        result = _pool_axis(problem, result, a)
+    outside: Any = neutral(result.dtype, problem.reduction)
+    if "fill" in problem.boundary:
+        outside = operands.fill
+    with np.errstate(invalid="ignore", over="ignore"):
+        for a in reversed(range(problem.ndim)):
+            result, outside = _along(problem, result, np.asarray(outside, result.dtype), a)
     operands.out[...] = result
     return []
 
 
-def _pool_axis(problem: Problem, x: Any, a: int) -> Any:
+def _along(problem: Problem, x: Any, outside: Any, a: int) -> tuple[Any, Any]:
+    """Reduce one axis; also return what samples outside the others have become."""
     n, k, m = problem.signal[a], problem.filter[a], problem.output[a]
     s, d, p = problem.stride[a], problem.dilation[a], problem.pad[a]
+    combine = _REDUCE[problem.reduction]
+    source = geometry.source_map(
+        -p, (m - 1) * s + geometry.span(k, d) if m else 0, n, problem.boundary[a]
+    )
     axis = a + 1
-    pooled = np.full((*x.shape[:axis], m, *x.shape[axis + 1 :]), lowest(x.dtype), x.dtype)
+    result, beyond = None, outside
+    shape = [1] * x.ndim
+    shape[axis] = m
     for t in range(k):
-        # Those outputs whose tap t falls inside the signal.
-        lo, hi = geometry.interior(n, 1, m, s, 1, p - t * d)
-        if hi > lo:
-            inside = (slice(None),) * axis + (slice(lo, hi),)
-            start = lo * s + t * d - p
-            samples = (slice(None),) * axis + (slice(start, start + (hi - lo - 1) * s + 1, s),)
-            np.maximum(pooled[inside], x[samples], out=pooled[inside])
-    return pooled
+        at = source[t * d : t * d + (m - 1) * s + 1 : s] if m else source
+        if n:
+            samples = np.take(x, np.maximum(at, 0), axis)
+            samples = np.where((at < 0).reshape(shape), outside, samples)
+        else:
+            samples = np.full((*x.shape[:axis], m, *x.shape[axis + 1 :]), outside)
+        result = samples if result is None else combine(result, samples)
+        beyond = outside if t == 0 else combine(beyond, outside)
+    if problem.reduction == "box" and is_float(problem.dtype):
+        result = result + x.dtype.type(0)  # Sums start from +0.
+    return result, beyond
 
 
-def lowest(dtype: Any) -> Any:
-    """Return the value that no maximum keeps: -inf, the least integer, or False."""
+def neutral(dtype: Any, reduction: str) -> Any:
+    """Return the value that changes no reduction: 0, the least or the largest number."""
+    if reduction == "box":
+        return 0
     if dtype.kind == "f":
-        return -np.inf
-    return False if dtype.kind == "b" else np.iinfo(dtype).min
+        return -np.inf if reduction == "max" else np.inf
+    if dtype.kind == "b":
+        return reduction == "min"
+    return getattr(np.iinfo(dtype), "min" if reduction == "max" else "max")
 
 
 PATH = Path(
@@ -71,4 +100,5 @@ PATH = Path(
     guarantee=guarantee,
     work=work,
     execute=execute,
+    interleaved=True,
 )

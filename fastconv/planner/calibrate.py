@@ -50,7 +50,10 @@ class Measurement:
 
 
 def problems(dtype: str) -> Iterator[Problem]:
-    """Yield the grid for one dtype: 1-D from 8 samples to a million, and 2-D images."""
+    """Yield the grid for one dtype: 1-D from 8 samples to a million, and 2-D images.
+
+    Last the windows without weights, which other paths answer.
+    """
     for n in (8, 64, 512, 4096, 32768, 1 << 18, 1 << 20):
         for k in (1, 3, 7, 16, 31, 64, 200, 512, 2048, 8192, 65536):
             if k <= n:
@@ -63,9 +66,16 @@ def problems(dtype: str) -> Iterator[Problem]:
         for k in (3, 9, 15, 31, 63):
             if k <= n:
                 yield _problem(dtype, (n, n), (k, k))._replace(structure=Structure(1, "normwise"))
+    for reduction in ("box",) if dtype.startswith("complex") else ("box", "max"):
+        for shape in ((64,), (4096,), (1 << 18,), (16, 16), (128, 128), (1024, 1024)):
+            for k in (3, 9, 31):
+                if k <= shape[0]:
+                    yield _problem(dtype, shape, (k,) * len(shape), reduction)
 
 
-def _problem(dtype: str, signal: tuple[int, ...], taps: tuple[int, ...]) -> Problem:
+def _problem(
+    dtype: str, signal: tuple[int, ...], taps: tuple[int, ...], reduction: str = "sum"
+) -> Problem:
     ones = (1,) * len(signal)
     return Problem(
         dtype,
@@ -78,11 +88,12 @@ def _problem(dtype: str, signal: tuple[int, ...], taps: tuple[int, ...]) -> Prob
         ones,
         tuple(k - 1 for k in taps),
         ("zero",) * len(signal),
+        reduction,
     )
 
 
 def calibrate(progress: Callable[[float, str], None] = lambda share, what: None) -> Table:
-    """Measure all paths that add products, on one thread.
+    """Measure all paths, on one thread.
 
     Parameters
     ----------

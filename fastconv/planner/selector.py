@@ -132,6 +132,12 @@ def is_ready(name: str, problem: Problem) -> bool:
     return load.all_ready(PATHS[name].kernels(problem))
 
 
+def takes(name: str, problem: Problem) -> bool:
+    """Return whether a path computes interleaved signals as they lie, and could at once."""
+    path = PATHS[name]
+    return path.interleaved and not path.supports(problem) and is_ready(name, problem)
+
+
 def run(
     problem: Problem, operands: Operands, method: str = AUTO, accuracy: str | None = None
 ) -> None:

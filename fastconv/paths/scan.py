@@ -1,0 +1,418 @@
+"""Running windows: maxima, minima and plain sums, at a cost that hardly grows with the window.
+
+How to ask for one: a `Problem` whose `reduction` is "max", "min" or "box" (a sum without weights).
+Of `filter` only the sizes count; `Operands.w` is never looked at (``np.zeros(problem.filter)``).
+Everything else means what it means for a convolution: any number of axes, any rule of
+`geometry.BOUNDARIES` per axis, stride, dilation, pad, and signals that lie interleaved
+(`Problem.inner`). With the rule "zero" a maximum or minimum leaves out what lies outside; a window
+that meets nothing gets the least (largest) value of its dtype. A mean is the sum of a box divided
+by the window's size::
+
+    problem = Problem(dtype="float32", batch=1, shared_filter=True, signal=image.shape,
+                      filter=(7, 7), output=image.shape, stride=(1, 1), dilation=(1, 1),
+                      pad=(3, 3), boundary=("reflect", "reflect"), reduction="max")
+
+Windows are separable: the last axis first, each other axis down the columns. NaN reaches the
+windows that hold it and no other; of 0.0 and -0.0, which are equal, a maximum or minimum is the one
+that comes first in its window (row by row). Sums start from +0, are never taken back by
+subtraction, and err by at most gamma_(taps-1) relative to the window's sum of magnitudes; integers
+wrap, and a sum of bool is its OR. float16 is compared and added in float32, and rounded once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import geometry
+from ..kernels import KERNELS
+from ..path import Box, Guarantee, Operands, Path, Work, is_float
+from ..problem import Problem
+from ..runtime import load, threads
+from ..runtime.scratch import scratch
+
+Array = npt.NDArray[Any]
+Rows = tuple[int, int, npt.NDArray[np.int64], npt.NDArray[np.int64]]
+
+_OPS = {"box": 0, "max": 1, "min": 2}
+# The kernels' work space: outputs of one chunk of a row, and a strip of four 64-byte vectors.
+_CHUNK_BYTES, _STRIP_BYTES = 8192, 256
+# Rows between two passes stay in a second-level cache of 1 MiB; a band of outputs has this much.
+BAND_BYTES = 1 << 19
+# Fewer columns than this are taken for one row whose samples are so far apart.
+_NARROW_BYTES = 128
+
+
+def supports(problem: Problem) -> str:
+    """Return "" or why the problem is no running window."""
+    if problem.reduction not in _OPS:
+        return "takes windows without weights only"
+    if problem.up > 1:
+        return "has no gaps between samples"
+    if problem.inner > 1 and problem.ndim > 1:
+        return "interleaved signals need one axis"
+    if problem.dtype.startswith("complex") and problem.reduction != "box":
+        return "complex numbers have no order"
+    if _loop_dtype(problem.dtype) not in KERNELS["window_rows"].dtypes:
+        return f"no compiled loop for {problem.dtype}"
+    return ""
+
+
+def guarantee(problem: Problem) -> Guarantee:
+    """Return componentwise for sums of floats, exact for everything else."""
+    box = problem.reduction == "box" and is_float(problem.dtype)
+    return "componentwise" if box else "exact"
+
+
+def work(problem: Problem) -> Work:
+    """Return the passes over the data: each reads and writes everything once."""
+    size = np.dtype(problem.dtype).itemsize
+    samples = problem.batch * prod(problem.signal) * problem.inner
+    passes = max(1, sum(k > 1 for k in problem.filter))
+    return Work(
+        calls=passes,
+        multiply_adds=3 * passes * max(problem.outputs, samples),
+        bytes_moved=size * passes * (problem.outputs + samples),
+    )
+
+
+def kernels(problem: Problem) -> tuple[tuple[str, str], ...]:
+    """Return the loops along and across the rows that the problem needs."""
+    dtype = _loop_dtype(problem.dtype)
+    if problem.ndim == 1:
+        columns = _down(problem.stride[0], problem.inner * _parts(problem.dtype), dtype)
+        return (("window_columns" if columns else "window_rows", dtype),)
+    return (("window_rows", dtype), ("window_columns", dtype))
+
+
+def _loop_dtype(dtype: str) -> str:
+    """Return the dtype whose loops serve `dtype`."""
+    shared = {"bool": "uint8", "float16": "float32"}
+    shared |= {"complex128": "float64", "complex64": "float32"}
+    return shared.get(dtype, dtype)
+
+
+def _parts(dtype: str) -> int:
+    """Return how many numbers one element holds."""
+    return 1 + dtype.startswith("complex")
+
+
+def _down(stride: int, inner: int, dtype: str) -> bool:
+    """Return whether windows go down whole columns, or along a row with dilation `inner`."""
+    if inner == 1:
+        return False
+    return stride > 1 or inner * np.dtype(dtype).itemsize >= _NARROW_BYTES
+
+
+# ---------------------------------------------------------------- the passes
+
+
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """One axis of a problem, and the value outside if samples there have none of the signal's."""
+
+    n: int
+    k: int
+    m: int
+    stride: int
+    dilation: int
+    pad: int
+    rule: str
+
+    @property
+    def trivial(self) -> bool:
+        return self.k == self.stride == 1 and self.pad == 0 and self.n == self.m
+
+    @property
+    def span(self) -> int:
+        return geometry.span(self.k, self.dilation)
+
+    @property
+    def reach(self) -> int:
+        """How many virtual samples all outputs read."""
+        return (self.m - 1) * self.stride + self.span
+
+    def part(self, lo: int, hi: int) -> _Axis:
+        return _Axis(self.n, self.k, hi - lo, self.stride, self.dilation,
+                     self.pad - lo * self.stride, self.rule)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Loops:
+    """How the passes of one request reduce: the loops, their number for it, and values outside."""
+
+    dtype: np.dtype[Any]
+    op: int
+    fill: Array
+    nothing: Array
+
+    def outside(self, rule: str) -> Array:
+        """Return the value of samples that are no sample of the signal, many times over."""
+        return self.fill if rule == "fill" else self.nothing
+
+    def after(self, k: int) -> _Loops:
+        """Return the loops for another axis: what lies outside it has been reduced like the rest.
+
+        A window of k fill values is their sum, or any one of them.
+        """
+        if self.op != _OPS["box"] or self.fill is self.nothing or k == 1:
+            return self
+        return replace(self, fill=self.fill * np.asarray(k).astype(self.dtype))
+
+    def rows(self) -> Any:
+        return load.kernel("window_rows", self.dtype.name)
+
+    def columns(self) -> Any:
+        return load.kernel("window_columns", self.dtype.name)
+
+
+def execute(problem: Problem, operands: Operands) -> list[Box]:
+    """Compute all outputs."""
+    dtype = np.dtype(_loop_dtype(problem.dtype))
+    x, out = operands.x, operands.out
+    if problem.dtype == "float16":
+        x, out = x.astype(dtype), np.empty(out.shape, dtype)
+    x, target = x.view(dtype), out.view(dtype)
+    reduction = "max" if problem.dtype == "bool" and problem.reduction == "box" else None
+    reduction = reduction or problem.reduction
+    loops = _loops(dtype.name, reduction, _parts(problem.dtype), problem.dtype == "bool")
+    if "fill" in problem.boundary:
+        fill = np.asarray(operands.fill).astype(problem.dtype)
+        fill = fill.astype(dtype) if problem.dtype == "float16" else fill.reshape(1).view(dtype)
+        loops = _Loops(dtype, loops.op, np.resize(fill, loops.nothing.shape), loops.nothing)
+    inner = problem.inner * _parts(problem.dtype)
+    if problem.outputs:
+        _reduce(loops, _axes(problem), x, target, problem.batch, inner, operands.workers)
+    if out is not operands.out:
+        with np.errstate(over="ignore"):
+            operands.out[...] = out
+    return []
+
+
+@lru_cache(maxsize=64)
+def _loops(dtype: str, reduction: str, parts: int, boolean: bool) -> _Loops:
+    kind = np.dtype(dtype)
+    nothing = {"box": 0, "max": lowest(kind), "min": highest(kind)}[reduction]
+    if boolean and reduction == "min":
+        nothing = 1
+    count = max(_STRIP_BYTES // kind.itemsize, parts)
+    values = np.full(count, nothing, kind)
+    return _Loops(kind, _OPS[reduction], values, values)
+
+
+def lowest(dtype: np.dtype[Any]) -> Any:
+    """Return the value that no maximum keeps: -inf or the least integer."""
+    return -np.inf if dtype.kind == "f" else np.iinfo(dtype).min
+
+
+def highest(dtype: np.dtype[Any]) -> Any:
+    """Return the value that no minimum keeps: inf or the largest integer."""
+    return np.inf if dtype.kind == "f" else np.iinfo(dtype).max
+
+
+@lru_cache(maxsize=512)
+def _axes(problem: Problem) -> tuple[_Axis, ...]:
+    columns = (problem.signal, problem.filter, problem.output, problem.stride, problem.dilation,
+               problem.pad, problem.boundary)  # fmt: skip
+    axes = tuple(_Axis(*row) for row in zip(*columns, strict=True))
+    if "fill" not in problem.boundary:
+        return axes
+    # A sample outside any axis has the fill value, wherever it lies along the others.
+    return tuple(replace(axis, rule="fill") if axis.rule == "zero" else axis for axis in axes)
+
+
+def _reduce(
+    loops: _Loops, axes: tuple[_Axis, ...], x: Array, out: Array, batch: int, inner: int,
+    workers: int,
+) -> None:  # fmt: skip
+    """Reduce every axis, the last one first."""
+    left = [a for a in reversed(range(len(axes))) if not axes[a].trivial] or [len(axes) - 1]
+    shape = [axis.n for axis in axes]
+    x, out = x.reshape(-1), out.reshape(-1)
+    last = len(axes) - 1
+    if left[:2] == [last, last - 1] and inner == 1:
+        shape[-2:] = axes[-2].m, axes[-1].m
+        goal = out if len(left) == 2 else np.empty(batch * prod(shape), loops.dtype)
+        planes = batch * prod(shape[:-2])
+        _plane(loops, axes[-2], axes[-1], x, goal, planes, workers)
+        x, left = goal, left[2:]
+        loops = loops.after(axes[-1].k * axes[-2].k)
+    for a in left:
+        shape[a] = axes[a].m
+        goal = out if a == left[-1] else np.empty(batch * prod(shape) * inner, loops.dtype)
+        outer, beside = batch * prod(shape[:a]), prod(shape[a + 1 :]) * inner
+        _along(loops, axes[a], x, goal, outer, beside, workers)
+        x, loops = goal, loops.after(axes[a].k)
+
+
+def _along(
+    loops: _Loops, axis: _Axis, x: Array, out: Array, outer: int, inner: int, workers: int
+) -> None:
+    """Reduce one axis of x, of shape (outer, n, inner)."""
+    if not _down(axis.stride, inner, loops.dtype.name):
+        _long_rows(loops, axis, x, out, outer, inner, workers)
+        return
+    kernel, (n, m) = loops.columns(), (axis.n, axis.m)
+    lines, outside = _lines(axis), loops.outside(axis.rule)
+    # Whole blocks of two scans, so that a band's results are those of the whole.
+    block = axis.k * axis.dilation
+    height = max(1, BAND_BYTES // (inner * loops.dtype.itemsize) // block) * block
+
+    def some(lo: int, hi: int) -> None:
+        room = scratch(axis.k * _STRIP_BYTES // loops.dtype.itemsize, loops.dtype)
+        for band in range(lo, hi):
+            b, i = divmod(band, per)
+            first = i * height
+            some = min(m - first, height)
+            kernel(x[b * n * inner :], out[(b * m + first) * inner :], room, outside,
+                   lines[first * axis.stride :], 1, 0, 0, inner, axis.k, some, axis.stride,
+                   axis.dilation, loops.op)  # fmt: skip
+
+    per = -(-m // height)
+    if outer * per > 1 and m * inner * loops.dtype.itemsize < BAND_BYTES // 8:
+        # Many small tables: one call for a band of them.
+        def tables(lo: int, hi: int) -> None:
+            room = scratch(axis.k * _STRIP_BYTES // loops.dtype.itemsize, loops.dtype)
+            kernel(x[lo * n * inner :], out[lo * m * inner :], room, outside, lines, hi - lo,
+                   n * inner, m * inner, inner, axis.k, m, axis.stride, axis.dilation,
+                   loops.op)  # fmt: skip
+
+        size = max(1, BAND_BYTES // (m * inner * loops.dtype.itemsize))
+        threads.run(tables, geometry.bands(outer, size), workers)
+        return
+    threads.run(some, geometry.bands(outer * per, 1), workers)
+
+
+def _long_rows(
+    loops: _Loops, axis: _Axis, x: Array, out: Array, outer: int, inner: int, workers: int
+) -> None:
+    """Reduce rows of n*inner samples with dilation `inner`; long rows are cut into bands."""
+    kernel, size = loops.rows(), loops.dtype.itemsize
+    row = axis.m * inner * size
+    if row <= BAND_BYTES or outer > 16:
+        rows = max(1, BAND_BYTES // max(row, 1))
+        bands = [(b, min(b + rows, outer), axis, 0) for b in range(0, outer, rows)]
+    else:
+        step = BAND_BYTES // (inner * size)
+        bands = [
+            (b, b + 1, axis.part(i, min(i + step, axis.m)), i)
+            for b in range(outer)
+            for i in range(0, axis.m, step)
+        ]
+
+    def some(lo: int, hi: int) -> None:
+        for first, last, part, i in bands[lo:hi]:
+            at = out[(first * axis.m + i) * inner :]
+            _rows(loops, kernel, part, x, at, _numbers(last)[first:], last - first, inner)
+
+    threads.run(some, geometry.bands(len(bands), 1), workers)
+
+
+def _rows(
+    loops: _Loops, kernel: Any, axis: _Axis, x: Array, out: Array, lines: Array, count: int,
+    inner: int, room: Array | None = None,
+) -> None:  # fmt: skip
+    """Run the loop along rows for the lines x[lines[b]], to `out` one after the other."""
+    lo, hi, left, right = _row_plan(axis, inner)
+    if room is None:
+        room = scratch(_row_room(axis, inner, loops.dtype), loops.dtype)
+    kernel(x, out, room, loops.outside(axis.rule), lines, left, right, count, axis.n * inner,
+           axis.k, axis.m * inner, lo * inner, hi * inner, axis.stride, axis.dilation * inner,
+           axis.pad * inner, loops.op)  # fmt: skip
+
+
+def _row_room(axis: _Axis, inner: int, dtype: np.dtype[Any]) -> int:
+    _, _, left, right = _row_plan(axis, inner)
+    rim = max(len(left), len(right))
+    return rim + _CHUNK_BYTES // dtype.itemsize + max(axis.span * inner, axis.k)
+
+
+def _plane(
+    loops: _Loops, tall: _Axis, wide: _Axis, x: Array, out: Array, planes: int, workers: int
+) -> None:
+    """Reduce rows, then columns, a band of outputs at a time; rows of a band stay in the cache."""
+    along, down, dtype = loops.rows(), loops.columns(), loops.dtype
+    lines = _lines(tall)
+    outside = loops.outside("fill" if "fill" in (tall.rule, wide.rule) else "zero")
+    lo, hi, left, right = _row_plan(wide, 1)
+    budget = BAND_BYTES // (wide.m * dtype.itemsize)
+    # At least twice the rows that a band reads beside its own; whole blocks of two scans.
+    height = max((budget - tall.span) // tall.stride, 2 * tall.span // tall.stride, 1)
+    block = tall.k * tall.dilation
+    height = -(-height // block) * block
+    per = -(-tall.m // height)
+    most = (min(height, tall.m) - 1) * tall.stride + tall.span
+    between = most * wide.m
+    room = max(_row_room(wide, 1, dtype), tall.k * _STRIP_BYTES // dtype.itemsize)
+    order = _numbers(most)
+
+    def some(first_band: int, last_band: int) -> None:
+        space = scratch(between + room, dtype)
+        work, rest = space[:between], space[between:]
+        for band in range(first_band, last_band):
+            plane, i = divmod(band, per)
+            first = i * height
+            rows = min(tall.m - first, height)
+            start = first * tall.stride
+            count = (rows - 1) * tall.stride + tall.span
+            along(x[plane * tall.n * wide.n :], work, rest, outside, lines[start:], left, right,
+                  count, wide.n, wide.k, wide.m, lo, hi, wide.stride, wide.dilation, wide.pad,
+                  loops.op)  # fmt: skip
+            down(work, out[(plane * tall.m + first) * wide.m :], rest, outside, order, 1, 0, 0,
+                 wide.m, tall.k, rows, tall.stride, tall.dilation, loops.op)  # fmt: skip
+
+    threads.run(some, geometry.bands(planes * per, 1), workers)
+
+
+# ---------------------------------------------------------------- which samples
+
+
+@lru_cache(maxsize=256)
+def _lines(axis: _Axis) -> npt.NDArray[np.int64]:
+    """Return the sample that each virtual sample of all outputs stands for."""
+    return geometry.source_map(-axis.pad, axis.reach, axis.n, axis.rule)
+
+
+@lru_cache(maxsize=64)
+def _numbers(count: int) -> npt.NDArray[np.int64]:
+    return np.arange(count, dtype=np.int64)
+
+
+@lru_cache(maxsize=512)
+def _row_plan(axis: _Axis, inner: int) -> Rows:
+    """Return the interior's outputs and the samples that the outputs on either side read."""
+    n, m, s = axis.n, axis.m, axis.stride
+    lo, hi = geometry.interior(n, axis.k, m, s, axis.dilation, axis.pad)
+    if hi <= lo:
+        lo = hi = m  # No window lies inside: all are the left rim.
+
+    def samples(first: int, last: int) -> npt.NDArray[np.int64]:
+        if last <= first:
+            return np.zeros(0, np.int64)
+        count = (last - 1 - first) * s + axis.span
+        source = geometry.source_map(first * s - axis.pad, count, n, axis.rule)
+        if inner == 1:
+            return source
+        spread = source[:, None] * inner + np.arange(inner)
+        spread[source < 0] = -1
+        return spread.reshape(-1)
+
+    return lo, hi, samples(0, lo), samples(hi, m)
+
+
+PATH = Path(
+    name="scan",
+    summary="compiled windows without weights, each axis by itself",
+    local=True,
+    supports=supports,
+    guarantee=guarantee,
+    work=work,
+    execute=execute,
+    kernels=kernels,
+    interleaved=True,
+)
