@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import exp, log
 from typing import Any
 
 from fastconv.cli.tour.units import duration
@@ -10,7 +11,7 @@ from fastconv.cli.tour.units import duration
 from .families import OURS
 from .session import disturbed, trustworthy
 
-__all__ = ["amount", "markdown", "share", "table", "verdict"]
+__all__ = ["amount", "into_readme", "markdown", "share", "table", "verdict"]
 
 Row = dict[str, Any]
 
@@ -20,6 +21,8 @@ _HEAD = (
 # The order of accuracies, weakest first; peers whose accuracy is unknown are not compared.
 _ACCURACIES = ("normwise", "componentwise", "exact")
 _REGRET = 1.15
+# What the README's table stands between.
+OPENING, CLOSING = "<!-- speed table -->", "<!-- end of speed table -->"
 
 
 def table(rows: Sequence[Row], everyone: bool = False) -> str:
@@ -149,29 +152,62 @@ def markdown(run: dict[str, Any], rows: Sequence[Row]) -> str:
     rows : sequence of dict
         Those of its rows to show.
     """
-    machine, versions, settings = run["machine"], run["versions"], run["settings"]
-    lines = ["| work | fastconv | best of the others | | times as long |", "|---|--:|---|--:|--:|"]
-    for row in rows:
-        ours = row["contenders"][OURS]
-        if row["error"] or row["ratio"] is None:
-            continue
+    lines = [
+        "| work | fastconv | of limit | best of the others | | times as long |",
+        "|---|--:|--:|---|--:|--:|",
+    ]
+    shown = [row for row in rows if not row["error"] and row["ratio"] is not None]
+    for row in shown:
         peer = row["contenders"][row["peer"]]
         cells = (
             f"`{row['name']}`",
-            amount(ours["best"], row["unit"]),
+            amount(row["contenders"][OURS]["best"], row["unit"]),
+            share(row),
             f"{row['peer']}{' ~' if _mark(row) == '~' else ''}",
             amount(peer["best"], row["unit"]),
             _ratio(row["ratio"]),
         )
         lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, "", *_summary(shown), "", _provenance(run)])
+
+
+def _summary(rows: Sequence[Row]) -> Iterator[str]:
+    """Yield the table in words, so that the words cannot contradict it."""
+    timed = [row for row in rows if row["unit"] == "s" and row["group"] != "process"]
+    if not timed:
+        return
+    mean = exp(sum(log(row["ratio"]) for row in timed) / len(timed))
+    behind = [f"`{row['name']}` ({_ratio(row['ratio'])})" for row in timed if row["ratio"] < 1]
+    yield (
+        f"Geometric mean over the best of the others: {mean:.1f}, in {len(timed)} workloads. "
+        f"Behind in: {', '.join(behind) or 'none of them'}."
+    )
+
+
+def _provenance(run: dict[str, Any]) -> str:
+    machine, versions, settings = run["machine"], run["versions"], run["settings"]
     shown = ", ".join(f"{name} {number}" for name, number in versions.items())
     workers = settings["workers"]
-    lines += [
-        "",
+    text = (
         f"{machine['cpu']} ({machine['target']}), {workers} thread{'s' * (workers > 1)}, "
         f"{settings['date']}; {shown}. Measured by `{settings['command']}`. "
-        "~ means that one of the two goes through a transform: accuracies differ.",
-    ]
+        "~ means that one of the two goes through a transform: accuracies differ."
+    )
     if not run["trustworthy"]:
-        lines.append("\n**The machine was too noisy to trust these figures.**")
-    return "\n".join(lines)
+        text += "\n\n**The machine was too noisy to trust these figures.**"
+    return text
+
+
+def into_readme(text: str, run: dict[str, Any], rows: Sequence[Row]) -> str:
+    """Return the README `text` with the table of `rows` between its two marks.
+
+    Raises
+    ------
+    ValueError
+        If the marks are missing.
+    """
+    before, opening, rest = text.partition(OPENING)
+    _, closing, after = rest.partition(CLOSING)
+    if not opening or not closing:
+        raise ValueError(f"README must hold {OPENING} and {CLOSING}")
+    return f"{before}{opening}\n{markdown(run, rows)}\n{closing}{after}"

@@ -49,11 +49,13 @@ _PACKAGES = (
 # One of our own paths predicted to take this many times as long as the best is not asked, where
 # that means seconds.
 _HOPELESS, _PATIENCE_SECONDS = 20.0, 0.5
+# The groups whose rows figures need besides the README's own.
+_DRAWN = ("grid",)
 # This share of disturbed rows makes a run untrustworthy.
 _DISTURBED = 0.2
 
 
-def names(patterns: Sequence[str] = (), quick: bool = False) -> list[str]:
+def names(patterns: Sequence[str] = (), quick: bool = False, headline: bool = False) -> list[str]:
     """Return the workloads and measures that match, in the registry's order.
 
     Parameters
@@ -62,9 +64,13 @@ def names(patterns: Sequence[str] = (), quick: bool = False) -> list[str]:
         As in `workloads.select`.
     quick : bool
         Only those marked so; a name that a pattern gives in full is kept.
+    headline : bool
+        Only those that the README's table and figures show.
     """
     table: dict[str, Workload | Measure] = {**WORKLOADS, **MEASURES}
     found = select(list(patterns), {name: row.group for name, row in table.items()})
+    if headline:
+        return [n for n in found if table[n].headline or table[n].group in _DRAWN]
     return [name for name in found if not quick or table[name].quick or name in patterns]
 
 

@@ -299,10 +299,27 @@ def test_the_readme_table_comes_from_the_json(tmp_path, capsys):
     file.write_text(json.dumps(run))
     assert main(["bench", "--read", str(file), "--markdown"]) == 0
     text = capsys.readouterr().out
-    assert "| `shown` | 1 ms | numpy.f | 3 ms | 3.00 |" in text
+    assert "| `shown` | 1 ms | 50% FMA | numpy.f | 3 ms | 3.00 |" in text
     assert "hidden" not in text
     assert "python -m fastconv bench --quick" in text
     assert fastconv.__version__ in text
+    assert "Behind in: none of them" in text
+    readme = tmp_path / "README.md"
+    readme.write_text(f"above\n{report.OPENING}\nold\n{report.CLOSING}\nbelow\n")
+    assert main(["bench", "--read", str(file), "--readme", str(readme)]) == 0
+    above, _, rest = readme.read_text().partition(report.OPENING + "\n")
+    assert (above, rest) == ("above\n", f"{text}{report.CLOSING}\nbelow\n")
+
+
+def test_the_words_below_the_table_name_what_is_behind():
+    rows = [row_of("ahead"), slower(row_of("slow"), 6) | {"ratio": 0.5}]
+    assert "Behind in: `slow` (0.50)." in report.markdown(run_of(rows), rows)
+
+
+def test_the_readme_holds_the_marks_of_its_table():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    run = run_of([row_of("work")])
+    assert "| `work` |" in report.into_readme(text, run, run["rows"])
 
 
 # ---------------------------------------------------------------- the command

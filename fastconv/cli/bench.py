@@ -34,6 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a group, part of a workload's name, or a shell pattern; by default all",
     )
     parser.add_argument("--quick", action="store_true", help="fewer workloads, shorter races")
+    parser.add_argument(
+        "--headline", action="store_true", help="only what the README's table and figures show"
+    )
     parser.add_argument("--list", action="store_true", help="name the workloads and stop")
     parser.add_argument("--all", action="store_true", help="show every contender, not the best")
     parser.add_argument(
@@ -58,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="print the README's table (its rows, unless there is a pattern)",
     )
+    parser.add_argument("--readme", metavar="FILE", help="put the table between FILE's marks")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -138,9 +142,10 @@ def _environment(workers: int) -> dict[str, str]:
 
 def _words(args: argparse.Namespace) -> list[str]:
     """Return the arguments as words again."""
-    words = [f"--{name}" for name in ("quick", "list", "all", "markdown") if getattr(args, name)]
+    switches = ("quick", "headline", "list", "all", "markdown")
+    words = [f"--{name}" for name in switches if getattr(args, name)]
     words += ["--workers", str(args.workers)] if args.workers != 1 else []
-    for name in ("peers", "json", "html", "compare", "figures"):
+    for name in ("peers", "json", "html", "compare", "figures", "readme"):
         value = getattr(args, name)
         words += [f"--{name}", value] if value else []
     return [*words, *args.pattern]
@@ -148,14 +153,14 @@ def _words(args: argparse.Namespace) -> list[str]:
 
 def _command(args: argparse.Namespace) -> str:
     """Return the command that measures the same again, wherever its figures are kept."""
-    silent = {"json": None, "html": None, "compare": None, "figures": None}
-    shown = argparse.Namespace(**vars(args) | silent | {"markdown": False, "all": False})
+    private = dict.fromkeys(("json", "html", "compare", "figures", "readme"))
+    shown = argparse.Namespace(**vars(args) | private | {"markdown": False, "all": False})
     return shlex.join(["python", "-m", "fastconv", "bench", *_words(shown)])
 
 
 def _measure(benchmarks: Any, args: argparse.Namespace) -> int:
     session, report = benchmarks.session, benchmarks.report
-    wanted = session.names(args.pattern, args.quick)
+    wanted = session.names(args.pattern, args.quick, args.headline)
     if not wanted:
         groups = ", ".join(benchmarks.workloads.GROUPS)
         return _fail(f"pattern must match a workload, got {args.pattern} (groups: {groups})")
@@ -169,6 +174,8 @@ def _measure(benchmarks: Any, args: argparse.Namespace) -> int:
     old, complaint = _read(benchmarks, args.compare) if args.compare else (None, "")
     if complaint:
         return _fail(f"--compare {complaint}")
+    if args.readme and not Path(args.readme).is_file():
+        return _fail(f"--readme must be a file, got {args.readme}")
     seconds = min(_QUICK_SECONDS, _QUICK_MINUTE / len(wanted)) if args.quick else _SECONDS
     progress = _Progress(len(wanted))
     roof = session.limits() if any(n in benchmarks.workloads.WORKLOADS for n in wanted) else None
@@ -227,6 +234,11 @@ def _write(
         text = benchmarks.page.page(result, rows)
         Path(args.html).write_text(text, encoding="utf-8")
         print(f"\npage: {args.html}", file=sys.stderr)
+    if args.readme:
+        readme = Path(args.readme)
+        text = readme.read_text(encoding="utf-8")
+        text = benchmarks.report.into_readme(text, result, _for_readme(rows, args))
+        readme.write_text(text, encoding="utf-8")
     if args.figures:
         figures = importlib.import_module("benchmarks.figures")
         Path(args.figures).mkdir(exist_ok=True)
@@ -239,13 +251,17 @@ def _write(
 
 def _print(report: Any, result: dict[str, Any], rows: list[Any], args: argparse.Namespace) -> None:
     if args.markdown:
-        print(report.markdown(result, rows if args.pattern else [r for r in rows if r["headline"]]))
+        print(report.markdown(result, _for_readme(rows, args)))
         return
     machine, workers = result["machine"], result["settings"]["workers"]
     print(f"{machine['cpu']}, kernels for {machine['target']}, workers: {workers}")
     print(report.table(rows, args.all))
     if words := report.verdict(rows):
         print(f"\n{words}")
+
+
+def _for_readme(rows: list[Any], args: argparse.Namespace) -> list[Any]:
+    return rows if args.pattern else [row for row in rows if row["headline"]]
 
 
 class _Progress:
