@@ -13,6 +13,7 @@ from .runtime.settings import policy, set_workers
 
 if TYPE_CHECKING:
     from . import ndimage, nn, signal
+    from .power import convolve_power
     from .runtime.warmup import warmup
     from .signal import convolve2d, correlate2d
 
@@ -20,6 +21,7 @@ __all__ = [
     "choose_method",
     "convolve",
     "convolve2d",
+    "convolve_power",
     "correlate",
     "correlate2d",
     "explain",
@@ -35,6 +37,7 @@ __version__ = "0.1.0"
 # Each public name that is imported on demand, and the module that it is or comes from.
 _LAZY = {
     "convolve2d": "signal",
+    "convolve_power": "power",
     "correlate2d": "signal",
     "ndimage": "ndimage",
     "nn": "nn",

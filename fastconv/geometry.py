@@ -80,6 +80,29 @@ def source_map(first: int, count: int, n: int, boundary: str) -> npt.NDArray[np.
     return index
 
 
+def clipped_sum(first: int, count: int, n: int) -> int:
+    """Return the sum of min(max(j, 0), n) over j = first..first+count-1.
+
+    The samples that windows of k taps meet number ``clip(i - pad + k) - clip(i - pad)``.
+    """
+
+    def below(j: int) -> int:
+        # The sum over everything less than j.
+        inside = min(max(j, 0), n)
+        return inside * (inside - 1) // 2 + n * max(0, j - n)
+
+    return below(first + count) - below(first)
+
+
+def met(n: int, k: int, m: int, stride: int, dilation: int, pad: int) -> tuple[int, int]:
+    """Return the range of taps that meet a sample in one of the outputs 0..m-1."""
+    if m == 0:
+        return 0, 0
+    lo = min(k, max(0, -(((m - 1) * stride - pad) // dilation)))
+    hi = min(k, max(lo, (n - 1 + pad) // dilation + 1))
+    return lo, hi
+
+
 def bands(count: int, size: int) -> list[tuple[int, int]]:
     """Return 0..count cut into bands of `size`, the last one shorter."""
     return [(lo, min(lo + size, count)) for lo in range(0, count, size)]

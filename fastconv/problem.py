@@ -104,9 +104,8 @@ class Problem(NamedTuple):
     def _products(self, axis: int) -> int:
         n, k, m = self.signal[axis], self.filter[axis], self.output[axis]
         s, d, p = self.stride[axis], self.dilation[axis], self.pad[axis]
-        if s == d == 1 and k <= n and 0 <= p < k and m - 1 - p + k - n < k:
-            left, right = p, max(0, m - 1 - p + k - n)
-            return m * k - left * (left + 1) // 2 - right * (right + 1) // 2
+        if s == d == 1:
+            return max(1, geometry.clipped_sum(k - p, m, n) - geometry.clipped_sum(-p, m, n))
         lo, hi = geometry.interior(n, k, m, s, d, p)
         return max(1, (hi - lo) * k + (m - hi + lo) * k // 2)
 

@@ -16,6 +16,7 @@ from . import (
     separable,
     slices,
     tiles,
+    tilted,
 )
 
 PATHS: dict[str, Path] = {
@@ -33,5 +34,6 @@ PATHS: dict[str, Path] = {
         library.PATH,
         scan.PATH,
         slices.PATH,
+        tilted.PATH,
     )
 }

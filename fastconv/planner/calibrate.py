@@ -36,6 +36,7 @@ _MOST = {
     "fused": 1 << 21,
     "fused_complex": 1 << 21,
     "limbs": 1 << 20,
+    "tilted": 1 << 20,
 }
 _CELL_SECONDS = 0.012
 

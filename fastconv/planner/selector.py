@@ -5,6 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from .. import geometry
 from ..path import GUARANTEES, Box, Guarantee, Operands, Path
 from ..paths import PATHS
 from ..problem import Problem
@@ -152,6 +155,7 @@ def _mend(problem: Problem, operands: Operands, box: Box) -> None:
     part = problem.part(tuple(lo for lo, _ in axes), tuple(hi for _, hi in axes), last - first)
     inside: Any = (slice(first, last), *(slice(lo, hi) for lo, hi in axes))
     w = operands.w if problem.shared_filter else operands.w[first:last]
+    part, w = _met(part, w)
     out = operands.out[inside]
     contiguous = out if out.flags.c_contiguous else out.copy()
     local = [c for c in _candidates(part, AUTO, None) if c.path.local]
@@ -161,3 +165,15 @@ def _mend(problem: Problem, operands: Operands, box: Box) -> None:
     )
     if contiguous is not out:
         out[...] = contiguous
+
+
+def _met(problem: Problem, w: Any) -> tuple[Problem, Any]:
+    """Return the problem with the taps that meet a sample only: few at the rim of a long filter."""
+    if problem.boundary != ("zero",) or problem.up > 1:
+        return problem, w
+    (n,), (k,), (m,) = problem.signal, problem.filter, problem.output
+    (s,), (d,), (p,) = problem.stride, problem.dilation, problem.pad
+    lo, hi = geometry.met(n, k, m, s, d, p)
+    if hi - lo in (0, k):
+        return problem, w
+    return problem._replace(filter=(hi - lo,), pad=(p - lo * d,)), np.ascontiguousarray(w[:, lo:hi])
