@@ -32,8 +32,9 @@ def make_strip(a: Arithmetic, shared: bool, widths: tuple[int, ...]) -> Callable
     for r < rows, j < count, with the terms in parentheses unless taps and bias are `shared` by
     all lanes; `offsets` and `x_row` count in bytes of x.
 
-    Assumes: the dtype is real; `rows` is one of HEIGHTS, `vectors` one of `widths`, (vectors - 1) * lanes < count <=
-    vectors * lanes; whole vectors of x may be read, of w and bias too where they are not shared.
+    Assumes: the dtype is real; `rows` is one of HEIGHTS, `vectors` one of `widths`,
+    (vectors - 1) * lanes < count <= vectors * lanes; whole vectors of x may be read, of w and bias
+    too where they are not shared.
     """
 
     def model(
