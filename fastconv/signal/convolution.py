@@ -343,6 +343,7 @@ def correlation_lags(in1_len: int, in2_len: int, mode: str = "full") -> npt.NDAr
     array([-1,  0,  1,  2])
     """
     if not isinstance(mode, str) or mode not in settle.MODES:
+        original("correlation_lags")(in1_len, in2_len, mode)  # Raises what SciPy raises.
         raise ValueError(f"mode must be one of {list(settle.MODES)}, got {mode!r}")
     if mode == "valid":
         low, high = min(0, in1_len - in2_len), max(0, in1_len - in2_len)

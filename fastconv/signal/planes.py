@@ -13,6 +13,7 @@ from ..path import is_float
 from ..planner.explain import Explanation
 from ..problem import Problem
 from ..request import Request, Settings
+from .originals import original
 
 __all__ = ["convolve2d", "correlate2d"]
 
@@ -160,7 +161,7 @@ def explain2d(
     settings.check()
     x, w = np.asarray(in1), np.asarray(in2)
     if not _settled(x, w, mode, boundary, np.asarray(0)):
-        _scipy("convolve2d")(x, w, mode, boundary)  # Raises what SciPy raises.
+        original("convolve2d")(x, w, mode, boundary)  # Raises what SciPy raises.
         raise ValueError(f"in1 and in2 must have a compiled dtype, got {x.dtype} and {w.dtype}")
     return request.explain(_request("convolve2d", x, w, mode, boundary, 0, stride), settings)
 
@@ -187,7 +188,7 @@ def _answer(
     x, w, fill = np.asarray(in1), np.asarray(in2), np.asarray(fillvalue)
     if not _settled(x, w, mode, boundary, fill):
         # SciPy's own words for its errors, and its loops for rare dtypes and for no samples.
-        result = _scipy(name)(in1, in2, mode, boundary, fillvalue)
+        result = original(name)(in1, in2, mode, boundary, fillvalue)
         return _beside(result, _pair(stride), settings)
     made = _request(name, x, w, mode, boundary, fill[()], stride)
     if key is not None and made.x is x:
@@ -210,13 +211,6 @@ def _ordered(name: str, w: Any) -> Any:
     if name == "convolve2d":
         return w[::-1, ::-1]
     return w.conj() if w.dtype.kind == "c" else w
-
-
-def _scipy(name: str) -> Any:
-    """Return SciPy's function, even where its public name has been replaced by ours."""
-    from scipy.signal import _signaltools
-
-    return getattr(_signaltools, name)
 
 
 def _beside(
