@@ -28,7 +28,7 @@ def supports(problem: Problem) -> str:
         return "no dilation in NumPy's loop"
     if problem.ndim == 1:
         return "" if problem.boundary == ("zero",) else "NumPy's loop knows zeros outside only"
-    if problem.ndim == 2 and problem.dtype not in _NOT_2D:
+    if problem.dtype not in _NOT_2D:
         return ""
     return f"no loop in SciPy for {problem.ndim}-D {problem.dtype}"
 
@@ -52,7 +52,9 @@ def execute(problem: Problem, operands: Operands) -> list[Box]:
     """Compute all outputs, one signal at a time."""
     if problem.up > 1:
         return _with_gaps(problem, operands)
-    one = _row if problem.ndim == 1 else _plane
+    one = _row if problem.ndim == 1 else _box
+    if problem.ndim > 1 and "zero" in problem.boundary and not _is_finite(operands.w):
+        one = _by_taps  # A sample that is not there must not meet an infinite tap as 0.
     for b in range(problem.batch):
         one(problem, operands.x[b], operands.w[b % len(operands.w)], operands.out[b], operands.fill)
     return []
@@ -91,13 +93,17 @@ def _row(problem: Problem, x: Any, w: Any, out: Any, fill: Any) -> None:
         out[first:last] = result[offset + first * s : offset + (last - 1) * s + 1 : s]
 
 
-def _plane(problem: Problem, x: Any, w: Any, out: Any, fill: Any) -> None:
-    # The compiled loop: scipy.signal's public name may have been replaced by ours.
-    from scipy.signal._sigtools import _convolve2d
+def _is_finite(w: Any) -> bool:
+    return w.dtype.kind not in "fc" or bool(np.isfinite(w).all())
+
+
+def _box(problem: Problem, x: Any, w: Any, out: Any, fill: Any) -> None:
+    # The compiled loops: scipy.signal's public names may have been replaced by ours.
+    from scipy.signal._sigtools import _convolve2d, _correlateND
 
     if out.size == 0:
         return
-    rows, columns = (
+    indices = [
         geometry.source_map(-p, (m - 1) * s + k, n, rule)
         for p, m, s, k, n, rule in zip(
             problem.pad,
@@ -108,15 +114,41 @@ def _plane(problem: Problem, x: Any, w: Any, out: Any, fill: Any) -> None:
             problem.boundary,
             strict=True,
         )
-    )
+    ]
     outside = fill if "fill" in problem.boundary else 0
-    around = np.full((len(rows), len(columns)), outside, x.dtype)
-    inside = np.ix_(rows >= 0, columns >= 0)
-    around[inside] = x[np.ix_(rows[rows >= 0], columns[columns >= 0])]
-    # flip 0: a correlation; extent 0: whole windows only, so that its boundary rule 0 never acts.
-    result = _convolve2d(around, np.ascontiguousarray(w), 0, 0, 0, x.dtype.type(0))
-    sr, sc = problem.stride
-    out[...] = result[::sr, ::sc]
+    around = np.full([len(index) for index in indices], outside, x.dtype)
+    inside = np.ix_(*(index >= 0 for index in indices))
+    around[inside] = x[np.ix_(*(index[index >= 0] for index in indices))]
+    if problem.ndim == 2:
+        # flip 0: a correlation; extent 0: whole windows only, so that its boundary rule never acts.
+        result = _convolve2d(around, np.ascontiguousarray(w), 0, 0, 0, x.dtype.type(0))
+    else:
+        whole = [len(index) - k + 1 for index, k in zip(indices, w.shape, strict=True)]
+        # It conjugates its second operand.
+        taps = np.ascontiguousarray(w.conj())
+        result = _correlateND(around, taps, np.empty(whole, x.dtype), _VALID)
+    out[...] = result[tuple(slice(None, None, s) for s in problem.stride)]
+
+
+def _by_taps(problem: Problem, x: Any, w: Any, out: Any, fill: Any) -> None:
+    """Add one NumPy product per tap, of the samples that are there."""
+    axes = range(problem.ndim)
+    out[...] = 0
+    indices = [
+        geometry.source_map(
+            -problem.pad[a],
+            (problem.output[a] - 1) * problem.stride[a] + problem.filter[a],
+            problem.signal[a],
+            problem.boundary[a],
+        )
+        for a in axes
+    ]
+    with np.errstate(invalid="ignore", over="ignore"):
+        for tap in np.ndindex(*problem.filter):
+            read = [indices[a][tap[a] :: problem.stride[a]][: problem.output[a]] for a in axes]
+            there = np.ix_(*(index >= 0 for index in read))
+            samples = x[np.ix_(*(index[index >= 0] for index in read))]
+            out[there] += samples * w[tap]
 
 
 PATH = Path(

@@ -211,6 +211,8 @@ def _answer(
     if is_foreign(in1) or is_foreign(in2):
         return beside(original(name)(in1, in2, mode, method), stride, settings)  # type: ignore[no-any-return]
     x, w = np.asarray(in1), np.asarray(in2)
+    if x.ndim == w.ndim == 0 and is_compiled(x, w):
+        return beside(x * (w.conj() if name == "correlate" else w), stride, settings)  # type: ignore[no-any-return]
     if not _settled(x, w, mode, method):
         # SciPy's own words for its errors, and its loops for rare dtypes and for no samples.
         result = original(name)(in1, in2, mode, method)

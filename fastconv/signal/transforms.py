@@ -175,6 +175,8 @@ def _answer(
     if is_foreign(in1) or is_foreign(in2):
         return beside(original(name)(in1, in2, mode, axes), stride, settings)  # type: ignore[no-any-return]
     x, w = np.asarray(in1), np.asarray(in2)
+    if x.ndim == w.ndim == 0 and is_compiled(x, w):
+        return beside(x * w, stride, settings)  # type: ignore[no-any-return]
     wanted = _axes(axes, x.ndim) if x.ndim == w.ndim else None
     if not wanted or not _settled(x, w, mode, wanted):
         result = original(name)(in1, in2, mode, axes)
