@@ -119,7 +119,7 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
     signed = None if loop_dtype == dtype.name else np.dtype(loop_dtype)
     type_number, until_look = dtype.num, 0
     # How many taps are few enough for any signal is asked once it matters.
-    longest, longest_is_known = 1, False
+    longest, longest_calls = 1, 0
     missed_seconds = 0.0
     kernel: Any = None
     whole_call: Any = None
@@ -132,7 +132,7 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
         return other(a, v, extent, order, out)
 
     def other(a: Array, v: Array, extent: int, order: int, out: Array | None) -> Array | None:
-        nonlocal longest, longest_is_known, missed_seconds
+        nonlocal longest, longest_calls, missed_seconds
         if a.ndim != 1 or v.ndim != 1:
             return None
         n, k = a.size, v.size
@@ -149,8 +149,12 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
                 return None
             return _numpy_correlate(a, v, extent)  # type: ignore[no-any-return]
         if products > BRIEF_PRODUCTS and k > longest:
-            if not longest_is_known:
-                longest, longest_is_known = longest_filter(dtype.name), True
+            # The first such call goes to the planner: finding `longest` takes as long as that.
+            longest_calls += 1
+            if longest_calls == 1:
+                return None
+            if longest_calls == 2:
+                longest = longest_filter(dtype.name)
             transform = k > longest
         else:
             transform = False

@@ -10,13 +10,12 @@ less than the two butterflies and one product that it replaces.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..runtime.target import Target
 
 
-@dataclass(frozen=True, slots=True)
-class Tile:
+class Tile(NamedTuple):
     """The register tile of one target and item size.
 
     Parameters

@@ -8,9 +8,8 @@ the result. Nothing of the signal's size is made but the result.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import prod
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -29,8 +28,7 @@ BAND_OUTPUTS = 1 << 15
 _MOST_HALO = 1 << 17
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Pass:
+class Pass(NamedTuple):
     """One filter along one axis.
 
     Parameters
@@ -72,8 +70,7 @@ class Source(Protocol):
         """Put the samples of some rows (a slice or indices along the first axis) into `into`."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Samples:
+class Samples(NamedTuple):
     """The samples of an array."""
 
     array: Array
@@ -133,8 +130,7 @@ def chain(
     threads.run(run.band, geometry.bands(n, run.height), workers)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Chain:
+class _Chain(NamedTuple):
     sources: tuple[Source, ...]
     out: Array
     passes: tuple[Pass, ...]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,8 +19,7 @@ MAX_KEPT_REALS = 1 << 21
 _PIECE = 4096
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Transform:
+class Transform(NamedTuple):
     """How blocks of one size are transformed, and the twiddles for it.
 
     Parameters

@@ -8,9 +8,8 @@ where it cannot be, NumPy adds the same terms in the same order and gives the sa
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +24,7 @@ _SAME = float(np.finfo(np.float64).eps)
 _SAVED_SECONDS = 1e-9
 
 
-@dataclass(frozen=True, slots=True)
-class Taps:
+class Taps(NamedTuple):
     """The terms of one sum in their order.
 
     Parameters

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,8 +23,7 @@ _MOST_CHOICES = 200_000
 _SHORT = 128
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """Tiles over a problem's axes, the last one of them the columns.
 
     Parameters
@@ -67,8 +65,7 @@ class Layout:
         return prod(self.grid)
 
 
-@dataclass(frozen=True, slots=True)
-class _Axis:
+class _Axis(NamedTuple):
     """One axis: samples, the filter's reach, results before a stride, pad, and what is outside."""
 
     n: int

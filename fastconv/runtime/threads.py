@@ -1,8 +1,9 @@
 """The worker pool: bands of serial kernels on threads of our own.
 
-Numba's threading layers are not used (two Python threads in a parallel kernel abort the process).
-The pool is made on first need, once per process; a forked child makes its own; a call from one of
-its workers runs in that worker.
+Numba's threading layers are not used (two Python threads in a parallel kernel abort the process),
+nor concurrent.futures, whose import takes longer than most first calls. Threads are started when
+they are first needed and then wait for work; a forked child starts its own; a call from one of
+them runs in that thread, and calls from several Python threads at once share the CPUs.
 """
 
 from __future__ import annotations
@@ -11,19 +12,20 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from queue import SimpleQueue
+from typing import Any
 
 from .settings import workers_in_force
 
-if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
-
 SECONDS_PER_WORKER = 150e-6
 
-_pool: ThreadPoolExecutor | None = None
+_work: SimpleQueue[_Pull] = SimpleQueue()
 _lock = threading.Lock()
 _here = threading.local()
+# Threads of ours that exist, and threads that compute within `run` now, the callers included.
+_started, _active = 0, 0
 
 
 def default_workers() -> int:
@@ -46,14 +48,36 @@ def available_cpus() -> int:
         count = len(os.sched_getaffinity(0))
     else:
         count = os.cpu_count() or 1
+    return max(1, min([count, *_quotas()]))
+
+
+def _quotas() -> Iterable[int]:
+    """Yield the whole CPUs that the control group allows, by either version's files."""
+    root = "/sys/fs/cgroup"
+    for folder in {root, root + _own_group()}:
+        try:
+            with open(f"{folder}/cpu.max") as file:
+                quota, period = file.read().split()
+            if quota != "max":
+                yield max(1, int(quota) // int(period))
+        except (OSError, ValueError):
+            continue
     try:
-        with open("/sys/fs/cgroup/cpu.max") as file:
-            quota, period = file.read().split()
-        if quota != "max":
-            count = min(count, max(1, int(quota) // int(period)))
+        with open(f"{root}/cpu/cpu.cfs_quota_us") as file:
+            first = int(file.read())
+        with open(f"{root}/cpu/cpu.cfs_period_us") as file:
+            if first > 0:
+                yield max(1, first // int(file.read()))
     except (OSError, ValueError):
-        pass
-    return count
+        return
+
+
+def _own_group() -> str:
+    try:
+        with open("/proc/self/cgroup") as file:
+            return next((line[3:].strip() for line in file if line.startswith("0::")), "")
+    except OSError:
+        return ""
 
 
 def worthwhile(seconds: float, most: int | None = None) -> int:
@@ -66,61 +90,122 @@ def worthwhile(seconds: float, most: int | None = None) -> int:
 
 
 def run(task: Callable[..., Any], bands: list[tuple[int, int]], workers: int) -> None:
-    """Call ``task(lo, hi)`` for every band, on at most `workers` threads, this one included."""
-    helpers = min(workers, len(bands)) - 1
-    if helpers < 1 or getattr(_here, "busy", False):
+    """Call ``task(lo, hi)`` for every band, on at most `workers` threads, this one included.
+
+    What a task raises is raised here, after every thread has left it.
+    """
+    wanted = min(workers, len(bands)) - 1
+    helpers = 0 if wanted < 1 or getattr(_here, "busy", False) else _enlist(wanted, workers)
+    if helpers < 1:
         for band in bands:
             task(*band)
         return
     pull = _Pull(task, bands)
-    futures = [_executor(workers).submit(pull.work) for _ in range(helpers)]
     try:
+        for _ in range(helpers):
+            _work.put(pull)
         pull.work()
     finally:
-        pull.stop = True  # After an exception here nobody may go on writing.
-        for future in futures:
-            if not future.cancel():
-                future.result()
+        pull.close()
+        _dismiss(helpers)
+    if pull.error is not None:
+        raise pull.error
+
+
+def _enlist(wanted: int, workers: int) -> int:
+    """Return how many helpers the CPUs leave, and have them started."""
+    global _started, _active
+    with _lock:
+        helpers = min(wanted, max(available_cpus(), workers) - _active - 1)
+        if helpers < 1:
+            return 0
+        _active += 1 + helpers
+        missing = range(_started, helpers)
+        _started = max(_started, helpers)
+    for i in missing:
+        # Daemons: at exit an idle thread is no reason to wait; whoever gave work waits for it.
+        helper = threading.Thread(target=_help, name=f"fastconv-{i}", args=(_work,), daemon=True)
+        with suppress(RuntimeError):  # No more threads to be had: this one does all the work.
+            helper.start()
+    return helpers
+
+
+def _dismiss(helpers: int) -> None:
+    global _active
+    with _lock:
+        _active -= 1 + helpers
+
+
+def _help(work: SimpleQueue[_Pull]) -> None:
+    while True:
+        pull = work.get()
+        pull.join()
+        del pull  # The operands must not live on while this thread waits.
 
 
 class _Pull:
     """Bands handed out one by one to whoever asks."""
 
     def __init__(self, task: Callable[..., Any], bands: Iterable[tuple[int, int]]) -> None:
-        self.stop = False
-        self._task = task
+        self.error: BaseException | None = None
+        self._closed = False
+        self._task: Callable[..., Any] | None = task
         self._bands = iter(bands)
-        self._lock = threading.Lock()
+        self._inside = 0
+        self._change = threading.Condition()
 
     def work(self) -> None:
+        """Compute bands until none is left."""
         outer = getattr(_here, "busy", False)
         _here.busy = True
         try:
-            while not self.stop:
-                with self._lock:
-                    band = next(self._bands, None)
-                if band is None:
-                    return
-                self._task(*band)
+            while (found := self._next()) is not None:
+                task, band = found
+                task(*band)
         finally:
             _here.busy = outer
 
+    def _next(self) -> tuple[Callable[..., Any], tuple[int, int]] | None:
+        with self._change:
+            band = None if self._closed else next(self._bands, None)
+            return None if band is None or self._task is None else (self._task, band)
 
-def _executor(workers: int) -> ThreadPoolExecutor:
-    global _pool
-    with _lock:
-        if _pool is None or _pool._max_workers < workers - 1:
-            from concurrent.futures import ThreadPoolExecutor
+    def join(self) -> None:
+        """Work as a helper, unless the caller has finished without us."""
+        with self._change:
+            if self._closed:
+                return
+            self._inside += 1
+        try:
+            self.work()
+        except BaseException as error:
+            self.error = error
+            self._closed = True
+        finally:
+            with self._change:
+                self._inside -= 1
+                self._change.notify_all()
 
-            # The one before is left to finish what it holds; its idle threads end with it.
-            _pool = ThreadPoolExecutor(max(workers, available_cpus()), "fastconv")
-        return _pool
+    def close(self) -> None:
+        """Hand out no more, and wait until no helper computes: nobody may go on writing."""
+        interrupt = None
+        while True:
+            try:
+                with self._change:
+                    self._closed, self._task = True, None
+                    while self._inside:
+                        self._change.wait()
+                break
+            except KeyboardInterrupt as error:
+                interrupt = error
+        if interrupt is not None:
+            raise interrupt
 
 
 def _forget() -> None:
-    global _pool, _lock
-    _pool = None
-    _lock = threading.Lock()
+    global _work, _lock, _here, _started, _active
+    _work, _lock, _here = SimpleQueue(), threading.Lock(), threading.local()
+    _started = _active = 0
 
 
 if hasattr(os, "register_at_fork"):
