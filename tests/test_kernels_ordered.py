@@ -3,25 +3,35 @@
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 from test_kernels_direct1d import HOST, LEVELS, built, fenced
 
+from fastconv import geometry
+from fastconv.kernels import KERNELS
 from fastconv.runtime.target import TARGETS
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="guard pages are made by mprotect")
 
 
-@pytest.mark.parametrize("level", LEVELS)
-def test_a_built_kernel_adds_in_order_within_its_arrays(level):
-    run_script("built", level, NUMBA_OPT="0")
+LINES = KERNELS["ordered_line"].dtypes
+CASES = [(level, "ordered", "float64") for level in LEVELS]
+CASES += [(HOST, "ordered_line", dtype) for dtype in LINES]
+CASES += [(level, "ordered_line", "uint8") for level in LEVELS if level != HOST]
+
+
+@pytest.mark.parametrize(("level", "kernel", "dtype"), CASES)
+def test_a_built_kernel_adds_in_order_within_its_arrays(level, kernel, dtype):
+    run_script("built", level, kernel, dtype, NUMBA_OPT="0")
 
 
 @pytest.mark.parametrize("level", ["x86-64-v4", "x86-64-v2"])
 def test_a_kernel_adds_in_order_without_the_jit(level):
-    run_script("model", level, NUMBA_DISABLE_JIT="1")
+    run_script("model", level, "ordered", "float64", NUMBA_DISABLE_JIT="1")
+    run_script("model", level, "ordered_line", "int16", NUMBA_DISABLE_JIT="1")
 
 
 def run_script(*args, **environment):
@@ -78,17 +88,53 @@ def check(function, rng, at_end):
                 assert np.all(out[goal + width : goal + out_row] == 3.0), "a gap was written to"
 
 
-def main(mode, level):
+def check_line(function, rng, at_end, dtype):
+    outer, n = int(rng.integers(0, 3)), int(rng.choice([1, 2, 5, 9, 40, 70, 200]))
+    inner, k = int(rng.choice([1, 2, 3, 8, 9, 64, 65, 130])), int(rng.integers(1, 9))
+    lo = int(rng.integers(0, n)) if outer < 2 else 0
+    hi = int(rng.integers(lo, n + 1)) if outer < 2 else n
+    panel = min(int(rng.choice([64, 128, 256])), inner)
+    rule = str(rng.choice(["reflect", "mirror", "nearest", "wrap", "fill"]))
+    source = geometry.source_map(-int(rng.integers(0, k)), n + k - 1, n, rule)
+    samples = rng.standard_normal(outer * n * inner) * 100
+    if np.dtype(dtype).kind == "f":
+        samples[rng.random(samples.size) < 0.01] = np.nan
+    with np.errstate(all="ignore"):
+        x = fenced(samples.astype(dtype), at_end)
+    w = fenced(np.r_[-0.0, rng.standard_normal(k)], at_end)
+    order = fenced(rng.permutation(k), at_end)
+    singles, fill = int(rng.integers(0, k + 1)), 2.5
+    out = fenced(np.full(outer * n * inner, 3, dtype), at_end)
+    with np.errstate(all="ignore"):
+        work = fenced(np.empty((hi - lo + k - 1) * panel), at_end)
+        function(x, w, out, order, order, fenced(source[: hi + k - 1], at_end),
+                 fenced(np.array([fill]), at_end), work,
+                 outer, n * inner, n * inner, inner, lo, hi, k - 1, panel, singles, k, 1)
+        for b in range(outer):
+            signal = x.reshape(outer, n, inner)[b].astype("d")
+            around = np.where(source[:, None] < 0, fill, signal[source])[lo : hi + k - 1]
+            flat = np.ascontiguousarray(around).reshape(-1)
+            width = (hi - lo) * inner
+            want = textbook(flat, w, 0, order * inner, order * inner, width, singles, 1)
+            got = out.reshape(outer, n, inner)[b]
+            want = want.astype(dtype).reshape(hi - lo, inner)
+            np.testing.assert_array_equal(got[lo:hi], want)
+            assert (got[:lo] == 3).all() and (got[hi:] == 3).all()
+
+
+def main(mode, level, kernel, dtype):
     rng = np.random.default_rng(5)
     if mode == "model":
-        from fastconv.kernels.ordered import make_ordered
-
-        function, times = make_ordered(TARGETS[level], "float64"), 100
+        module = import_module(f"fastconv.kernels.{kernel}")
+        function, times = getattr(module, f"make_{kernel}")(TARGETS[level], dtype), 100
     else:
-        function, times = built("ordered", level, "float64"), 800
+        function, times = built(kernel, level, dtype), 500
     for j in range(times):
-        check(function, rng, j % 2 == 0)
+        if kernel == "ordered":
+            check(function, rng, j % 2 == 0)
+        else:
+            check_line(function, rng, j % 2 == 0, dtype)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:] or ("built", HOST))
+    main(*sys.argv[1:] or ("built", HOST, "ordered", "float64"))

@@ -19,6 +19,8 @@ COMPLEX = ("complex128", "complex64")
 INTEGERS = ("int64", "int32", "int16", "int8")
 # Comparisons tell them from signed ones.
 UNSIGNED = ("uint64", "uint32", "uint16", "uint8")
+# What cameras, scanners and sound cards deliver, where the sign matters.
+SAMPLES = ("uint8", "uint16", "int16", "int32")
 
 
 class Kernel(NamedTuple):
@@ -60,6 +62,8 @@ KERNELS: dict[str, Kernel] = {
         Kernel("separable", "separable2d", (*FLOATS, *INTEGERS[:3]),
                ("T",) * 5 + ("int64", "int64", "T", "int64"), 10),
         Kernel("ordered", "ordered", ("float64",), ("T", "T", "T", "int64", "int64"), 10),
+        Kernel("ordered_line", "ordered_line", (*FLOATS, *SAMPLES),
+               ("T", "float64", "T", "int64", "int64", "int64", "float64", "float64"), 11),
         Kernel("channels", "channels", (*FLOATS, *COMPLEX, *INTEGERS),
                ("T", "T", "T", "T", "T", "int64"), 11),
         Kernel("depthwise", "channels_depthwise", (*FLOATS, *INTEGERS),

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 
 from ..runtime.jit import intrinsic
 from ..runtime.target import Target
 from .emit import I64, POINTER, Values, function, index, loop, splat
+from .ordered_convert import element_of, from_double
 from .simd import call_llvm, overload_suffix
 from .workspace import address
 
@@ -47,42 +49,49 @@ def make_ordered(target: Target, dtype: str) -> Callable[..., Any]:
             for r in range(rows):
                 at, goal, i = p * x_plane + r * x_row, p * out_plane + r * out_row, 0
                 strips = width // (_WIDE * lanes)
-                wide(x, at, w, out, goal, first, second, strips, singles, taps, sign)
+                wide(x, at, w, out, goal, first, second, 1, strips, singles, taps, sign)
                 i = strips * _WIDE * lanes
                 strips = (width - i) // (_MIDDLE * lanes)
-                middle(x, at + i, w, out, goal + i, first, second, strips, singles, taps, sign)
+                middle(x, at + i, w, out, goal + i, first, second, 1, strips, singles, taps,
+                       sign)
                 i += strips * _MIDDLE * lanes
                 strips = (width - i) // lanes
-                thin(x, at + i, w, out, goal + i, first, second, strips, singles, taps, sign)
+                thin(x, at + i, w, out, goal + i, first, second, 1, strips, singles, taps,
+                       sign)
                 i += strips * lanes
                 if i < width:
                     if width >= lanes:
                         # The last vector overlaps the one before it: the same sums again.
                         i = width - lanes
-                        thin(x, at + i, w, out, goal + i, first, second, 1, singles, taps, sign)
+                        thin(x, at + i, w, out, goal + i, first, second, 1, 1, singles, taps,
+                             sign)
                     else:
-                        single(x, at + i, w, out, goal + i, first, second, width - i, singles,
+                        single(x, at + i, w, out, goal + i, first, second, 1, width - i, singles,
                                taps, sign)
 
     return ordered
 
 
-def make_strip(dtype: str, vectors: int, lanes: int) -> Any:
+def make_strip(dtype: str, vectors: int, lanes: int, result: str = "") -> Any:
     """Return the micro kernel ``strip``: `strips` times `vectors` vectors of outputs.
 
     ::
 
-        strip(x, xi, w, out, oi, first, second, strips, singles, taps, sign)
+        strip(x, xi, w, out, oi, first, second, scale, strips, singles, taps, sign)
+
+    Offsets are multiplied by `scale`; sums are converted to the dtype `result`, `dtype` by default.
 
     Assumes: all of these samples exist.
     """
+    result = result or dtype
+    goal_element, goal_size = element_of(result), np.dtype(result).itemsize
     element = ir.DoubleType() if dtype == "float64" else ir.FloatType()
     vector = ir.VectorType(element, lanes)
     size = 8 if dtype == "float64" else 4
 
     def model(
-        x: Any, xi: int, w: Any, out: Any, oi: int, first: Any, second: Any, strips: int,
-        singles: int, taps: int, sign: int,
+        x: Any, xi: int, w: Any, out: Any, oi: int, first: Any, second: Any, scale: int,
+        strips: int, singles: int, taps: int, sign: int,
     ) -> None:
         width = strips * vectors * lanes
         if width <= 0:
@@ -91,15 +100,16 @@ def make_strip(dtype: str, vectors: int, lanes: int) -> Any:
             raise IndexError(f"outputs {oi}..{oi + width} must lie within {len(out)}")
         total = w[0]
         for t in range(taps):
-            term = _piece(x, xi + first[t], width)
+            term = _piece(x, xi + first[t] * scale, width)
             if t >= singles:
-                other = _piece(x, xi + second[t], width)
+                other = _piece(x, xi + second[t] * scale, width)
                 term = term + other if sign > 0 else term - other
             total = total + term * w[t + 1]
-        out[oi : oi + width] = total
+        with np.errstate(all="ignore"):
+            out[oi : oi + width] = np.broadcast_to(total, (width,)).astype(result)
 
     def body(b: Any, args: Values) -> None:
-        x, w, out, first, second, strips, singles, taps, sign = args
+        x, w, out, first, second, scale, strips, singles, taps, sign = args
 
         def at(pointer: Any, position: Any, kind: Any) -> Any:
             return b.gep(pointer, [position], source_etype=kind)
@@ -112,7 +122,7 @@ def make_strip(dtype: str, vectors: int, lanes: int) -> Any:
             ]
 
         def offset(table: Any, t: Any) -> Any:
-            return b.load(at(table, t, I64), typ=I64)
+            return b.mul(b.load(at(table, t, I64), typ=I64), scale)
 
         def tap(t: Any) -> Any:
             return splat(b, b.load(at(w, t, element), typ=element), vector)
@@ -149,8 +159,8 @@ def make_strip(dtype: str, vectors: int, lanes: int) -> Any:
             totals = loop(b, b.select(positive, pairs, none), totals, pair(b.fadd))
             totals = loop(b, b.select(positive, none, pairs), totals, pair(b.fsub))
             for v, total in enumerate(totals):
-                where = at(out, b.add(across, index(v * lanes)), element)
-                b.store(total, where, align=size)
+                where = at(out, b.add(across, index(v * lanes)), goal_element)
+                b.store(from_double(b, total, result, lanes), where, align=goal_size)
             return []
 
         loop(b, strips, [], strip)
@@ -158,11 +168,11 @@ def make_strip(dtype: str, vectors: int, lanes: int) -> Any:
     @intrinsic(model=model)
     def strip(
         typingctx: Any, x: Any, xi: Any, w: Any, out: Any, oi: Any, first: Any, second: Any,
-        strips: Any, singles: Any, taps: Any, sign: Any,
+        scale: Any, strips: Any, singles: Any, taps: Any, sign: Any,
     ) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            name = f"ordered{vectors}x{lanes}_{dtype}"
-            params = [*[POINTER] * 5, *[I64] * 4]
+            name = f"ordered{vectors}x{lanes}_{dtype}_{result}"
+            params = [*[POINTER] * 5, *[I64] * 5]
             micro = function(builder.module, name, params, body)
             zero = index(0)
             builder.call(micro, [
@@ -176,7 +186,7 @@ def make_strip(dtype: str, vectors: int, lanes: int) -> Any:
             return context.get_dummy_value()
 
         i = types.intp
-        return types.none(x, i, w, out, i, first, second, *[i] * 4), codegen
+        return types.none(x, i, w, out, i, first, second, *[i] * 5), codegen
 
     return strip
 

@@ -113,6 +113,8 @@ def place(
     RuntimeError
         If a given array has another shape, or a dtype cannot hold the result.
     """
+    if output is None and not complex_output and kind.isnative:
+        return np.zeros(shape, kind)
     if output is None:
         dtype = np.promote_types(kind, np.complex64) if complex_output else np.dtype(kind.name)
         return np.zeros(shape, dtype)
@@ -141,7 +143,12 @@ def keywords(workers: Any, accuracy: Any) -> None:
     """Refuse what our own keywords cannot mean."""
     if workers is not None:
         request.positive("workers", workers)
-    selector.check_accuracy(accuracy)
+    if accuracy is not None:
+        selector.check_accuracy(accuracy)
+        if accuracy == "exact":
+            raise ValueError(
+                "accuracy must be 'normwise' or 'componentwise' in doubles, got 'exact'"
+            )
 
 
 def crew(products: float, workers: int | None) -> int:

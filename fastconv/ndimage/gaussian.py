@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ..paths.bands import Pass
 from . import arguments
 from .derivatives import generic_gradient_magnitude, generic_laplace
-from .missing import Missing
+from .missing import Missing, missing_of
 from .settle import line_pass, run_passes
 
 Array = npt.NDArray[Any]
@@ -85,7 +85,7 @@ def gaussian_filter1d(
     arguments.keywords(workers, None)
     x = np.asarray(input)
     taps = _taps(sigma, order, truncate, radius)
-    missing = Missing(nan_policy, mask, sample_weights, min_count, normalize)
+    missing = missing_of(nan_policy, mask, sample_weights, min_count, normalize)
     if not arguments.native(x):
         return arguments.beside("correlate1d", x, taps, axis, output, mode, cval, 0)
     if x.dtype.kind == "c":
@@ -162,7 +162,7 @@ def gaussian_filter(
     """
     arguments.keywords(workers, None)
     x = np.asarray(input)
-    missing = Missing(nan_policy, mask, sample_weights, min_count, normalize)
+    missing = missing_of(nan_policy, mask, sample_weights, min_count, normalize)
     if not arguments.native(x) or x.dtype.kind == "c":
         missing.refuse(f"{x.dtype}")
         return _one_by_one(x, sigma, order, output, mode, cval, truncate, radius, axes, workers)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import arguments
-from .missing import Missing
+from .missing import missing_of
 from .settle import along, over
 
 Array = npt.NDArray[Any]
@@ -89,7 +89,7 @@ def correlate1d(
     array([ 8, 26,  8, 12,  7, 28, 36,  9])
     """
     arguments.keywords(workers, accuracy)
-    missing = Missing(nan_policy, mask, sample_weights, min_count, normalize)
+    missing = missing_of(nan_policy, mask, sample_weights, min_count, normalize)
     return along(
         input, weights, axis, output, mode, cval, origin, stride, accuracy,
         workers, missing,
@@ -151,7 +151,7 @@ def convolve1d(
     array([14, 24,  4, 13, 12, 36, 27,  0])
     """
     arguments.keywords(workers, accuracy)
-    missing = Missing(nan_policy, mask, sample_weights, min_count, normalize)
+    missing = missing_of(nan_policy, mask, sample_weights, min_count, normalize)
     w = np.asarray(weights)[::-1]
     origin = -origin
     if not w.shape[0] & 1:
@@ -233,7 +233,7 @@ def correlate(
            [4, 9]])
     """
     arguments.keywords(workers, accuracy)
-    missing = Missing(nan_policy, mask, sample_weights, min_count, normalize)
+    missing = missing_of(nan_policy, mask, sample_weights, min_count, normalize)
     return over(
         input, weights, output, mode, cval, origin, False, axes, stride, accuracy, workers,
         missing,
@@ -319,7 +319,7 @@ def convolve(
     array([1. , 2.5, 4. ])
     """
     arguments.keywords(workers, accuracy)
-    missing = Missing(nan_policy, mask, sample_weights, min_count, normalize)
+    missing = missing_of(nan_policy, mask, sample_weights, min_count, normalize)
     return over(
         input, weights, output, mode, cval, origin, True, axes, stride, accuracy, workers,
         missing,

@@ -22,6 +22,22 @@ POLICIES = ("propagate", "omit", "interpolate")
 _NO_SUM = 1e-8
 
 
+def missing_of(
+    nan_policy: Any, mask: Any, sample_weights: Any, min_count: Any, normalize: Any
+) -> Missing:
+    """Return what counts as missing; one and the same record where nothing does."""
+    if (
+        mask is None
+        and sample_weights is None
+        and normalize is None
+        and nan_policy == "propagate"
+        and type(min_count) is int
+        and min_count == 1
+    ):
+        return NOTHING
+    return Missing(nan_policy, mask, sample_weights, min_count, normalize)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Missing:
     """What counts as missing, and what to do about it; see `fastconv.ndimage.convolve`."""
@@ -45,7 +61,7 @@ class Missing:
     @property
     def plain(self) -> bool:
         """Whether nothing can be missing and nothing is normalised."""
-        return (
+        return self is NOTHING or (
             self.nan_policy == "propagate"
             and self.mask is None
             and self.sample_weights is None
@@ -63,7 +79,11 @@ class Missing:
 
     def dtype(self, x: Array) -> np.dtype[Any]:
         """Return the dtype of the result: means of integers are float64."""
-        return x.dtype if self.plain or x.dtype.kind == "f" else np.dtype(np.float64)
+        return (
+            x.dtype
+            if self is NOTHING or self.plain or x.dtype.kind == "f"
+            else np.dtype(np.float64)
+        )
 
     def run(
         self, x: Array, out: Array, smoothing: Sequence[Pass] | Window,
@@ -125,6 +145,9 @@ class Missing:
             mask = np.broadcast_to(np.asarray(self.mask, bool), x.shape)
             given = np.where(mask, 0.0, 1.0 if given is None else given)
         return given
+
+
+NOTHING = Missing()
 
 
 def _run(sources: Any, out: Array, smoothing: Any, workers: int | None, finish: Any) -> None:

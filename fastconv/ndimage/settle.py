@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import geometry, request
-from ..paths import ordered
+from ..paths import lines, ordered
 from ..paths.bands import Pass, Samples, cast, chain
 from ..paths.windows import Window, correlation, slide
 from ..problem import Problem
@@ -23,13 +23,13 @@ Array = npt.NDArray[Any]
 
 def line_pass(w: Array, axis: int, rule: str, origin: int) -> Pass:
     """Return the pass of a 1-D correlation with float64 taps."""
-    taps = ordered.line(w)
 
     def operation(around: Array, out: Array) -> None:
+        taps = ordered.line(w)
         outer, inner = len(around), around.shape[2]
         ordered.sums(taps, around.reshape(outer, -1), out.reshape(outer, -1), inner)
 
-    return Pass(axis, len(w), len(w) // 2 + origin, rule, operation)
+    return Pass(axis, len(w), len(w) // 2 + origin, rule, operation, w.tobytes())
 
 
 def run_passes(
@@ -38,9 +38,34 @@ def run_passes(
     """Run linear passes from x into `out`, rounding to its dtype in between."""
     if not x.size:
         return
+    if _as_they_lie(x, out, passes, outside, workers):
+        return
     team = arguments.crew(x.size * sum(q.size for q in passes), workers)
     source = Samples(arguments.apart(x, out), float(outside))
     chain([source], out, passes, np.float64, team, between=out.dtype)
+
+
+def _as_they_lie(
+    x: Array, out: Array, passes: Sequence[Pass], outside: Any, workers: int | None
+) -> bool:
+    """Run linear passes by `lines`, where dtypes and layouts allow; return whether they did."""
+    name = out.dtype.name
+    if name not in lines.DTYPES or not out.flags.carray or not out.dtype.isnative:
+        return False
+    if x.dtype != out.dtype:
+        # Doubles and floats hold these samples exactly; the sums would be the same.
+        if out.dtype.kind != "f" or not np.can_cast(x.dtype, out.dtype):
+            return False
+        x = x.astype(out.dtype)
+    elif not (x.flags.carray or (x.flags.c_contiguous and x.flags.aligned)) or (
+        np.may_share_memory(x, out)
+    ):
+        x = x.copy()
+    keys = tuple((q.axis, q.taps, q.pad, q.boundary) for q in passes)
+    found = lines.plan(name, x.shape, keys)
+    if found is None:
+        return False
+    return found.run(x, out, float(outside), arguments.crew(found.products, workers))
 
 
 def along(
@@ -167,9 +192,9 @@ def _check_origin(origin: Any, k: int, length: str, name: str) -> None:
 
 def _kept(shape: tuple[int, ...], axes: Any, stride: Any) -> tuple[int, ...]:
     """Return the result's shape where every `stride`-th output along some axes is kept."""
-    step = request.positive("stride", stride)
-    if step == 1:
+    if type(stride) is int and stride == 1:
         return shape
+    step = request.positive("stride", stride)
     lengths = list(shape)
     for a in axes:
         lengths[a] = geometry.strided(lengths[a], step)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ..paths.bands import Pass, Samples, chain
 from ..paths.sliding import mean_pass
 from . import arguments
-from .missing import Missing
+from .missing import Missing, missing_of
 
 Array = npt.NDArray[Any]
 
@@ -78,7 +78,7 @@ def uniform_filter1d(
     axis = arguments.one_axis(axis, x.ndim)
     if size < 1:
         raise RuntimeError("incorrect filter size")
-    missing = Missing(nan_policy, mask, sample_weights, min_count, normalize)
+    missing = missing_of(nan_policy, mask, sample_weights, min_count, normalize)
     kind = missing.dtype(x)
     if not arguments.native(x):
         return arguments.beside("uniform_filter1d", x, size, axis, output, mode, cval, origin)
@@ -146,7 +146,7 @@ def uniform_filter(
     """
     arguments.keywords(workers, None)
     x = np.asarray(input)
-    missing = Missing(nan_policy, mask, sample_weights, min_count, normalize)
+    missing = missing_of(nan_policy, mask, sample_weights, min_count, normalize)
     kind = missing.dtype(x)
     if not arguments.native(x):
         return arguments.beside("uniform_filter", x, size, output, mode, cval, origin, axes=axes)

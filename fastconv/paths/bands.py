@@ -43,6 +43,10 @@ class Pass(NamedTuple):
         One of `geometry.BOUNDARIES` but "zero".
     operation : callable
         Computes the windows of continued signals.
+    taps : bytes
+        The doubles of a linear pass, in correlation order.
+    greatest : bool
+        Whether an extreme pass looks for the greatest sample.
     """
 
     axis: int
@@ -50,6 +54,8 @@ class Pass(NamedTuple):
     pad: int
     boundary: str
     operation: Operation
+    taps: bytes = b""
+    greatest: bool = False
 
 
 class Source(Protocol):

@@ -1,0 +1,176 @@
+"""Linear passes over arrays as they lie, one compiled call for each pass of a band.
+
+What `bands` does for any source and any operation, the kernel ``ordered_line`` does in one call
+for C-contiguous arrays of one dtype: it continues, converts, adds in order and converts back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import geometry
+from ..kernels import KERNELS
+from ..runtime import load, threads
+from ..runtime.scratch import scratch
+from . import ordered
+
+Array = npt.NDArray[Any]
+
+# axis, taps (the bytes of doubles), samples before the first, boundary rule
+Key = tuple[int, bytes, int, str]
+
+DTYPES = frozenset(KERNELS["ordered_line"].dtypes)
+# Outputs in a band, and doubles in the work space of one call: both fit a second-level cache.
+BAND_OUTPUTS, _WORK = 1 << 15, 1 << 14
+_STEP = 64  # The widest strip of the kernel.
+_COUNTING = np.arange(1 << 12)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Stage:
+    """One pass of a plan."""
+
+    axis: int
+    size: int
+    pad: int
+    boundary: str
+    taps: ordered.Taps
+    n: int
+    inner: int
+    source: Array | None
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        return self.taps.singles, self.taps.terms, self.taps.sign
+
+
+@lru_cache(maxsize=512)
+def plan(dtype: str, shape: tuple[int, ...], keys: tuple[Key, ...]) -> Plan | None:
+    """Return how to run passes over an array, or None where ``ordered_line`` does not serve."""
+    if dtype not in DTYPES or not prod(shape):
+        return None
+    stages = []
+    for axis, taps, pad, boundary in keys:
+        w = np.frombuffer(taps)
+        n, size = shape[axis], len(w)
+        whole = axis > 0 or n <= BAND_OUTPUTS // 2
+        source = geometry.source_map(-pad, n + size - 1, n, boundary) if whole else None
+        inner = prod(shape[axis + 1 :])
+        stages.append(_Stage(axis, size, pad, boundary, ordered.line(w), n, inner, source))
+    return Plan(dtype, shape, tuple(stages))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """Passes over one array, settled."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    stages: tuple[_Stage, ...]
+
+    @property
+    def products(self) -> int:
+        """Number of products."""
+        return prod(self.shape) * sum(s.size for s in self.stages)
+
+    def run(self, x: Array, out: Array, outside: float, workers: int) -> bool:
+        """Compute `out`; return False where the kernel is not ready yet.
+
+        Parameters
+        ----------
+        x, out : ndarray
+            Of the plan's dtype and shape, C-contiguous and aligned, sharing no memory.
+        outside : float
+            Samples outside, for the rule "fill".
+        workers : int
+            How many threads may be used.
+        """
+        kernel = load.ready("ordered_line", self.dtype, 1e-9 * self.products)
+        if kernel is None:
+            return False
+        fill = np.array([outside], np.float64)
+        at = next((j for j, s in enumerate(self.stages) if s.axis == 0), None)
+        if at:  # What goes before the first axis's pass reads rows of other bands.
+            between = np.empty(self.shape, self.dtype)
+            self._bands(kernel, x, between, self.stages[:at], fill, workers)
+            self._bands(kernel, between, out, self.stages[at:], fill, workers)
+        else:
+            self._bands(kernel, x, out, self.stages, fill, workers)
+        return True
+
+    def _bands(
+        self, kernel: Any, x: Array, out: Array, stages: tuple[_Stage, ...], fill: Array,
+        workers: int,
+    ) -> None:  # fmt: skip
+        x, out = x.reshape(-1), out.reshape(-1)
+        row = prod(self.shape[1:])
+        halo = stages[0].size - 1 if stages[0].axis == 0 else 0
+        height = max(BAND_OUTPUTS // row, 2 * halo, 1)
+
+        def band(lo: int, hi: int) -> None:
+            first = x[lo * row :]
+            for number, stage in enumerate(stages):
+                here = out[lo * row : hi * row]
+                if stage.axis == 0:
+                    _along_the_first(kernel, stage, x, here, lo, hi, fill)
+                else:
+                    source = first if number == 0 else here
+                    _within_rows(kernel, stage, source, here, (hi - lo) * row, fill)
+
+        if height >= self.shape[0]:
+            band(0, self.shape[0])
+        else:
+            threads.run(band, geometry.bands(self.shape[0], height), workers)
+
+
+def _panel(stage: _Stage, rows: int) -> int:
+    """Return how many columns are worked on at once."""
+    return min(max(_WORK // rows // _STEP, 1) * _STEP, stage.inner)
+
+
+def _along_the_first(
+    kernel: Any, stage: _Stage, x: Array, out: Array, lo: int, hi: int, fill: Array
+) -> None:
+    """Make outputs lo..hi-1 of a pass along the first axis."""
+    start, count = lo - stage.pad, hi - lo + stage.size - 1
+    if start >= 0 and start + count <= stage.n:
+        x, source = x[start * stage.inner :], _counting(count)
+    elif stage.source is not None:
+        source = stage.source[lo:]
+    else:
+        source = geometry.source_map(start, count, stage.n, stage.boundary)
+    panel = _panel(stage, count)
+    taps = stage.taps
+    kernel(
+        x, taps.weights, out, taps.first, taps.second, source, fill,
+        scratch(count * panel, np.float64), 1, 0, 0, stage.inner, 0, hi - lo, stage.size - 1,
+        panel, *stage.counts,
+    )  # fmt: skip
+
+
+def _within_rows(
+    kernel: Any, stage: _Stage, x: Array, out: Array, length: int, fill: Array
+) -> None:
+    """Run a pass along another axis for whole rows, from x or in place."""
+    lines = stage.n * stage.inner
+    count = stage.n + stage.size - 1
+    panel = _panel(stage, count)
+    taps = stage.taps
+    kernel(
+        x, taps.weights, out, taps.first, taps.second, stage.source, fill,
+        scratch(count * panel, np.float64), length // lines, lines, lines, stage.inner, 0, stage.n,
+        stage.size - 1, panel, *stage.counts,
+    )  # fmt: skip
+
+
+def _counting(count: int) -> Array:
+    global _COUNTING
+    if len(_COUNTING) < count:
+        _COUNTING = np.arange(2 * count)
+    return _COUNTING
