@@ -13,6 +13,7 @@ import numpy as np
 from ..path import Operands, Path, Work
 from ..paths import PATHS
 from ..problem import Problem, Structure
+from .calibrate_layers import calibrate_layers
 from .rates import Rates, Table, identity, kind
 
 DTYPES = (
@@ -120,6 +121,7 @@ def calibrate(progress: Callable[[float, str], None] = lambda share, what: None)
                     )
         for (name, which), measured in cells.items():
             table[name, dtype, which] = fit(measured)
+    table |= calibrate_layers(least, progress)
     progress(1.0, "done")
     return table
 
@@ -166,13 +168,15 @@ def _operands(problem: Problem) -> Operands:
 
 def fit(measured: list[Measurement]) -> Rates:
     """Return the non-negative rates with the least relative error over the cells."""
+    works = [PATHS[cell.name].work(cell.problem) for cell in measured]
+    return least(works, [cell.seconds for cell in measured])
+
+
+def least(works: list[Work], times: list[float]) -> Rates:
+    """Return the non-negative rates with the least relative error over counts and their times."""
     from scipy.optimize import nnls
 
-    rows, times = [], []
-    for cell in measured:
-        work: Work = PATHS[cell.name].work(cell.problem)
-        rows.append((1.0, *map(float, work)))
-        times.append(cell.seconds)
+    rows = [(1.0, *map(float, work)) for work in works]
     matrix = np.asarray(rows) / np.asarray(times)[:, None]
     scale = np.maximum(matrix.max(axis=0), 1e-300)
     solution, _ = nnls(matrix / scale, np.ones(len(times)))
