@@ -57,7 +57,7 @@ def make_strip(a: Arithmetic, shared: bool, widths: tuple[int, ...]) -> Callable
                 total = total + samples * filters
             if activation == RELU:
                 total = np.where(total <= 0, total.dtype.type(0), total)
-            elif activation == LEAKY_RELU:
+            elif activation == LEAKY_RELU and total.dtype.kind == "f":
                 total = np.where(total > 0, total, total * slope[0])
             at = out_at + r * out_row
             if at < 0 or at + count > len(out):

@@ -257,9 +257,11 @@ def _make_model(tiles: Tiles) -> Callable[..., Any]:
                 if byte % x.itemsize or not 0 <= at < len(x) or len(row) < lanes:
                     raise IndexError(f"sample {at} and filter {k} must lie within their arrays")
                 total = total + x[at] * row
-            if activation == RELU:
+            if total.dtype.kind == "c":
+                pass
+            elif activation == RELU:
                 total = np.where(total <= 0, total.dtype.type(0), total)
-            elif activation == LEAKY_RELU:
+            elif activation == LEAKY_RELU and total.dtype.kind == "f":
                 total = np.where(total > 0, total, total * slope[0])
             for c in range(count):
                 at = out_at + p * out_px + c * out_ch

@@ -1,0 +1,283 @@
+"""The kernels of layers equal the textbook loop at every dtype and level, within their arrays.
+
+As for the 1-D kernels, a case runs in a process of its own, on arrays beside guard pages.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_kernels_direct1d import HOST, LEVELS, built, fenced
+
+from fastconv.kernels import KERNELS
+from fastconv.runtime.target import TARGETS
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="guard pages are made by mprotect")
+
+SOME = ("float32", "complex64", "int8")
+CASES = [(HOST, dtype) for dtype in ("float64", *SOME, "int16")]
+CASES += [(level, "float32") for level in LEVELS if level != HOST]
+
+# The intrinsics' models are slow: one dtype of each kind.
+MODELS = [("x86-64-v4", "float32"), ("x86-64-v2", "complex64"), ("x86-64-v3", "int8")]
+
+
+@pytest.mark.parametrize(("level", "dtype"), CASES)
+def test_the_built_kernels_are_the_textbook_loops_within_their_arrays(level, dtype):
+    run_script("built", level, dtype, NUMBA_OPT="0")
+
+
+@pytest.mark.parametrize(("level", "dtype"), MODELS)
+def test_the_kernels_are_the_textbook_loops_without_the_jit(level, dtype):
+    run_script("model", level, dtype, NUMBA_DISABLE_JIT="1")
+
+
+def run_script(*args, **environment):
+    path = os.pathsep.join([str(Path(__file__).resolve().parents[1]), *sys.path])
+    result = subprocess.run(
+        [sys.executable, __file__, *args],
+        env={**os.environ, "PYTHONPATH": path, **environment},
+        capture_output=True, text=True, timeout=600,
+    )
+    assert result.returncode == 0, f"status {result.returncode}\n{result.stdout}{result.stderr}"
+
+
+# ---------------------------------------------------------------- arrays
+
+
+def block_of(level, dtype):
+    """Output channels in a block: two vectors; int8 is multiplied in 16-bit lanes."""
+    return 2 * TARGETS[level].lanes(max(np.dtype(dtype).itemsize, 2))
+
+
+def numbers(rng, dtype, shape):
+    if np.dtype(dtype).kind == "i":
+        limits = np.iinfo(dtype)
+        return rng.integers(limits.min, limits.max, shape, dtype, endpoint=True)
+    x = rng.standard_normal(shape)
+    if np.dtype(dtype).kind == "c":
+        x = x + 1j * rng.standard_normal(shape)
+    return x.astype(dtype)
+
+
+class Arrays:
+    """Flat copies beside guard pages, at the end or at the beginning of their pages."""
+
+    def __init__(self, at_end):
+        self.at_end = at_end
+
+    def __call__(self, x):
+        return fenced(np.ascontiguousarray(x).reshape(-1), self.at_end)
+
+
+def agrees(got, want, size, terms, what):
+    """Equal for integers; else within terms * eps of the sum of magnitudes."""
+    if got.dtype.kind == "i":
+        assert np.array_equal(got, want), what
+        return
+    bound = 2 * (terms + 4) * np.finfo(got.dtype).eps * size + 1e-30
+    assert (np.abs(got - want) <= bound).all(), f"{np.max(np.abs(got - want))}: {what}"
+
+
+def activate(sums, activation, slope):
+    if sums.dtype.kind == "c" or not activation:
+        return sums
+    if activation == 1:
+        return np.where(sums > 0, sums, 0).astype(sums.dtype)
+    return np.where(sums > 0, sums, sums * slope[0]) if sums.dtype.kind == "f" else sums
+
+
+def wide(x):
+    kind = x.dtype.kind
+    return x if kind == "i" else x.astype(np.clongdouble if kind == "c" else np.longdouble)
+
+
+# ---------------------------------------------------------------- blocks of channels
+
+
+def check_channels(functions, level, dtype, rng, arrays, small):
+    block = block_of(level, dtype)
+    outputs = int(rng.integers(1, 2 * block + 3))
+    inputs, rows = int(rng.integers(0, 4)), int(rng.integers(0, 3))
+    width = int(rng.integers(0, 18 if small else 60))
+    kh, kw = (int(v) for v in rng.integers(1, 4, 2))
+    sr, sc, dr, dc = (int(v) for v in rng.integers(1, 3, 4))
+    height = max(rows - 1, 0) * sr + (kh - 1) * dr + 1
+    across = max(width - 1, 0) * sc + (kw - 1) * dc + 1
+    last_in, last_out = (bool(v) for v in rng.integers(0, 2, 2))
+    x = numbers(rng, dtype, (inputs, height, across))
+    w = numbers(rng, dtype, (outputs, inputs, kh, kw))
+    taps = inputs * kh * kw
+    size = np.dtype(dtype).itemsize
+    c_step, r_step, p_step = (1, across * inputs, inputs) if last_in else (
+        height * across, across, 1)
+    table = np.array([c * c_step + u * dr * r_step + v * dc * p_step
+                      for c in range(inputs) for u in range(kh) for v in range(kw)], np.int64)
+    blocks = -(-outputs // block) * block
+    packed = arrays(np.full(blocks * taps, 7, dtype))
+    functions["filters"](arrays(w), packed, outputs, taps)
+    flat = w.reshape(outputs, taps)
+    for c in range(blocks):
+        row = packed.reshape(-1, taps, block)[c // block, :, c % block] if taps else []
+        assert np.array_equal(row, flat[c] if c < outputs else np.zeros(taps, dtype)), c
+    bias = np.zeros(blocks, dtype)
+    bias[:outputs] = numbers(rng, dtype, outputs)
+    slope = np.array([0 if np.dtype(dtype).kind == "i" else 0.25], dtype)
+    activation = int(rng.integers(0, 3))
+    shape = (rows, width, outputs) if last_out else (outputs, rows, width)
+    out = arrays(np.full(int(np.prod(shape)), 3, dtype))
+    px, ch = (outputs, 1) if last_out else (1, rows * width)
+    functions["channels"](
+        arrays(np.moveaxis(x, 0, -1) if last_in else x), packed, out, arrays(bias), arrays(slope),
+        arrays(table * size), taps, sc * p_step, sr * r_step, rows, width,
+        px, ch, width * px, 0, outputs, activation,
+    )
+    want = np.zeros((outputs, rows, width), wide(x).dtype)
+    total = np.zeros((outputs, rows, width), np.longdouble)
+    with np.errstate(all="ignore"):
+        want += wide(bias)[:outputs, None, None]
+        total += abs(wide(bias))[:outputs, None, None].astype(np.longdouble)
+        for c, u, v in np.ndindex(inputs, kh, kw):
+            part = wide(x)[c, u * dr :, v * dc :][: (rows - 1) * sr + 1 or None : sr,
+                                                 : (width - 1) * sc + 1 or None : sc]
+            part = part[:rows, :width]
+            want += part * wide(w)[:, c, u, v, None, None]
+            total += abs(part).astype(np.longdouble) * abs(wide(w)[:, c, u, v, None, None])
+        want = activate(want, activation, slope)
+    got = out.reshape(shape)
+    got = np.moveaxis(got, -1, 0) if last_out else got
+    agrees(got, want, total, taps, (outputs, inputs, rows, width, kh, kw, last_in, last_out))
+
+
+# ---------------------------------------------------------------- frames
+
+
+def check_frame(functions, level, dtype, rng, arrays, small):
+    channels, rows, columns = (int(v) for v in rng.integers(0, 6, 3))
+    columns *= int(rng.integers(1, 9))
+    top, left, right = (int(v) for v in rng.integers(0, 3, 3))
+    pitch, high = left + columns + right, top + rows + 1
+    x = numbers(rng, dtype, (channels, rows, columns))
+    total = channels * high * pitch
+    work = arrays(np.full(total + 128, 5, dtype))
+    functions["frame"](arrays(x), work, total, 0, top * pitch + left, channels, rows, columns,
+                       rows * columns, columns, high * pitch, pitch)
+    want = np.zeros((channels, high, pitch), dtype)
+    want[:, top : top + rows, left : left + columns] = x
+    assert np.array_equal(work[:total].reshape(want.shape), want)
+
+
+# ---------------------------------------------------------------- depthwise
+
+
+def check_depthwise(functions, level, dtype, rng, arrays, small):
+    lanes = block_of(level, dtype) // 2
+    channels, filters = int(rng.integers(0, 3)), int(rng.integers(1, 3))
+    height, across = int(rng.integers(1, 12)), int(rng.integers(1, 20 if small else 90))
+    kh, kw = (int(v) for v in rng.integers(1, 4, 2))
+    sr, sc = (int(v) for v in rng.integers(1, 4, 2))
+    dr, dc = (int(v) for v in rng.integers(1, 3, 2))
+    pad = int(rng.integers(0, 3))
+    rows = (height + 2 * pad - (kh - 1) * dr - 1) // sr + 1
+    width = (across + 2 * pad - (kw - 1) * dc - 1) // sc + 1
+    if min(rows, width) < 1 or (kh - 1) * dr + 1 > height + 2 * pad:
+        return
+    x = numbers(rng, dtype, (channels, height, across))
+    w = numbers(rng, dtype, (channels, filters, kh, kw))
+    bias = numbers(rng, dtype, (channels, filters))
+    slope = np.array([0 if np.dtype(dtype).kind == "i" else 0.25], dtype)
+    activation, size = int(rng.integers(0, 3)), np.dtype(dtype).itemsize
+    span = (width - 1) * sc + (kw - 1) * dc + 1
+    half = -(-span // sc)
+    pitch, deep = sc * half, (rows - 1) * sr + (kh - 1) * dr + 1
+    table = np.array([u * dr * pitch + v * dc % sc * half + v * dc // sc
+                      for u in range(kh) for v in range(kw)], np.int64) * size
+    total = deep * pitch + 2 * lanes
+    low, end = min(pad, span), max(min(pad, span), min(across + pad, span))
+    high = max(0, min(deep - pad, height))
+    work = arrays(np.full(total + 4 * lanes, 9, dtype))
+    out = arrays(np.full(channels * filters * rows * width, 3, dtype))
+    functions["depthwise"](
+        arrays(x), arrays(w), out, arrays(bias), arrays(slope), arrays(table), work,
+        channels, filters, kh * kw, height * across, filters * rows * width, rows * width,
+        total, low - pad, pad * pitch if high else 0, high, low, end, across,
+        pitch, sc, half, sr, rows, width, activation,
+    )
+    around = np.pad(x, ((0, 0), (pad, pad), (pad, pad)))
+    got = out.reshape(channels, filters, rows, width)
+    want, terms = definition(around, w, bias, (sr, sc), (dr, dc), (rows, width))
+    what = (channels, filters, height, across, kh, kw, sr, sc, dr, dc, pad)
+    agrees(got, activate(want, activation, slope), terms, kh * kw, what)
+
+
+def definition(around, w, bias, stride, dilation, shape):
+    """Every channel of `around` with each of its filters, and the sums of magnitudes."""
+    (rows, width), (sr, sc), (dr, dc) = shape, stride, dilation
+    want = np.zeros((*w.shape[:2], rows, width), wide(w).dtype)
+    total = np.zeros(want.shape, np.longdouble)
+    with np.errstate(all="ignore"):
+        want += wide(bias)[..., None, None]
+        total += abs(wide(bias)[..., None, None]).astype(np.longdouble)
+        for u, v in np.ndindex(*w.shape[2:]):
+            part = wide(around)[:, u * dr :: sr, v * dc :: sc][:, None, :rows, :width]
+            want += part * wide(w)[:, :, u, v, None, None]
+            total += abs(part).astype(np.longdouble) * abs(wide(w)[:, :, u, v, None, None])
+    return want, total
+
+
+def check_depthwise_last(functions, level, dtype, rng, arrays, small):
+    lanes = block_of(level, dtype) // 2
+    channels = int(rng.integers(lanes, 2 * lanes + 3))
+    rows, width = int(rng.integers(0, 4)), int(rng.integers(0, 20))
+    kh, kw, sr, sc = (int(v) for v in rng.integers(1, 4, 4))
+    deep, across = max(rows - 1, 0) * sr + kh, max(width - 1, 0) * sc + kw
+    x = numbers(rng, dtype, (channels, deep, across))
+    w = numbers(rng, dtype, (channels, 1, kh, kw))
+    bias = numbers(rng, dtype, (channels, 1))
+    slope = np.array([0 if np.dtype(dtype).kind == "i" else 0.25], dtype)
+    activation, size = int(rng.integers(0, 3)), np.dtype(dtype).itemsize
+    table = np.array([(u * across + v) * channels for u in range(kh) for v in range(kw)],
+                     np.int64) * size
+    out = arrays(np.full(rows * width * channels, 3, dtype))
+    functions["depthwise_last"](
+        arrays(np.moveaxis(x, 0, -1)), arrays(w.reshape(channels, -1).T), out, arrays(bias),
+        arrays(slope), arrays(table), kh * kw, sc * channels, sr * across * channels, rows, width,
+        channels, width * channels, channels, activation,
+    )
+    want, terms = definition(x, w, bias, (sr, sc), (1, 1), (rows, width))
+    got = np.moveaxis(out.reshape(rows, width, channels), -1, 0)[:, None]
+    what = (channels, rows, width, kh, kw, sr, sc)
+    agrees(got, activate(want, activation, slope), terms, kh * kw, what)
+
+
+CHECKS = {
+    ("channels", "filters"): check_channels,
+    ("frame",): check_frame,
+    ("depthwise",): check_depthwise,
+    ("depthwise_last",): check_depthwise_last,
+}
+
+
+def main(mode, level, dtype):
+    rng = np.random.default_rng(2024)
+    for names, check in CHECKS.items():
+        if dtype not in KERNELS[names[0]].dtypes:
+            continue
+        functions = {}
+        for name in names:
+            if mode == "model":
+                from importlib import import_module
+
+                module = import_module(f"fastconv.kernels.{KERNELS[name].module}")
+                functions[name] = getattr(module, f"make_{name}")(TARGETS[level], dtype)
+            else:
+                functions[name] = built(name, level, dtype)
+        for turn in range(15 if mode == "model" else 120):
+            check(functions, level, dtype, rng, Arrays(turn % 2 == 0), mode == "model")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
