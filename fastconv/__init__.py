@@ -14,6 +14,7 @@ from .runtime.settings import policy, set_workers
 if TYPE_CHECKING:
     from . import ndimage, nn, signal
     from .power import convolve_power
+    from .prepared import prepare
     from .runtime.warmup import warmup
     from .signal import convolve2d, correlate2d
 
@@ -28,6 +29,7 @@ __all__ = [
     "ndimage",
     "nn",
     "policy",
+    "prepare",
     "set_workers",
     "signal",
     "warmup",
@@ -38,6 +40,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "convolve2d": "signal",
     "convolve_power": "power",
+    "prepare": "prepared",
     "correlate2d": "signal",
     "ndimage": "ndimage",
     "nn": "nn",

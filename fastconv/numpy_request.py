@@ -59,7 +59,7 @@ def answer(
     ):
         # Errors in NumPy's own words, and the dtypes that only NumPy has loops for.
         return original(a, v, mode)  # type: ignore[no-any-return]
-    return request.answer(_request(name, x, w, mode, axis, stride), settings)
+    return request.answer(settled(name, x, w, mode, axis, stride), settings)
 
 
 def explained(
@@ -82,7 +82,7 @@ def explained(
 
         return explain2d(a, v, mode, boundary, stride, settings)
     settings.check()
-    made = _request("convolve", np.asarray(a), np.asarray(v), mode, axis, stride)
+    made = settled("convolve", np.asarray(a), np.asarray(v), mode, axis, stride)
     return request.explain(made, settings)
 
 
@@ -128,7 +128,7 @@ class _Settled(NamedTuple):
     dtype: np.dtype[Any]
 
 
-def _request(name: str, x: Array, w: Array, mode: Any, axis: Any, stride: Any) -> Request:
+def settled(name: str, x: Array, w: Array, mode: Any, axis: Any, stride: Any) -> Request:
     """Settle modes, swaps, flips and conjugation: what is left is a correlation."""
     named = mode_name(mode)
     if named is None:

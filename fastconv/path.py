@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .forms import Forms
 from .problem import Problem
 
 Guarantee = Literal["exact", "componentwise", "normwise"]
@@ -55,6 +56,8 @@ class Operands(NamedTuple):
         How many threads may be used.
     factors : tuple of ndarray
         Where ``problem.structure`` has a rank: for each axis the factors of w, shape (rank, k).
+    forms : Forms, optional
+        Where what is made of w may be kept, for calls with the same w.
     """
 
     x: npt.NDArray[Any]
@@ -63,6 +66,7 @@ class Operands(NamedTuple):
     fill: Any = 0
     workers: int = 1
     factors: tuple[npt.NDArray[Any], ...] = ()
+    forms: Forms | None = None
 
 
 def no_kernels(problem: Problem) -> tuple[tuple[str, str], ...]:

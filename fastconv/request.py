@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .forms import Forms
 from .path import Operands
 from .planner import selector
 from .planner.explain import Explanation, explain_problem
@@ -34,6 +35,8 @@ class Settings(NamedTuple):
         The most threads; None for as many as there are CPUs.
     structure : bool
         Whether to look for what is special about the filter.
+    forms : Forms, optional
+        Where what is made of the filter is kept.
     """
 
     method: str = selector.AUTO
@@ -41,6 +44,7 @@ class Settings(NamedTuple):
     out: Array | None = None
     workers: int | None = None
     structure: bool = True
+    forms: Forms | None = None
 
     @property
     def plain(self) -> bool:
@@ -156,7 +160,7 @@ def answer(request: Request, settings: Settings) -> Array:
     result = _place(target, canonical, request)
     if problem.outputs:
         into = result.reshape(problem.batch, *problem.output)
-        operands = Operands(x, w, into, request.fill, workers, found.factors)
+        operands = Operands(x, w, into, request.fill, workers, found.factors, settings.forms)
         selector.run(problem, operands, settings.method, settings.accuracy)
     if request.moved is not None:
         result = result.transpose(request.moved)

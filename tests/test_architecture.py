@@ -16,6 +16,7 @@ COMPILES = ("fastconv.runtime", "fastconv.kernels")
 FACES = (
     "fastconv.numpy_api",
     "fastconv.numpy_request",
+    "fastconv.prepared",
     "fastconv.signal",
     "fastconv.ndimage",
     "fastconv.nn",

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import geometry
+from ..forms import Forms, recall
 from ..nonfinite import quarantine
 from ..path import Box, Guarantee, Operands, Path, Work, everything
 from ..problem import Problem
@@ -130,11 +131,17 @@ def _compute(problem: Problem, operands: Operands, x: Any) -> Any:
     plan = fft_tables.transform(cut.size, dtype)
     form, room = (plan.size, plan.top, plan.levels), plan.scratch_length
     filters = len(operands.w)
-    spectra = np.empty((filters, plan.spectrum_length), dtype)
-    load.kernel("spectrum", dtype)(
-        operands.w.reshape(-1), spectra.reshape(-1), plan.table, scratch(room, dtype),
-        filters, k, k, 0, *form,
-    )  # fmt: skip
+
+    def transformed() -> Any:
+        spectra = np.empty((filters, plan.spectrum_length), dtype)
+        load.kernel("spectrum", dtype)(
+            operands.w.reshape(-1), spectra.reshape(-1), plan.table, scratch(room, dtype),
+            filters, k, k, 0, *form,
+        )  # fmt: skip
+        return spectra
+
+    key = ("fused", dtype, plan.size)
+    spectra = recall(operands.forms, key, transformed, _bytes)
     norms = np.zeros((batch, cut.blocks), dtype)
     out = operands.out if stride == 1 else np.empty((batch, outputs), dtype)
     kernel = load.kernel("overlap_save", dtype)
@@ -195,6 +202,44 @@ def prepared(problem: Problem) -> Callable[[Any, Any, Any], float] | None:
         return float(norms[0] if only else add(norms))
 
     return call
+
+
+def applied(problem: Problem, w: Any, forms: Forms) -> Callable[[Any, Any], float] | None:
+    """Return ``call(x, out)`` for one signal on this thread, for a filter that stays.
+
+    The call returns a number that is finite if all samples and results are. None where results
+    are left out.
+    """
+    if problem.stride != (1,) or problem.batch != 1:
+        return None
+    cut = _cut(problem)
+    (n,), (k,), (m,), dtype = problem.signal, problem.filter, problem.output, problem.dtype
+    plan = fft_tables.transform(cut.size, dtype)
+    table, form = plan.table, (plan.size, plan.top, plan.levels)
+    work, length = plan.scratch_length, plan.scratch_length + cut.blocks
+
+    def transformed() -> Any:
+        made = np.empty((1, plan.spectrum_length), dtype)
+        area = scratch(work, dtype)
+        load.kernel("spectrum", dtype)(w, made.reshape(-1), table, area, 1, k, k, 0, *form)
+        return made
+
+    key = ("fused", dtype, plan.size)
+    save, add = load.kernel("overlap_save", dtype), np.add.reduce
+    of_signal = (1, 0, 0, 0, n, 0, m, cut.first, cut.step, cut.shift, 0, cut.blocks, *form)
+
+    def call(x: Any, out: Any) -> float:
+        spectrum = forms.recall(key, transformed, _bytes)[0]
+        room = scratch(length, dtype)
+        area, norms = room[:work], room[work:]
+        save(x, spectrum, table, area, out, norms, *of_signal)
+        return float(add(norms))
+
+    return call
+
+
+def _bytes(spectra: Any) -> int:
+    return int(spectra.nbytes)
 
 
 PATH = Path(

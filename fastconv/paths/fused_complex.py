@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import geometry
+from ..forms import recall
 from ..nonfinite import quarantine
 from ..path import Box, Guarantee, Operands, Path, Work, everything
 from ..problem import Problem
@@ -132,11 +133,17 @@ def _compute(problem: Problem, operands: Operands, x: Any) -> Any:
     plan = fft_tables.transform(_size(problem), part)
     form, room, size = (plan.size, plan.top, plan.levels), plan.scratch_length, plan.size
     filters = len(operands.w)
-    reversed_taps = np.ascontiguousarray(operands.w[:, ::-1]).view(part).reshape(-1)
-    spectra = np.empty((filters, plan.spectrum_length), part)
-    load.kernel("complex_spectrum", part)(
-        reversed_taps, spectra.reshape(-1), plan.table, scratch(room, part), filters, k, k, *form
-    )
+
+    def transformed() -> Any:
+        taps = np.ascontiguousarray(operands.w[:, ::-1]).view(part).reshape(-1)
+        spectra = np.empty((filters, plan.spectrum_length), part)
+        load.kernel("complex_spectrum", part)(
+            taps, spectra.reshape(-1), plan.table, scratch(room, part), filters, k, k, *form
+        )
+        return spectra
+
+    key = ("fused_complex", dtype, size)
+    spectra = recall(operands.forms, key, transformed, lambda made: int(made.nbytes))
     blocks = _blocks(size, n, k, outputs)
     if blocks == 1 and n + k - 1 <= size and 0 <= pad < k:
         # The whole signal and its tail fit into one block: nothing wraps, its head is good too.

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import geometry
+from ..forms import recall
 from ..path import Box, Guarantee, Operands, Path, Work, everything
 from ..problem import Problem
 from ..runtime import load, threads
@@ -196,7 +197,12 @@ def _compute(problem: Problem, operands: Operands, x: Any, w: Any, cut: Digits) 
     outputs, batch, filters = _span(problem), problem.batch, len(w)
     plan = fft_tables.transform(cut.size, "float64")
     form = (plan.size, plan.top, plan.levels)
-    spectra, weights = _filter(w, plan, cut)
+    spectra, weights = recall(
+        operands.forms,
+        ("limbs", x.dtype.name, cut.size, cut.bits, cut.of_w),
+        lambda: _filter(w, plan, cut),
+        lambda made: int(made[0].nbytes),
+    )
     blocks = _blocks(cut.size, n, k, outputs)
     if blocks == 1 and n + k - 1 <= 2 * cut.size and 0 <= pad < k:
         # The whole signal and its tail fit into one block: nothing wraps, its head is good too.

@@ -1,0 +1,206 @@
+"""A filter prepared once, for many signals: its transforms are kept from call to call."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import numpy_request, request
+from .forms import Forms
+from .paths import fused
+from .planner import selector
+from .request import Settings
+from .runtime import load, threads
+from .short import CONVOLVE, CORRELATE, DTYPES, longest_filter
+
+__all__ = ["Prepared", "prepare"]
+
+Array = npt.NDArray[Any]
+
+_EXTENTS = {"valid": 0, "same": 1, "full": 2}
+_ORDERS = {"convolve": CONVOLVE, "correlate": CORRELATE}
+_CALLS_PER_LOOK = 64
+_MOST_RECIPES = 32
+
+
+def prepare(
+    v: npt.ArrayLike,
+    mode: str | int = "full",
+    *,
+    function: str = "convolve",
+    axis: int | None = None,
+    stride: int = 1,
+    method: str = "auto",
+    accuracy: str | None = None,
+    workers: int | None = None,
+) -> Prepared:
+    """Return a function of signals: `convolve` or `correlate` with the filter `v`.
+
+    What a call makes of its filter (its spectrum, for a transform) is kept for the next one.
+
+    Parameters
+    ----------
+    v : array_like, shape (k,)
+        The filter; copied.
+    mode, axis, stride, method, accuracy, workers
+        As in `convolve`.
+    function : {"convolve", "correlate"}
+        Which of the two.
+
+    Returns
+    -------
+    Prepared
+        ``call(a, out=None)`` returns what ``convolve(a, v, mode, ...)`` returns. Any number of
+        threads may use it at a time.
+
+    Raises
+    ------
+    ValueError
+        If `v` is empty or has not one dimension, or a keyword does not suit.
+    TypeError
+        If `v` holds no numbers, or a keyword has the wrong type.
+
+    Notes
+    -----
+    Kept are at most 64 MB, beside the newest spectrum; `Prepared.nbytes` says how much.
+
+    Examples
+    --------
+    >>> import fastconv
+    >>> smooth = fastconv.prepare([0.25, 0.5, 0.25], "valid")
+    >>> smooth([1.0, 2.0, 3.0, 8.0])
+    array([2., 4.])
+    """
+    taps = np.array(v)
+    if taps.ndim != 1:
+        raise ValueError(f"v must have one dimension, got {taps.ndim}")
+    if taps.size == 0:
+        raise ValueError("v must not be empty, got an array of length 0")
+    if taps.dtype.kind not in "biufc":
+        raise TypeError(f"v must hold numbers, got {taps.dtype}")
+    if function not in _ORDERS:
+        raise ValueError(f"function must be one of {list(_ORDERS)}, got {function!r}")
+    named = numpy_request.mode_name(mode)
+    if named is None:
+        raise ValueError(f"mode must be one of {list(_EXTENTS)}, got {mode!r}")
+    settings = Settings(method, accuracy, None, workers, True, Forms())
+    settings.check()
+    request.positive("stride", stride)
+    if axis is not None:
+        request.integer("axis", axis)
+    if not taps.dtype.isnative:
+        taps = taps.astype(taps.dtype.newbyteorder("="))
+    taps.flags.writeable = False
+    return Prepared(taps, named, function, axis, stride, settings)
+
+
+class Prepared:
+    """A filter and how it is to be applied: see `prepare`."""
+
+    __slots__ = ("_code", "_function", "_longest", "_loop", "_number", "_recipes", "_settings",
+                 "_short", "_until_look", "axis", "filter", "mode", "stride")  # fmt: skip
+
+    def __init__(
+        self, taps: Array, mode: str, function: str, axis: Any, stride: Any, settings: Settings
+    ) -> None:
+        self.filter, self.mode, self.axis, self.stride = taps, mode, axis, stride
+        self._function, self._settings = function, settings
+        self._code = _EXTENTS[mode] + _ORDERS[function]
+        self._number = taps.dtype.num
+        conjugated = function == "correlate" and taps.dtype.kind == "c"
+        plain = axis is None and stride == 1 and settings._replace(forms=None).plain
+        loop = taps.dtype.name.removeprefix("u") if taps.dtype.name in DTYPES else ""
+        self._loop = loop if plain and not conjugated else ""
+        self._short: Any = None
+        self._recipes: dict[int, tuple[Any, int]] = {}
+        self._longest = self._until_look = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the forms that are kept."""
+        forms = self._settings.forms
+        return forms.nbytes if forms is not None else 0
+
+    def __call__(self, a: npt.ArrayLike, out: Array | None = None) -> Array:
+        """Return the result for the signal `a`, in `out` where there is one."""
+        short = self._short
+        if short is not None and type(a) is np.ndarray:
+            # Its filter is transformed each time: only what the direct loop is best for.
+            result = short(a, self.filter, self._code, self._number, self._longest, out)
+            if result is not None:
+                return result  # type: ignore[no-any-return]
+        return self._answer(a, out)
+
+    def _answer(self, a: Any, out: Array | None) -> Array:
+        if self._loop:
+            if self._short is None:
+                self._look()
+            if type(a) is np.ndarray and a.ndim == 1 and a.dtype is self.filter.dtype:
+                result = self._transformed(a, out)
+                if result is not None:
+                    return result
+        settings = self._settings._replace(out=out)
+        settings.check()
+        x = np.asarray(a)
+        if x.dtype.kind not in "biufc":
+            raise TypeError(f"a must hold numbers, got {x.dtype}")
+        made = numpy_request.settled(
+            self._function, x, self.filter, self.mode, self.axis, self.stride
+        )
+        if made.problem.filter != self.filter.shape:
+            # The operands have changed places: what is transformed as a filter is the signal.
+            settings = settings._replace(forms=None)
+        return request.answer(made, settings)
+
+    def _transformed(self, a: Array, out: Array | None) -> Array | None:
+        """Return a plain signal's result by the kept spectrum, or None where that does not do."""
+        n, forms = a.size, self._settings.forms
+        if n < self.filter.size or not a.flags.carray or forms is None:
+            return None
+        if n not in self._recipes:
+            if len(self._recipes) >= _MOST_RECIPES:
+                self._recipes.clear()
+            self._keep(a, forms)
+        recipe, m = self._recipes.get(n, (None, 0))
+        if recipe is None:
+            return None
+        if out is None:
+            out = np.empty(m, a.dtype)
+        elif not (
+            type(out) is np.ndarray
+            and out.dtype is a.dtype
+            and out.shape == (m,)
+            and out.flags.carray
+            and not np.may_share_memory(out, a)
+        ):
+            return None
+        # What is not finite stays within its windows the long way.
+        return out if isfinite(recipe(a, out)) else None
+
+    def _keep(self, a: Array, forms: Forms) -> None:
+        made = numpy_request.settled(self._function, a, self.filter, self.mode, None, 1)
+        best = selector.rank(made.problem)[0]
+        # More threads than one are the engine's business.
+        alone = best.seconds < 2 * threads.SECONDS_PER_WORKER
+        recipe = None
+        if best.name == fused.PATH.name and (alone or fused.blocks(made.problem) == 1):
+            if any(load.ready(*unit) is None for unit in fused.kernels(made.problem)):
+                return  # Ask again: they are being built.
+            recipe = fused.applied(made.problem, np.ascontiguousarray(made.w), forms)
+        self._recipes[a.size] = recipe, made.problem.output[0]
+
+    def _look(self) -> None:
+        """Look for the compiled entry that answers plain small calls; not too often."""
+        self._until_look -= 1
+        if self._until_look >= 0:
+            return
+        self._until_look = _CALLS_PER_LOOK
+        if load.ready("rows", self._loop) is not None:
+            self._short = load.whole_call("rows", self._loop)
+            self._longest = longest_filter(self.filter.dtype.name)
+
+    def __repr__(self) -> str:
+        return f"<{self._function} with {self.filter.size} {self.filter.dtype} taps, {self.mode}>"

@@ -1,0 +1,160 @@
+"""A prepared filter answers as `convolve` does, and transforms its filter once."""
+
+import threading
+
+import numpy as np
+import pytest
+from agreement import assert_identical, assert_within
+from hypothesis import given
+from reference import normwise_bound, precise
+from strategies import EXACT, FLOATS, problems, random_array
+
+import fastconv
+from fastconv import forms
+from fastconv.runtime import load
+
+
+@given(problems(dtypes=EXACT + FLOATS))
+def test_it_answers_as_the_plain_function(problem):
+    request, a, v = problem
+    call = fastconv.prepare(v, request.mode, function=request.face, stride=request.stride)
+    expected = getattr(fastconv, request.face)(a, v, request.mode, stride=request.stride)
+    first = call(a)
+    assert first.dtype == expected.dtype and first.shape == expected.shape
+    if expected.dtype.kind in "biu":
+        assert_identical(first, expected)
+    else:
+        bound = 2 * normwise_bound(a, v, expected.dtype)
+        wide = np.clongdouble if expected.dtype.kind == "c" else np.longdouble
+        assert_within(first, expected.astype(wide), bound)
+    out = np.empty(expected.shape, expected.dtype)
+    for _ in range(2):
+        assert call(a, out=out) is out
+        np.testing.assert_array_equal(out, first)
+
+
+@pytest.mark.parametrize("dtype", ["d", "f", "D", "F", "q", "h"])
+@pytest.mark.parametrize("method", ["fused", "fused_complex", "limbs", "auto"])
+def test_the_filter_is_transformed_once(dtype, method, monkeypatch):
+    rng = np.random.default_rng(0)
+    v = random_array(rng, dtype, 900)
+    a, b = random_array(rng, dtype, 40_000), random_array(rng, dtype, 40_000)
+    rows = fastconv.explain(a, v).rows
+    if method != "auto" and not next(r for r in rows if r.name == method).supported:
+        return
+    asked, kernel = [], load.kernel
+
+    def watched(name, loop):
+        asked.append(name)
+        return kernel(name, loop)
+
+    monkeypatch.setattr(load, "kernel", watched)
+    call = fastconv.prepare(v, method=method)
+    for signal in (a, b, a):
+        result = call(signal)
+        expected = fastconv.convolve(precise(signal, dtype), precise(v, dtype))
+        if np.dtype(dtype).kind in "iu":
+            np.testing.assert_array_equal(result, np.convolve(signal, v))
+        else:
+            assert_within(result, expected, normwise_bound(signal, v, dtype))
+    assert sum("spectrum" in name for name in asked) == 1
+    assert call.nbytes > 0
+
+
+def test_rows_dtypes_and_swapped_operands():
+    rng = np.random.default_rng(1)
+    v = rng.standard_normal(500)
+    call = fastconv.prepare(v, "same", axis=-1)
+    for a in (
+        rng.standard_normal((3, 9000)),
+        rng.standard_normal((3, 9000)).astype("f"),
+        rng.standard_normal((2, 9000)) + 1j,
+        rng.integers(0, 9, (2, 9000)),
+        rng.standard_normal((2, 100)),  # Shorter than the filter: they change places.
+    ):
+        np.testing.assert_allclose(call(a), fastconv.convolve(a, v, "same", axis=-1), atol=1e-9)
+    w = v + 1j
+    correlated = fastconv.prepare(w, "valid", function="correlate")
+    for n in (9000, 499, 500, 1):
+        a = random_array(rng, "D", n)
+        np.testing.assert_allclose(correlated(a), np.correlate(a, w, "valid"), atol=1e-9)
+
+
+def test_the_filter_is_a_copy():
+    v = np.ones(3)
+    call = fastconv.prepare(v)
+    v[:] = 7
+    np.testing.assert_array_equal(call(np.ones(4)), [1, 2, 3, 3, 2, 1])
+    with pytest.raises(ValueError, match="read-only"):
+        call.filter[0] = 2
+
+
+def test_nan_stays_where_it_belongs_with_a_kept_spectrum():
+    rng = np.random.default_rng(2)
+    call = fastconv.prepare(rng.standard_normal(300), method="fused")
+    a = rng.standard_normal(20_000)
+    call(a)
+    a[5000] = np.nan
+    touched = np.flatnonzero(np.isnan(call(a)))
+    np.testing.assert_array_equal(touched, np.arange(5000, 5300))
+
+
+def test_many_threads_may_use_it():
+    rng = np.random.default_rng(3)
+    v, signals = rng.standard_normal(700), rng.standard_normal((8, 30_000))
+    call = fastconv.prepare(v)
+    found = [None] * 8
+
+    def work(i):
+        for _ in range(5):
+            found[i] = call(signals[i])
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for i in range(8):
+        np.testing.assert_array_equal(found[i], fastconv.convolve(signals[i], v))
+
+
+def test_what_is_kept_is_bounded(monkeypatch):
+    monkeypatch.setattr(forms, "MAX_KEPT_BYTES", 100)
+    kept = forms.Forms()
+    for key in range(10):
+        assert kept.recall(key, lambda: b"x" * 40, len) == b"x" * 40
+        assert kept.nbytes <= 100
+    made = []
+    kept.recall(9, lambda: made.append(1), lambda _: 0)
+    kept.recall(0, lambda: made.append(1), lambda _: 0)
+    assert made == [1]
+    kept.recall("large", lambda: b"y" * 400, len)
+    assert kept.nbytes == 400
+
+
+@pytest.mark.parametrize(
+    ("arguments", "keywords", "error"),
+    [
+        (([],), {}, ValueError),
+        (([[1.0]],), {}, ValueError),
+        ((["a"],), {}, TypeError),
+        (([1.0], "half"), {}, ValueError),
+        (([1.0],), {"function": "divide"}, ValueError),
+        (([1.0],), {"stride": 0}, ValueError),
+        (([1.0],), {"axis": 0.5}, TypeError),
+        (([1.0],), {"method": "magic"}, ValueError),
+        (([1.0],), {"workers": 0}, ValueError),
+    ],
+)
+def test_what_no_filter_could_mean_is_refused(arguments, keywords, error):
+    with pytest.raises(error, match="must"):
+        fastconv.prepare(*arguments, **keywords)
+
+
+def test_what_no_signal_could_mean_is_refused():
+    call = fastconv.prepare([1.0, 2.0])
+    for a in ([], [[1.0]], ["a"]):
+        with pytest.raises((ValueError, TypeError)):
+            call(a)
+    with pytest.raises(ValueError, match="out must have shape"):
+        call(np.ones(5), out=np.ones(5))
