@@ -12,8 +12,9 @@ import os
 import stat
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..kernels import KERNELS, SOURCES
 
@@ -24,7 +25,6 @@ PACKAGE_PARENT = os.path.dirname(_PACKAGE)
 _VERSIONS, MOST_BYTES = 4, 128 << 20
 # What a killed build leaves behind is removed after this time.
 _PARTIAL, _PARTIAL_SECONDS = ".partial-", 3600.0
-_SIBLINGS = r"(?m)^ *from \.(?:(\w+) import| import (\(?[\w, \n]+))"
 # Only a wheel holds this file (see hatch_build.py): a line for each module, with its key and the
 # names and sizes of its sources, so that nothing has to be read and hashed to find a library.
 _SEALED = "sealed.txt"
@@ -39,18 +39,27 @@ def source_key(module: str) -> str:
 
 
 def _hashed(module: str) -> str:
-    from hashlib import sha256
-
-    digest = sha256(sys.platform.encode())
-    for folder, name in _sources(module):
+    digest = _sha256(sys.platform.encode())
+    for _, name, content in _sources(module):
         digest.update(name.encode())
-        digest.update(_read(folder, name))
-    return digest.hexdigest()[:16]
+        digest.update(content)
+    return str(digest.hexdigest()[:16])
 
 
-def _sources(module: str) -> list[tuple[str, str]]:
-    folders = (*SOURCES, ("kernels", source_modules(module)))
-    return [(folder, name) for folder, names in folders for name in names]
+def _sha256(content: bytes) -> Any:
+    """Return hashlib's sha256, by the module behind it: hashlib takes 3 ms to load OpenSSL."""
+    from importlib import import_module
+
+    for name in ("_sha2", "_sha256", "hashlib"):  # From Python 3.12, before, and anywhere.
+        with suppress(ImportError):
+            return import_module(name).sha256(content)
+    raise ImportError("hashlib")
+
+
+def _sources(module: str) -> list[tuple[str, str, bytes]]:
+    """Return folder, name and content of every file that a kernel module's code comes from."""
+    shared = [(folder, name, _read(folder, name)) for folder, names in SOURCES for name in names]
+    return shared + [("kernels", *source) for source in sorted(source_modules(module).items())]
 
 
 def _sealed_key(module: str) -> str | None:
@@ -85,24 +94,37 @@ def seals() -> str:
     """Return what a wheel built from these sources holds as ``sealed.txt``."""
     lines = []
     for module in sorted({kernel.module for kernel in KERNELS.values()}):
-        sources = [os.path.join(folder, name) for folder, name in _sources(module)]
-        sizes = [f"{s} {os.path.getsize(os.path.join(_PACKAGE, s))}" for s in sources]
+        sources = _sources(module)
+        sizes = [f"{os.path.join(folder, name)} {len(text)}" for folder, name, text in sources]
         lines.append(f"{module} {_hashed(module)} {' '.join(sizes)}\n")
     return "".join(lines)
 
 
-def source_modules(module: str) -> tuple[str, ...]:
+def source_modules(module: str) -> dict[str, bytes]:
     """Return the files in kernels/ that a kernel module consists of, imports followed."""
-    import re
-
-    found, waiting = set(), [f"{module}.py"]
+    found: dict[str, bytes] = {}
+    waiting = [module]
     while waiting:
-        name = waiting.pop()
-        found.add(name)
-        for sibling, names in re.findall(_SIBLINGS, _read("kernels", name).decode()):
-            wanted = [sibling] if sibling else re.findall(r"\w+", names)
-            waiting += [f"{w}.py" for w in wanted if f"{w}.py" not in found]
-    return tuple(sorted(found))
+        name = f"{waiting.pop()}.py"
+        if name not in found:
+            found[name] = _read("kernels", name)
+            waiting += _siblings(found[name].decode())
+    return found
+
+
+def _siblings(text: str) -> Iterator[str]:
+    """Yield the modules of kernels/ that a source imports; re would take longer to be compiled."""
+    before, *imports = text.split("from .")
+    for found in imports:
+        if not before.rpartition("\n")[2].strip():
+            sibling, _, names = found.partition(" import ")
+            if sibling.isidentifier():
+                yield sibling
+            elif not sibling:
+                end = ")" if names.startswith("(") else "\n"
+                for name in names.partition(end)[0].strip("( ").split(","):
+                    yield from name.split()[:1]
+        before = found
 
 
 def _read(folder: str, name: str) -> bytes:
@@ -149,20 +171,24 @@ def _compiler() -> str:
     return "-".join(f"{name}-{_version(name)}" for name in ("numba", "llvmlite"))
 
 
-def _version(distribution: str) -> str:
-    """Return the installed version, by the folder that tells it: no import takes as little time."""
-    for folder in sys.path:
-        try:
-            names = os.listdir(folder or ".")
-        except OSError:
-            continue
-        for name in names:
-            start, _, end = name.partition("-")
-            if start == distribution and end.endswith(".dist-info"):
-                return end.removesuffix(".dist-info")
+def _version(package: str) -> str:
+    """Return the installed version without importing the package, nor importlib.metadata (5 ms)."""
+    from importlib.machinery import PathFinder
+
+    found = PathFinder.find_spec(package)
+    text = ""
+    with suppress(OSError):
+        if found is not None and found.origin:
+            with open(os.path.join(os.path.dirname(found.origin), "_version.py")) as file:
+                text = file.read()
+    # As versioneer writes it into a release, in its newer and its older form.
+    for before, after in (('"version": "', '"'), ("version_version = '", "'")):
+        _, mark, rest = text.partition(before)
+        if mark:
+            return rest.partition(after)[0]
     from importlib.metadata import version
 
-    return version(distribution)
+    return version(package)
 
 
 def library_path(target: str, name: str, dtype: str) -> str | None:
@@ -205,9 +231,8 @@ def seal(path: str, library: bytes) -> None:
 
 
 def _trailer(library: bytes) -> bytes:
-    from hashlib import sha256
-
-    return sha256(library).digest() + len(library).to_bytes(8, "little")
+    digest: bytes = _sha256(library).digest()
+    return digest + len(library).to_bytes(8, "little")
 
 
 def intact(path: str) -> bool:
@@ -277,7 +302,5 @@ def clear() -> list[Entry]:
 
 
 def _remove(path: str) -> None:
-    from contextlib import suppress
-
     with suppress(OSError):  # Another process may have been faster.
         os.unlink(path)
