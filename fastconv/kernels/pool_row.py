@@ -1,0 +1,239 @@
+"""One row of pooled outputs: whole vectors down the window's rows, then across its columns.
+
+A vector of L outputs with stride s meets s*L neighbouring samples of each row. They are loaded as
+they lie, reduced down the rows, and taken apart by shuffles; where the window is wider than the
+stride the next s samples make another such group.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+
+from ..runtime.jit import intrinsic
+from ..runtime.target import Target
+from .emit import I64, POINTER, Values, function, index, lanes, loop, splat
+from .simd import call_llvm, overload_suffix
+from .window_lanes import BOX, Lanes
+from .workspace import address
+
+# The windows (size, stride) along a row that have loops of their own; others are no affair of ours.
+SHAPES = ((2, 2), (3, 2), (3, 3), (2, 1), (3, 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A window along the row, in vectors.
+
+    Parameters
+    ----------
+    a : Lanes
+        The vectors and their reduction.
+    k, s : int
+        Size and stride.
+    """
+
+    a: Lanes
+    k: int
+    s: int
+
+    @property
+    def groups(self) -> int:
+        """How many groups of s*L samples a vector of outputs meets."""
+        return -(-self.k // self.s)
+
+    @property
+    def wide(self) -> Any:
+        """The LLVM type of one group."""
+        return ir.VectorType(self.a.memory.element, self.s * self.a.lanes)
+
+    def load(self, b: Any, pointer: Any, group: int) -> Any:
+        """Return the samples of a group; pointer is that of the first output's first sample."""
+        place = self.a.memory.at(b, pointer, group * self.s)
+        return b.load(place, typ=self.wide, align=self.a.memory.size)
+
+    def load_inside(self, b: Any, pointer: Any, group: int, base: Any, width: Any, outside: Any
+                    ) -> Any:
+        """Return the same where column `base` + lane lies in 0..width-1, else `outside`."""
+        count = self.wide.count
+        first = b.add(base, index(group * self.s))
+        limits = [b.neg(first), b.sub(width, first)]
+        narrow = ir.VectorType(ir.IntType(16), count)
+        bounds = []
+        for limit in limits:
+            limit = b.select(b.icmp_signed(">", limit, index(0)), limit, index(0))
+            limit = b.select(b.icmp_signed("<", limit, index(count)), limit, index(count))
+            bounds.append(splat(b, b.trunc(limit, ir.IntType(16)), narrow))
+        numbers = ir.Constant(narrow, list(range(count)))
+        mask = b.and_(b.icmp_signed(">=", numbers, bounds[0]),
+                      b.icmp_signed("<", numbers, bounds[1]))
+        place = self.a.memory.at(b, pointer, group * self.s)
+        align = ir.Constant(ir.IntType(32), self.a.memory.size)
+        name = f"llvm.masked.load.{overload_suffix(self.wide)}.p0"
+        return call_llvm(b, name, self.wide, [place, align, mask, splat(b, outside, self.wide)])
+
+    def tap(self, b: Any, groups: Values, t: int) -> Any:
+        """Return the samples under tap t of each output."""
+        wide = groups[t // self.s]
+        pick = [t % self.s + self.s * j for j in range(self.a.lanes)]
+        return b.shuffle_vector(wide, ir.Constant(self.wide, ir.Undefined), lanes(pick))
+
+
+def steps(b: Any, shape: Shape, width: Any, pad: Any, outputs: Any, plain: Any, edge: Any) -> None:
+    """Emit one row: plain(base, j) where all samples and outputs exist, else edge(base, j)."""
+    size, s = shape.a.lanes, shape.s
+    reach = (shape.groups - 1) * s + s * size
+
+    def step(v: Any, _: Values) -> Values:
+        j = b.mul(v, index(size))
+        base = b.sub(b.mul(j, index(s)), pad)
+        inside = b.icmp_signed(">=", base, index(0))
+        inside = b.and_(inside, b.icmp_signed("<=", b.add(base, index(reach)), width))
+        inside = b.and_(inside, b.icmp_signed("<=", b.add(j, index(size)), outputs))
+        with b.if_else(inside) as (then, otherwise):
+            with then:
+                plain(base, j)
+            with otherwise:
+                edge(base, j)
+        return []
+
+    loop(b, b.sdiv(b.add(outputs, index(size - 1)), index(size)), [], step)
+
+
+def make_pool_row(target: Target, dtype: str, op: int, k: int, s: int) -> Any:
+    """Return the micro kernel ``pool_row``.
+
+    ::
+
+        pool_row(x, xi, offsets, first, rows, width, pad, outside, out, oi, outputs,
+                 columns, shares, i)
+        out[oi + j] = reduction over r < rows, t < k of x[xi + offsets[first + r] + j*s + t - pad]
+
+    for j < outputs; columns outside 0..width-1 are ``outside[0]``. op BOX divides the sum by
+    ``shares[i] * columns[j]``.
+
+    Assumes: rows >= 1.
+    """
+    a = Lanes.of(target, dtype, op)
+    shape = Shape(a, k, s)
+
+    def body(b: Any, args: Values) -> None:
+        x, offsets, rows, width, pad, outside, out, outputs, columns, share = args
+        beyond = b.load(outside, typ=a.memory.element, align=a.memory.size)
+        if op == BOX:
+            divisor = b.load(share, typ=a.memory.element, align=a.memory.size)
+
+        def row(r: Any, base: Any) -> Any:
+            offset = b.load(b.gep(offsets, [r], source_etype=I64), typ=I64, align=8)
+            return a.memory.at(b, x, b.add(offset, base))
+
+        def down(load: Any, base: Any, count: int | None) -> Values:
+            start = row(index(0), base)
+            groups = [a.begin(b, load(start, g)) for g in range(shape.groups)]
+
+            def further(r: Any, totals: Values) -> Values:
+                here = row(r, base)
+                return [a.join(b, total, load(here, g)) for g, total in enumerate(totals)]
+
+            if count is None:
+                return loop(b, b.sub(rows, index(1)), groups,
+                            lambda r, totals: further(b.add(r, index(1)), totals))
+            for r in range(1, count):
+                groups = further(index(r), groups)
+            return groups
+
+        def across(groups: Values) -> Any:
+            total = shape.tap(b, groups, 0)
+            for t in range(1, k):
+                total = a.join(b, total, shape.tap(b, groups, t))
+            return total
+
+        def finish(total: Any, counts: Any) -> Any:
+            if op != BOX:
+                return total
+            return b.fdiv(total, b.fmul(splat(b, divisor, total.type), counts))
+
+        def plain(base: Any, j: Any) -> None:
+            def whole(count: int | None) -> None:
+                total = across(down(lambda p, g: shape.load(b, p, g), base, count))
+                counts = a.memory.load(b, a.memory.at(b, columns, j)) if op == BOX else None
+                a.memory.store(b, finish(total, counts), a.memory.at(b, out, j))
+
+            with b.if_else(b.icmp_signed("==", rows, index(k))) as (then, otherwise):
+                with then:
+                    whole(k)
+                with otherwise:
+                    whole(None)
+
+        def edge(base: Any, j: Any) -> None:
+            total = across(down(
+                lambda p, g: shape.load_inside(b, p, g, base, width, beyond), base, None
+            ))
+            left = b.sub(outputs, j)
+            counts = None
+            if op == BOX:
+                counts = a.memory.load_first(b, a.memory.at(b, columns, j), left)
+            a.memory.store_first(b, finish(total, counts), a.memory.at(b, out, j), left)
+
+        steps(b, shape, width, pad, outputs, plain, edge)
+
+    def model(
+        x: Any, xi: int, offsets: Any, first: int, rows: int, width: int, pad: int, outside: Any,
+        out: Any, oi: int, outputs: int, columns: Any, shares: Any, i: int,
+    ) -> None:
+        _model_within(out, oi, outputs)
+        at = np.arange(outputs) * s - pad
+        total = None
+        for r in range(rows):
+            for t in range(k):
+                values = model_samples(x, xi + offsets[first + r], width, at + t, outside)
+                if total is None:
+                    total = values + values.dtype.type(0) if op == BOX else values
+                else:
+                    total = a.model(total, values)
+        if op == BOX:
+            total = total / (shares[i] * columns[:outputs])
+        out[oi : oi + outputs] = total
+
+    @intrinsic(model=model)
+    def pool_row(
+        typingctx: Any, x: Any, xi: Any, offsets: Any, first: Any, rows: Any, width: Any,
+        pad: Any, outside: Any, out: Any, oi: Any, outputs: Any, columns: Any, shares: Any,
+        i: Any,
+    ) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            name = f"pool{op}_{k}_{s}_{dtype}"
+            params = [POINTER, POINTER, I64, I64, I64, POINTER, POINTER, I64, POINTER, POINTER]
+            micro = function(builder.module, name, params, body)
+            builder.call(micro, [
+                address(context, builder, x, args[0], args[1]),
+                address(context, builder, offsets, args[2], args[3]), *args[4:7],
+                address(context, builder, outside, args[7], index(0)),
+                address(context, builder, out, args[8], args[9]), args[10],
+                address(context, builder, columns, args[11], index(0)),
+                address(context, builder, shares, args[12], args[13]),
+            ])
+            return context.get_dummy_value()
+
+        n = types.intp
+        arrays = types.none(x, n, offsets, n, n, n, n, outside, out, n, n, columns, shares, n)
+        return arrays, codegen
+
+    return pool_row
+
+
+def model_samples(x: Any, start: int, width: int, columns: Any, outside: Any) -> Any:
+    """Return the samples of one row at `columns`, or `outside`."""
+    inside = (columns >= 0) & (columns < width)
+    values = np.full(len(columns), outside[0], x.dtype)
+    values[inside] = x[start + columns[inside]]
+    return values
+
+
+def _model_within(out: Any, oi: int, count: int) -> None:
+    if oi < 0 or oi + count > len(out):
+        raise IndexError(f"outputs {oi}..{oi + count} must lie within {len(out)}")

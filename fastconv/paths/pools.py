@@ -1,0 +1,217 @@
+"""Pooling of planes: by the compiled loops where they are ready, by NumPy's passes elsewhere."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import product
+from math import prod
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import geometry
+from ..runtime import load, threads
+
+Array = npt.NDArray[Any]
+Numbers = npt.NDArray[np.int64]
+
+# Windows along a row (size, stride) that the loops are unrolled for, and the most rows of a window
+# that are read one by one: beyond them two scans cost less.
+SHAPES = ((2, 2), (3, 2), (3, 3), (2, 1), (3, 1))
+_MOST_ROWS = 9
+# Samples of one band, and what a core pools in a second: benchmark group pooling.
+_BAND_BYTES, _BYTES_PER_SECOND = 1 << 20, 4e10
+
+
+class Windows(NamedTuple):
+    """The windows of one pooling, per pooled axis.
+
+    Parameters
+    ----------
+    signal, size, stride, dilation, pad, output : tuple of int
+        Output i of an axis meets the samples ``i*stride + t*dilation - pad`` for t < size.
+    """
+
+    signal: tuple[int, ...]
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
+    dilation: tuple[int, ...]
+    pad: tuple[int, ...]
+    output: tuple[int, ...]
+
+    @property
+    def plain(self) -> bool:
+        """Whether the unrolled loops serve them."""
+        along = (self.size[-1], self.stride[-1])
+        return along in SHAPES and self.dilation[-1] == 1 and prod(self.size[:-1]) <= _MOST_ROWS
+
+
+class Table(NamedTuple):
+    """Which rows of a plane each row of outputs meets."""
+
+    offsets: Numbers
+    starts: Numbers
+
+
+@lru_cache(maxsize=256)
+def table(windows: Windows) -> Table:
+    """Return the offsets of the rows that each row of outputs meets, and where each list starts."""
+    lead = range(len(windows.signal) - 1)
+    width = windows.signal[-1]
+    offsets, starts = [], [0]
+    for i in product(*(range(windows.output[a]) for a in lead)):
+        met = [met_samples(windows, a, i[a]) for a in lead]
+        for u in product(*met):
+            at = 0
+            for a in lead:
+                at = at * windows.signal[a] + u[a]
+            offsets.append(at * width)
+        starts.append(len(offsets))
+    return Table(np.array(offsets, np.int64), np.array(starts, np.int64))
+
+
+def met_samples(windows: Windows, a: int, i: int) -> list[int]:
+    """Return the samples that window i meets along an axis."""
+    first = i * windows.stride[a] - windows.pad[a]
+    met = range(first, first + windows.size[a] * windows.dilation[a], windows.dilation[a])
+    return [j for j in met if 0 <= j < windows.signal[a]]
+
+
+def maxima(windows: Windows, x: Array, out: Array, workers: int | None) -> bool:
+    """Take the maxima of x (planes, *signal) into out, if a loop is ready; return whether it was.
+
+    Every window must meet a sample.
+    """
+    dtype = loop_dtype(x.dtype)
+    if not windows.plain or (kernel := load.ready("pool_max", dtype)) is None:
+        return False
+    outside = np.full(1, lowest(x.dtype)).astype(x.dtype).view(dtype)
+    offsets, starts = table(windows)
+    x, out = x.view(dtype).reshape(-1), out.view(dtype).reshape(-1)
+
+    def some(lo: int, hi: int, plane: int, result: int) -> None:
+        kernel(x[lo * plane :], out[lo * result :], outside, offsets, starts, hi - lo, plane,
+               *_counts(windows))  # fmt: skip
+
+    _bands(windows, x, workers, some)
+    return True
+
+
+def means(
+    windows: Windows, x: Array, out: Array, shares: Array, columns: Array, workers: int | None
+) -> bool:
+    """Take the sums of x over shares * columns into out, if a loop is ready for it."""
+    dtype = x.dtype.name
+    if dtype not in ("float64", "float32") or not windows.plain:
+        return False
+    if (kernel := load.ready("pool_mean", dtype)) is None:
+        return False
+    outside = np.zeros(1, dtype)
+    offsets, starts = table(windows)
+    x, out = x.reshape(-1), out.reshape(-1)
+
+    def some(lo: int, hi: int, plane: int, result: int) -> None:
+        kernel(x[lo * plane :], out[lo * result :], outside, shares, columns, offsets, starts,
+               hi - lo, plane, *_counts(windows))  # fmt: skip
+
+    _bands(windows, x, workers, some)
+    return True
+
+
+def maxima_and_places(
+    windows: Windows, x: Array, out: Array, places: Numbers, workers: int | None
+) -> None:
+    """Take the maxima and the flat place of each in its plane: the first; of NaN the last."""
+    dtype = loop_dtype(x.dtype)
+    small = prod(windows.signal) < 1 << 31
+    kernel = load.ready("pool_max_index", dtype) if small else None
+    if kernel is None:
+        search(x, out, places, [_starts(windows, a) for a in range(len(windows.signal))])
+        return
+    outside = np.full(1, lowest(x.dtype)).astype(x.dtype).view(dtype)
+    offsets, starts = table(windows)
+    x, out, places = x.view(dtype).reshape(-1), out.view(dtype).reshape(-1), places.reshape(-1)
+
+    def some(lo: int, hi: int, plane: int, result: int) -> None:
+        kernel(x[lo * plane :], out[lo * result :], outside, places[lo * result :], offsets,
+               starts, hi - lo, plane, *_counts(windows), windows.dilation[-1])  # fmt: skip
+
+    _bands(windows, x, workers, some)
+
+
+def _counts(windows: Windows) -> tuple[int, ...]:
+    return (prod(windows.output[:-1]), windows.signal[-1], windows.output[-1], windows.size[-1],
+            windows.stride[-1], windows.pad[-1])  # fmt: skip
+
+
+def _bands(windows: Windows, x: Array, workers: int | None, some: Any) -> None:
+    """Call some(first plane, last, samples and outputs per plane) for bands of planes."""
+    plane, result = prod(windows.signal), prod(windows.output)
+    planes = x.size // plane
+    many = threads.worthwhile(x.nbytes / _BYTES_PER_SECOND, workers)
+    size = max(1, _BAND_BYTES // (plane * x.itemsize)) if many > 1 else planes
+    threads.run(lambda lo, hi: some(lo, hi, plane, result), geometry.bands(planes, size), many)
+
+
+def loop_dtype(dtype: np.dtype[Any]) -> str:
+    """Return the dtype whose loops serve `dtype`."""
+    return "uint8" if dtype.kind == "b" else dtype.name
+
+
+def lowest(dtype: np.dtype[Any]) -> Any:
+    """Return the value that no maximum keeps."""
+    if dtype.kind == "f":
+        return -np.inf
+    return False if dtype.kind == "b" else np.iinfo(dtype).min
+
+
+# ---------------------------------------------------------------- by NumPy's passes, any windows
+
+
+class Axis(NamedTuple):
+    """The windows of one axis: where each starts and stops, and the step between its samples."""
+
+    first: Numbers
+    stop: Numbers
+    step: int
+    length: int
+
+
+def _starts(windows: Windows, a: int) -> Axis:
+    n, d = windows.signal[a], windows.dilation[a]
+    first = np.arange(windows.output[a], dtype=np.int64) * windows.stride[a] - windows.pad[a]
+    stop = np.minimum(first + geometry.span(windows.size[a], d), n)
+    first += np.maximum(-(first // d), 0) * d  # The first sample inside.
+    return Axis(first, stop, d, n)
+
+
+def search(x: Array, out: Array, places: Numbers, axes: list[Axis]) -> None:
+    """Find the maxima of x (planes, *signal) over windows of any kind, one pass per tap."""
+    reach = [int((-(-(axis.stop - axis.first) // axis.step)).max(initial=0)) for axis in axes]
+    begin = True
+    for t in product(*(range(r) for r in reach)):
+        at, inside, place = x, np.ones((), bool), np.zeros((), np.int64)
+        for a, axis in enumerate(axes):
+            index = axis.first + t[a] * axis.step
+            there = index < axis.stop
+            index = np.minimum(index, axis.length - 1)
+            at = np.take(at, index, a + 1)
+            shape = [1] * len(axes)
+            shape[a] = len(index)
+            inside = inside & there.reshape(shape)
+            place = place * axis.length + index.reshape(shape)
+        if begin:
+            out[...], places[...] = at, place
+            begin = False
+            continue
+        wins = inside & ((at > out) | (at != at))
+        np.copyto(out, at, where=wins)
+        np.copyto(places, np.broadcast_to(place, places.shape), where=wins)
+
+
+def scatter(values: Array, places: Numbers, out: Array) -> None:
+    """Add values (planes, outputs) to out (planes, samples) at their places."""
+    planes, samples = out.shape
+    flat = places + (np.arange(planes) * samples)[:, None]
+    np.add.at(out.reshape(-1), flat.reshape(-1), values.reshape(-1))
