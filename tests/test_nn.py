@@ -131,7 +131,7 @@ def test_wrong_windows_are_refused_by_name(keywords, error):
 
 @pytest.mark.parametrize("shape", [(), (5,)])
 def test_an_image_has_two_dimensions(shape):
-    with pytest.raises(ValueError, match="x must"):
+    with pytest.raises(ValueError, match="input must"):
         max_pool2d(np.ones(shape), 2)
 
 

@@ -8,6 +8,44 @@ import numpy as np
 import numpy.typing as npt
 
 
+def relu(input: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Return input where it is positive and 0 elsewhere.
+
+    Parameters
+    ----------
+    input : array_like
+        Real numbers, of any shape.
+
+    Returns
+    -------
+    ndarray
+        Of the shape and dtype of `input`.
+
+    Raises
+    ------
+    TypeError
+        If `input` is not real.
+
+    Notes
+    -----
+    ``max(0, input)``; NaN stays NaN.
+
+    References
+    ----------
+    ``torch.nn.functional.relu``.
+
+    Examples
+    --------
+    >>> import fastconv
+    >>> fastconv.nn.relu([-2.0, 3.0])
+    array([0., 3.])
+    """
+    array = np.asarray(input)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"input must hold real numbers, got {array.dtype}")
+    return np.asarray(np.maximum(array, array.dtype.type(0)))
+
+
 def leaky_relu(x: npt.ArrayLike, negative_slope: float = 0.01) -> npt.NDArray[Any]:
     """Return x where it is positive and ``negative_slope * x`` elsewhere.
 

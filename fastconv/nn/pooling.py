@@ -1,53 +1,153 @@
-"""Pooling: the maximum over windows."""
+"""Max pooling: the largest sample of each window, and where it is."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
-from .. import request
-from ..problem import Problem
-from ..request import Request, Settings
+from . import reductions
+from .windows import Planes, Sizes, settle
+
+__all__ = ["max_pool1d", "max_pool2d", "max_pool3d"]
+
+Array = npt.NDArray[Any]
+
+
+def max_pool1d(
+    input: npt.ArrayLike,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+    *,
+    layout: str = "NCL",
+    out: Array | None = None,
+    workers: int | None = None,
+) -> Any:
+    """Take the maximum over windows of the last axis.
+
+    Parameters
+    ----------
+    input : array_like, shape (..., l), or (..., l, c) for layout "NLC"
+        Real numbers or bool.
+    kernel_size : int or tuple of one int
+        The window.
+    stride : int or tuple of one int, optional
+        Steps between windows; by default `kernel_size`.
+    padding : int or tuple of one int
+        How far windows reach outside, at most half of `kernel_size`. What lies there never is a
+        maximum.
+    dilation : int or tuple of one int
+        Steps between the samples of a window.
+    ceil_mode : bool
+        Whether a last window that reaches further out is kept, if it begins inside.
+    return_indices : bool
+        Whether to return the places too.
+    layout : {"NCL", "NLC"}
+        Where the channels are; an image alone has none in "NCL".
+    out : ndarray, optional
+        Where the maxima go.
+    workers : int, optional
+        The most threads; by default as many as pay.
+
+    Returns
+    -------
+    ndarray, or a pair of them with `return_indices`
+        The maxima, of the dtype of `input`, and of each window's its flat int64 index in its
+        plane: the first of equals, the last NaN.
+
+    Raises
+    ------
+    ValueError
+        If `input` has too few axes or no samples, a size does not suit, or no window fits.
+    TypeError
+        If `input` is neither real nor bool, or a size is no integer.
+
+    Notes
+    -----
+    ``out[i] = max over t of input[i*stride + t*dilation - padding]`` on each pooled axis, for the
+    samples that exist; NaN propagates. Exact. Any number of axes may lead.
+
+    References
+    ----------
+    ``torch.nn.functional.max_pool1d``.
+
+    Examples
+    --------
+    >>> import fastconv
+    >>> fastconv.nn.max_pool1d([[1.0, 5.0, 2.0, 3.0, 4.0]], 3, 2)
+    array([[5., 4.]])
+    """
+    return _max(
+        1,
+        input,
+        (kernel_size, stride, padding, dilation, ceil_mode),
+        return_indices,
+        layout,
+        out,
+        workers,
+    )
 
 
 def max_pool2d(
-    x: npt.ArrayLike,
-    kernel_size: int | tuple[int, int],
-    stride: int | tuple[int, int] | None = None,
-    padding: int | tuple[int, int] = 0,
-) -> npt.NDArray[Any]:
+    input: npt.ArrayLike,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+    *,
+    layout: str = "NCHW",
+    out: Array | None = None,
+    workers: int | None = None,
+) -> Any:
     """Take the maximum over windows of the last two axes.
 
     Parameters
     ----------
-    x : array_like, shape (..., h, w)
+    input : array_like, shape (..., h, w), or (..., h, w, c) for layout "NHWC"
         Real numbers or bool.
     kernel_size : int or pair of int
-        Rows and columns of a window.
+        The window.
     stride : int or pair of int, optional
         Steps between windows; by default `kernel_size`.
     padding : int or pair of int
         How far windows reach outside, at most half of `kernel_size`. What lies there never is a
         maximum.
+    dilation : int or pair of int
+        Steps between the samples of a window.
+    ceil_mode : bool
+        Whether a last window that reaches further out is kept, if it begins inside.
+    return_indices : bool
+        Whether to return the places too.
+    layout : {"NCHW", "NHWC"}
+        Where the channels are; an image alone has none in "NCHW".
+    out : ndarray, optional
+        Where the maxima go.
+    workers : int, optional
+        The most threads; by default as many as pay.
 
     Returns
     -------
-    ndarray, shape (..., (h + 2*padding - kernel_size) // stride + 1, likewise for w)
-        Of the dtype of x.
+    ndarray, or a pair of them with `return_indices`
+        The maxima, of the dtype of `input`, and of each window's its flat int64 index in its
+        plane: the first of equals, the last NaN.
 
     Raises
     ------
     ValueError
-        If x has fewer than two axes, if a size does not suit, or if no window fits.
+        If `input` has too few axes or no samples, a size does not suit, or no window fits.
     TypeError
-        If x is neither real nor bool, or a size is no integer.
+        If `input` is neither real nor bool, or a size is no integer.
 
     Notes
     -----
-    ``out[..., i, j] = max over u, v of x[..., i*stride + u - padding, j*stride + v - padding]``;
-    NaN propagates. Exact.
+    ``out[i] = max over t of input[i*stride + t*dilation - padding]`` on each pooled axis, for the
+    samples that exist; NaN propagates. Exact. Any number of axes may lead.
 
     References
     ----------
@@ -60,46 +160,106 @@ def max_pool2d(
     array([[ 5,  7],
            [13, 15]])
     """
-    array = np.asarray(x)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"x must hold real numbers or bool, got {array.dtype}")
-    if array.ndim < 2:
-        raise ValueError(f"x must have at least two axes, got shape {array.shape}")
-    sizes = _pair("kernel_size", kernel_size, 1)
-    strides = sizes if stride is None else _pair("stride", stride, 1)
-    pads = _pair("padding", padding, 0)
-    for size, pad in zip(sizes, pads, strict=True):
-        if 2 * pad > size:
-            raise ValueError(f"padding must be at most half of kernel_size {size}, got {pad}")
-    outputs = []
-    for n, k, s, p in zip(array.shape[-2:], sizes, strides, pads, strict=True):
-        if n + 2 * p < k:
-            raise ValueError(f"kernel_size must fit into the padded input {n + 2 * p}, got {k}")
-        outputs.append((n + 2 * p - k) // s + 1)
-    batch = array.shape[:-2]
-    dtype = array.dtype.newbyteorder("=")
-    problem = Problem(
-        dtype.name,
-        request.count(batch),
-        True,
-        array.shape[-2:],
-        sizes,
-        tuple(outputs),
-        strides,
-        (1, 1),
-        pads,
-        ("zero", "zero"),
-        "max",
+    return _max(
+        2,
+        input,
+        (kernel_size, stride, padding, dilation, ceil_mode),
+        return_indices,
+        layout,
+        out,
+        workers,
     )
-    nothing = np.zeros(sizes, dtype)  # A window has a size and no taps.
-    return request.answer(Request(problem, array, nothing, batch, None, dtype), Settings())
 
 
-def _pair(name: str, value: Any, least: int) -> tuple[int, int]:
-    values = value if isinstance(value, (tuple, list)) else (value, value)
-    if len(values) != 2:
-        raise ValueError(f"{name} must be one integer or a pair, got {value!r}")
-    numbers = [request.integer(name, v) for v in values]
-    if min(numbers) < least:
-        raise ValueError(f"{name} must be at least {least}, got {value!r}")
-    return numbers[0], numbers[1]
+def max_pool3d(
+    input: npt.ArrayLike,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+    *,
+    layout: str = "NCDHW",
+    out: Array | None = None,
+    workers: int | None = None,
+) -> Any:
+    """Take the maximum over windows of the last three axes.
+
+    Parameters
+    ----------
+    input : array_like, shape (..., d, h, w), or (..., d, h, w, c) for layout "NDHWC"
+        Real numbers or bool.
+    kernel_size : int or triple of int
+        The window.
+    stride : int or triple of int, optional
+        Steps between windows; by default `kernel_size`.
+    padding : int or triple of int
+        How far windows reach outside, at most half of `kernel_size`. What lies there never is a
+        maximum.
+    dilation : int or triple of int
+        Steps between the samples of a window.
+    ceil_mode : bool
+        Whether a last window that reaches further out is kept, if it begins inside.
+    return_indices : bool
+        Whether to return the places too.
+    layout : {"NCDHW", "NDHWC"}
+        Where the channels are; an image alone has none in "NCDHW".
+    out : ndarray, optional
+        Where the maxima go.
+    workers : int, optional
+        The most threads; by default as many as pay.
+
+    Returns
+    -------
+    ndarray, or a pair of them with `return_indices`
+        The maxima, of the dtype of `input`, and of each window's its flat int64 index in its
+        plane: the first of equals, the last NaN.
+
+    Raises
+    ------
+    ValueError
+        If `input` has too few axes or no samples, a size does not suit, or no window fits.
+    TypeError
+        If `input` is neither real nor bool, or a size is no integer.
+
+    Notes
+    -----
+    ``out[i] = max over t of input[i*stride + t*dilation - padding]`` on each pooled axis, for the
+    samples that exist; NaN propagates. Exact. Any number of axes may lead.
+
+    References
+    ----------
+    ``torch.nn.functional.max_pool3d``.
+
+    Examples
+    --------
+    >>> import numpy as np, fastconv
+    >>> fastconv.nn.max_pool3d(np.arange(8).reshape(1, 2, 2, 2), 2)
+    array([[[[7]]]])
+    """
+    return _max(
+        3,
+        input,
+        (kernel_size, stride, padding, dilation, ceil_mode),
+        return_indices,
+        layout,
+        out,
+        workers,
+    )
+
+
+def _max(
+    ndim: int,
+    input: npt.ArrayLike,
+    sizes: tuple[Any, ...],
+    return_indices: bool,
+    layout: str,
+    out: Array | None,
+    workers: int | None,
+) -> Any:
+    planes = Planes(input, ndim, layout)
+    windows = settle(planes.signal, *sizes)
+    if return_indices:
+        return reductions.maxima_and_places(planes, windows, out, workers)
+    return reductions.maxima(planes, windows, out, workers)

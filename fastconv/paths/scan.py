@@ -14,9 +14,10 @@ by the window's size::
 
 Windows are separable: the last axis first, each other axis down the columns. NaN reaches the
 windows that hold it and no other; of 0.0 and -0.0, which are equal, a maximum or minimum is the one
-that comes first in its window (row by row). Sums start from +0, are never taken back by
-subtraction, and err by at most gamma_(taps-1) relative to the window's sum of magnitudes; integers
-wrap, and a sum of bool is its OR. float16 is compared and added in float32, and rounded once.
+that comes first in its window, row by row (with strides, either of them). Sums start from +0, are
+never taken back by subtraction, and err by at most gamma_(taps-1) relative to the window's sum of
+magnitudes; integers wrap, and a sum of bool is its OR. float16 is compared and added in float32,
+and rounded once.
 """
 
 from __future__ import annotations
@@ -235,7 +236,9 @@ def _reduce(
     shape = [axis.n for axis in axes]
     x, out = x.reshape(-1), out.reshape(-1)
     last = len(axes) - 1
-    if left[:2] == [last, last - 1] and inner == 1:
+    if left[:2] == [last, last - 1] and axes[-2].stride > 1:
+        left[:2] = [last - 1, last]  # So that the rows to go along are few.
+    elif left[:2] == [last, last - 1] and inner == 1:
         shape[-2:] = axes[-2].m, axes[-1].m
         goal = out if len(left) == 2 else np.empty(batch * prod(shape), loops.dtype)
         planes = batch * prod(shape[:-2])

@@ -1,0 +1,150 @@
+"""The pooling itself: from settled windows to results, whichever loop is ready."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..path import Operands
+from ..paths import pools
+from ..paths.pools import Windows
+from ..planner import selector
+from ..problem import Problem
+from ..runtime import threads
+from .windows import Planes
+
+Array = npt.NDArray[Any]
+
+
+def maxima(planes: Planes, windows: Windows, out: Array | None, workers: int | None) -> Array:
+    """Return the largest sample of each window."""
+    result = planes.place(out, windows.output, False)
+    if result.size == 0:
+        return planes.deliver(result, out, False)
+    if planes.channels_last:
+        result[...] = _channels_last(planes, windows, "max", planes.as_it_lies(), workers)
+        return planes.deliver(result, out, False)
+    x = planes.packed()
+    into = result.reshape(planes.planes, *windows.output)
+    if not (_each_meets_some(windows) and pools.maxima(windows, x, into, workers)):
+        _windows(windows, "max", x, into, workers)
+    return planes.deliver(result, out, False)
+
+
+def maxima_and_places(
+    planes: Planes, windows: Windows, out: Array | None, workers: int | None
+) -> tuple[Array, Array]:
+    """Return the largest sample of each window and its place in its plane."""
+    if not _each_meets_some(windows):
+        raise ValueError(f"dilation must let every window meet a sample, got {windows.dilation}")
+    moved = planes.channels_last
+    result = planes.place(out, windows.output, moved)
+    places = np.empty(result.shape, np.int64)
+    if result.size:
+        x = planes.packed()
+        shape = (planes.planes, *windows.output)
+        values = result.reshape(shape)
+        if x.dtype == np.float16:
+            x, values = x.astype(np.float32), values.astype(np.float32)
+        pools.maxima_and_places(windows, x, values, places.reshape(shape), workers)
+        if not np.may_share_memory(values, result):
+            result[...] = values.reshape(result.shape)
+    return planes.deliver(result, out, moved), planes.deliver(places, None, moved)
+
+
+def means(
+    planes: Planes,
+    windows: Windows,
+    counts: tuple[Array, ...],
+    out: Array | None,
+    workers: int | None,
+) -> Array:
+    """Return the sum of each window over the product of its counts; integers truncate."""
+    result = planes.place(out, windows.output, False)
+    if result.size == 0:
+        return planes.deliver(result, out, False)
+    x = planes.as_it_lies() if planes.channels_last else planes.packed()
+    into = result if planes.channels_last else result.reshape(planes.planes, *windows.output)
+    shares = _outer(counts[:-1])
+    if not planes.channels_last and x.dtype.kind == "f" and x.dtype.itemsize > 2:
+        columns = counts[-1].astype(x.dtype)
+        if _each_meets_some(windows) and pools.means(
+            windows, x, into, shares.astype(x.dtype), columns, workers
+        ):
+            return planes.deliver(result, out, False)
+    wide = np.dtype({"f": np.float32, "u": np.uint64}.get(x.dtype.kind, np.int64))
+    if x.dtype.itemsize == wide.itemsize or (x.dtype.kind == "f" and x.dtype.itemsize > 2):
+        wide = x.dtype
+    sums: Array = np.empty(into.shape, wide)
+    if planes.channels_last:
+        sums = _channels_last(planes, windows, "box", x.astype(wide, copy=False), workers)
+    else:
+        _windows(windows, "box", x.astype(wide, copy=False), sums, workers)
+    divisors = (shares[:, None] * counts[-1]).reshape(windows.output)
+    divisors = divisors.reshape(*windows.output, *(1,) * len(planes.behind))
+    with np.errstate(all="ignore"):
+        into[...] = divide(sums, divisors)
+    return planes.deliver(result, out, False)
+
+
+def divide(sums: Array, divisors: Array) -> Array:
+    """Return the quotients; of integers truncated, as C divides."""
+    if sums.dtype.kind == "f":
+        return np.asarray(sums / divisors.astype(sums.dtype))
+    negative = sums < 0
+    magnitude = np.where(negative, -sums, sums) // divisors.astype(sums.dtype)
+    return np.asarray(np.where(negative, -magnitude, magnitude))
+
+
+def _outer(counts: tuple[Array, ...]) -> Array:
+    total = np.ones(1)
+    for count in counts:
+        total = (total[:, None] * count).reshape(-1)
+    return total
+
+
+@lru_cache(maxsize=256)
+def _each_meets_some(windows: Windows) -> bool:
+    return all(
+        pools.met_samples(windows, a, i)
+        for a in range(len(windows.signal))
+        if windows.dilation[a] > 1 and windows.pad[a] > 0
+        for i in range(windows.output[a])
+    )
+
+
+def _windows(
+    windows: Windows, reduction: str, x: Array, into: Array, workers: int | None, inner: int = 1
+) -> None:
+    """Reduce x (batch, *signal) or, interleaved, (batch, n, inner) through the engine."""
+    problem = Problem(
+        x.dtype.name, len(x), True, windows.signal, windows.size, windows.output, windows.stride,
+        windows.dilation, windows.pad, ("zero",) * len(windows.signal), reduction, inner,
+    )  # fmt: skip
+    many = threads.worthwhile(selector.rank(problem)[0].seconds, workers)
+    w = np.zeros((1,) * len(windows.signal), x.dtype)  # A window has a size and no taps.
+    selector.run(problem, Operands(x, w, into, 0, many))
+
+
+def _channels_last(
+    planes: Planes, windows: Windows, reduction: str, x: Array, workers: int | None
+) -> Array:
+    """Reduce each axis as it lies, the last one first."""
+    lead, channels = prod(planes.lead), planes.behind[0]
+    shape = list(windows.signal)
+    for a in reversed(range(len(shape))):
+        inner, outer = prod(shape[a + 1 :]) * channels, lead * prod(shape[:a])
+        one = Windows(*((field[a],) for field in windows))
+        into = np.empty((outer, windows.output[a], inner), x.dtype)
+        x = x.reshape(outer, shape[a], inner)
+        if inner == 1:
+            _windows(one, reduction, x[:, :, 0], into[:, :, 0], workers)
+        else:
+            _windows(one, reduction, x, into, workers, inner)
+        shape[a] = windows.output[a]
+        x = into
+    return x.reshape(planes.shape(windows.output))
