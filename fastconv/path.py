@@ -98,6 +98,8 @@ class Path(NamedTuple):
         Problem -> the (name, dtype) of every compiled loop it needs.
     interleaved : bool
         Whether it computes interleaved signals (`Problem.inner`) as they lie.
+    converts : bool
+        Whether it takes images (two axes) of another dtype than the work's.
     gaps : bool
         Whether it computes samples that stand apart (`Problem.up`).
     """
@@ -111,6 +113,7 @@ class Path(NamedTuple):
     execute: Callable[[Problem, Operands], list[Box]]
     kernels: Callable[[Problem], tuple[tuple[str, str], ...]] = no_kernels
     interleaved: bool = False
+    converts: bool = False
     gaps: bool = False
 
 

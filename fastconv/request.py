@@ -147,7 +147,9 @@ def answer(request: Request, settings: Settings) -> Array:
     as_it_lies = _interleaved(request)
     if as_it_lies is not None and selector.takes(best.name, as_it_lies):
         return _answer_interleaved(request, as_it_lies, settings, workers)
-    x = _pack(request.x, (problem.batch, *problem.signal), request.batch, problem)
+    x = _as_it_is(request, problem, settings)
+    if x is None:
+        x = _pack(request.x, (problem.batch, *problem.signal), request.batch, problem)
     filters = 1 if problem.shared_filter else problem.batch
     w = _pack(
         request.w,
@@ -166,6 +168,18 @@ def answer(request: Request, settings: Settings) -> Array:
         result = result.transpose(request.moved)
         return _deliver(result, settings) if settings.out is not None else result.copy()
     return _deliver(result, settings)
+
+
+def _as_it_is(request: Request, problem: Problem, settings: Settings) -> Array | None:
+    """Return an image of narrow numbers unconverted, for a path that converts what it reads."""
+    x = request.x
+    narrow = x.dtype.kind in "biu" and x.dtype.itemsize < np.dtype(problem.dtype).itemsize
+    if problem.ndim != 2 or not narrow or not x.dtype.isnative or not x.flags.aligned:
+        return None
+    path = selector.choose(problem, settings.method, settings.accuracy)
+    if not path.converts or not selector.is_ready(path.name, problem):
+        return None
+    return np.broadcast_to(x, (*request.batch, *problem.signal)).reshape(-1, *problem.signal)
 
 
 def _examine(request: Request, settings: Settings) -> Finding:

@@ -202,7 +202,7 @@ def _by_bands(kernel: Any, x: Array, w: Array, out: Array, pad: int) -> None:
         kernel(x, w, out, 1, 0, 0, 0, n, k, m, 1, 1, pad)
         return
     from . import geometry
-    from .paths.direct import band
+    from .paths.planes import band
     from .planner.rates import rates
     from .runtime import threads
 

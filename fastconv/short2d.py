@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .paths import direct
+from .paths import direct, planes
 from .planner import selector, structure
 from .problem import Problem
 from .runtime import load, threads
@@ -56,7 +56,7 @@ def keep(key: Hashable, problem: Problem, dtype: np.dtype[Any]) -> None:
 def _recipe(
     kernel: Any, problem: Problem, dtype: np.dtype[Any], loop_dtype: np.dtype[Any]
 ) -> Recipe:
-    run = direct.plane_runner(problem, kernel, np.zeros((), loop_dtype))
+    run = planes.runner(problem, kernel, np.zeros((), loop_dtype))
     shape, seconds = problem.output, selector.rank(problem)[0].seconds
     looks, signed = structure.pays(problem), dtype is loop_dtype
 

@@ -1,0 +1,108 @@
+"""The 2-D loop in its other services: volumes, strides, images of another dtype, float16."""
+
+import numpy as np
+import pytest
+from agreement import assert_identical, assert_within
+from hypothesis import given
+from hypothesis import strategies as st
+from reference import BOUNDARIES, correlate_nd
+
+import fastconv
+from fastconv.path import Operands
+from fastconv.paths import PATHS
+from fastconv.problem import Problem
+
+LONGEST = {2: (40, 8), 3: (12, 5), 4: (6, 3)}
+
+
+@st.composite
+def images(draw):
+    """A problem of two to four axes that has outputs."""
+    ndim = draw(st.sampled_from([2, 2, 3, 3, 4]))
+    most, taps = LONGEST[ndim]
+
+    def each(low, high):
+        return tuple(draw(st.integers(low, high)) for _ in range(ndim))
+
+    n, k = each(1, most), each(1, taps)
+    stride = each(1, 3) if draw(st.booleans()) else (1,) * ndim
+    dilation = each(1, 2) if draw(st.integers(0, 3)) == 0 else (1,) * ndim
+    pad = tuple(draw(st.integers(0, t - 1)) for t in k)
+    m = tuple(
+        max(0, (a + 2 * p - (t - 1) * d - 1) // s + 1)
+        for a, p, t, d, s in zip(n, pad, k, dilation, stride, strict=True)
+    )
+    rule = draw(st.sampled_from(sorted(BOUNDARIES)))
+    dtype = draw(st.sampled_from(["float64", "float32", "int16", "uint8", "float16"]))
+    batch, shared = draw(st.integers(1, 2)), draw(st.booleans())
+    return Problem(dtype, batch, shared, n, k, m, stride, dilation, pad, (rule,) * ndim)
+
+
+@given(images(), st.integers(0, 2**32), st.sampled_from("?Bhb"), st.integers(1, 2))
+def test_the_direct_path_is_the_definition(problem, seed, narrow, workers):
+    rng = np.random.default_rng(seed)
+    x = (rng.standard_normal((problem.batch, *problem.signal)) * 5).astype(problem.dtype)
+    if problem.ndim == 2 and np.dtype(narrow).itemsize < x.itemsize:
+        x = x.astype(narrow)  # Converted by the path.
+    w = rng.standard_normal((1 if problem.shared_filter else problem.batch, *problem.filter)) * 5
+    w, out = w.astype(problem.dtype), np.full((problem.batch, *problem.output), 7, problem.dtype)
+    PATHS["direct"].execute(problem, Operands(x, w, out, 3, workers))
+    keywords = {
+        "stride": problem.stride,
+        "dilation": problem.dilation,
+        "boundary": problem.boundary,
+        "fill": 3,
+    }
+    for b in range(problem.batch):
+        samples, taps = x[b].astype(problem.dtype), w[b % len(w)]
+        if out.dtype.kind != "f":
+            want = correlate_nd(samples, taps, problem.pad, problem.output, **keywords)
+            assert_identical(np.ascontiguousarray(out[b]), want)
+            continue
+        wide, size = (
+            correlate_nd(a, v, problem.pad, problem.output, **keywords)
+            for a, v in (
+                (samples.astype("g"), taps.astype("g")),
+                (np.abs(samples).astype("g"), np.abs(taps).astype("g")),
+            )
+        )
+        info = np.finfo(problem.dtype)
+        bound = (problem.taps + 4) * info.eps * size + problem.taps * info.smallest_subnormal
+        assert_within(out[b], wide, bound)
+
+
+@pytest.mark.parametrize("boundary", ["fill", "symm", "wrap"])
+@pytest.mark.parametrize("dtype", ["?", "B", "b", "h", "H"])
+def test_narrow_images_are_as_if_converted_first(dtype, boundary):
+    rng = np.random.default_rng(3)
+    x = rng.integers(0, 2 if dtype == "?" else 100, (700, 901)).astype(dtype)
+    for taps in ("f", "d", "l"):
+        w = (rng.standard_normal((5, 4)) * 9).astype(taps)
+        if dtype == "?":
+            x = x.astype("B")
+        got = fastconv.convolve2d(x[:, ::-1], w, "same", boundary)
+        assert_identical(
+            got, fastconv.convolve2d(x[:, ::-1].astype(got.dtype), w, "same", boundary)
+        )
+
+
+def test_a_tap_that_is_not_finite_meets_no_sample_outside_with_strides_either():
+    x, w = np.ones((9, 20)), np.ones((3, 4))
+    w[0, 0] = np.inf
+    for stride in ((1, 1), (2, 3)):
+        problem = Problem(
+            "float64", 1, True, x.shape, w.shape, (4, 6), stride, (1, 1), (1, 2), ("zero",) * 2
+        )
+        out = np.empty((1, 4, 6))
+        PATHS["direct"].execute(problem, Operands(x[None], w[None], out))
+        want = correlate_nd(x, w, (1, 2), (4, 6), stride=stride)
+        np.testing.assert_array_equal(np.isinf(out[0]), np.isinf(want))
+
+
+def test_half_precision_is_rounded_once():
+    rng = np.random.default_rng(4)
+    x, w = rng.integers(-30, 30, 5000).astype("e"), rng.integers(-9, 9, 40).astype("e")
+    # Whole numbers: every float32 sum is exact, so only the last rounding is left.
+    assert_identical(fastconv.convolve(x, w, method="direct"), np.convolve(x, w))
+    large = np.full(100, 6e4, "e")
+    assert np.isinf(fastconv.convolve(large, large[:3], method="direct")).all()
