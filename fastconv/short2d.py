@@ -22,6 +22,8 @@ Array = npt.NDArray[Any]
 Recipe = Callable[[Array, Array], Array | None]
 
 _MOST_RECIPES = 512
+# An image of up to so many samples that does not lie as the loop wants it is copied for it.
+COPIED = 1 << 14
 _recipes: dict[Hashable, Recipe] = {}
 
 

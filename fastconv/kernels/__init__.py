@@ -72,6 +72,8 @@ KERNELS: dict[str, Kernel] = {
                ("T", "T", "T", "T", "T", "int64"), 9),
         Kernel("filters", "channels_filters", (*FLOATS, *COMPLEX, *INTEGERS), ("T", "T"), 2),
         Kernel("frame", "channels_frame", (*FLOATS, *COMPLEX, *INTEGERS), ("T", "T"), 10),
+        Kernel("polyphase", "polyphase", (*FLOATS, *COMPLEX),
+               ("T", "T", "T", "T", "int64", "int64"), 15),
         Kernel("spectrum", "fft_blocks", FLOATS, ("T",) * 4, 7),
         Kernel("window_rows", "window_rows", (*FLOATS, *INTEGERS, *UNSIGNED),
                ("T", "T", "T", "T", "int64", "int64", "int64"), 10),

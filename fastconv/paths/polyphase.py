@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from math import prod
-from typing import Any
+from functools import lru_cache
+from math import gcd, prod
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,8 +15,9 @@ from ..problem import Problem
 from ..runtime import load, threads
 from ..runtime.scratch import scratch
 
-# Outputs of one phase in one band: its samples and sums stay in a second-level cache.
-_BAND = 1 << 13
+# Outputs in one band, and the samples and sums of one stretch, which stay in a second-level cache.
+_BAND = 1 << 16
+_WORK_BYTES = 1 << 18
 
 
 def supports(problem: Problem) -> str:
@@ -24,10 +26,10 @@ def supports(problem: Problem) -> str:
         return f"adds products, does not take the {problem.reduction}"
     if problem.ndim != 1 or problem.boundary != ("zero",) or problem.dilation != (1,):
         return "one axis, zeros outside and no dilation only"
-    if problem.dtype not in KERNELS["rows"].dtypes:
+    if problem.dtype not in KERNELS["polyphase"].dtypes:
         return f"no compiled loop for {problem.dtype}"
-    if problem.up == 1:
-        return "gaps between samples only"
+    if problem.up == 1 and problem.stride == (1,):
+        return "gaps between samples or strides only"
     return "" if problem.shared_filter else "one filter for all signals only"
 
 
@@ -40,7 +42,7 @@ def work(problem: Problem) -> Work:
     """Return the products, and the bytes of taking phases apart and together."""
     size = np.dtype(problem.dtype).itemsize
     return Work(
-        calls=len(problem.phases()) * problem.stride[0],
+        calls=1 if problem.inner == 1 else problem.up // gcd(problem.up, problem.stride[0]),
         multiply_adds=problem.multiply_adds,
         bytes_moved=size
         * (3 * problem.outputs + 2 * problem.batch * prod(problem.signal) * problem.inner),
@@ -49,19 +51,19 @@ def work(problem: Problem) -> Work:
 
 def kernels(problem: Problem) -> tuple[tuple[str, str], ...]:
     """Return the one loop that the problem needs."""
-    return (("columns" if problem.inner > 1 else "rows", problem.dtype),)
+    return (("columns" if problem.inner > 1 else "polyphase", problem.dtype),)
 
 
 def execute(problem: Problem, operands: Operands) -> list[Box]:
     """Compute all outputs."""
     ((name, dtype),) = kernels(problem)
     kernel = load.kernel(name, dtype)
+    if problem.inner == 1:
+        _rows(problem, kernel, operands)
+        return []
     for first, step, taps, part in problem.phases():
         w = np.ascontiguousarray(operands.w[0, taps])
-        if problem.inner > 1:
-            _columns(part, kernel, operands, w, first, step)
-        else:
-            _rows(part, kernel, operands, w, operands.out[:, first::step])
+        _columns(part, kernel, operands, w, first, step)
     return []
 
 
@@ -80,18 +82,103 @@ def _columns(part: Problem, kernel: Any, operands: Operands, w: Any, first: int,
     threads.run(some, geometry.bands(m, max(16, _BAND // inner)), operands.workers)
 
 
-def _rows(part: Problem, kernel: Any, operands: Operands, w: Any, out: Any) -> None:
-    """Run the loop over each signal, a band of outputs at a time."""
-    (n,), (k,), (m,) = part.signal, part.filter, part.output
-    (s,), (p,) = part.stride, part.pad
+class _Layout(NamedTuple):
+    """Which samples and taps each phase of a resampling meets, as the kernel reads it.
 
-    def some(lo: int, hi: int) -> None:
-        sums = scratch(hi - lo, out.dtype)
-        for b in range(part.batch):
-            kernel(operands.x[b], w, sums, 1, 0, 0, 0, n, k, hi - lo, s, 1, p - lo * s)
-            out[b, lo:hi] = sums
+    Parameters
+    ----------
+    stride, phases : int
+        Samples and outputs in one group.
+    order : ndarray of int
+        The taps' numbers in the order of the runs.
+    table, heads : ndarray of int64
+        (row, column, taps) of each run; (first run, runs, first tap) of each phase.
+    first, reach : int
+        The first column that any run of group 0 reads, and how many columns after it.
+    lo, hi : int
+        The groups whose samples and outputs all exist.
+    """
 
-    threads.run(some, geometry.bands(m, _BAND), operands.workers)
+    stride: int
+    phases: int
+    order: Any
+    table: Any
+    heads: Any
+    first: int
+    reach: int
+    lo: int
+    hi: int
+
+
+@lru_cache(maxsize=256)
+def _layout(problem: Problem) -> _Layout:
+    (n,), (k,), (m,) = problem.signal, problem.filter, problem.output
+    parts = problem.phases()
+    phases = problem.up // gcd(problem.up, problem.stride[0])
+    stride = problem.stride[0] * phases // problem.up
+    order: list[int] = []
+    runs: list[tuple[int, int, int]] = []
+    heads: list[tuple[int, int, int]] = []
+    lo, hi = 0, m // phases
+    for _, _, taps, part in parts:
+        numbers, (pad,) = list(range(k))[taps], part.pad
+        heads.append((len(runs), 0, len(order)))
+        for t0 in range(min(stride, len(numbers))):
+            # Taps t0, t0 + stride, ... lie over one row, one column after the other.
+            column, row = divmod(t0 - pad, stride)
+            mine = numbers[t0::stride]
+            runs.append((row, column, len(mine)))
+            order += mine
+        heads[-1] = (heads[-1][0], len(runs) - heads[-1][0], heads[-1][2])
+        if numbers:
+            lo = max(lo, -(-pad // stride))
+            hi = min(hi, (n - len(numbers) + pad) // stride + 1)
+    first = min((column for _, column, _ in runs), default=0)
+    reach = max((column + count for _, column, count in runs), default=0) - first
+    table = np.array([(row, column - first, count) for row, column, count in runs], np.int64)
+    return _Layout(
+        stride, phases, np.array(order, np.intp), table.reshape(-1),
+        np.array(heads, np.int64).reshape(-1), first, reach, lo, max(lo, hi),
+    )  # fmt: skip
+
+
+def _rows(problem: Problem, kernel: Any, operands: Operands) -> None:
+    """Run the loop over all phases of each signal."""
+    layout = _layout(problem._replace(batch=1))
+    (n,), (m,) = problem.signal, problem.output
+    stride, phases = layout.stride, layout.phases
+    step = stretch(problem.dtype)
+    groups = -(-m // phases)
+    size = np.dtype(problem.dtype).itemsize
+    room = _WORK_BYTES // (size * (stride + phases)) // step
+    width = step * max(1, min(room, -(-groups // step)))
+    pitch = width + layout.reach
+    taps = operands.w[0][layout.order]
+    x, out = operands.x.reshape(-1), operands.out.reshape(-1)
+    rest = (n, m, stride, phases, layout.first, layout.reach, layout.lo, layout.hi)
+
+    def some_rows(lo: int, hi: int) -> None:
+        work = scratch(stride * pitch + phases * width, out.dtype)
+        kernel(x[lo * n :], taps, out[lo * m :], work, layout.table, layout.heads, hi - lo, n, m,
+               *rest, 0, groups, width, pitch)  # fmt: skip
+
+    def some_groups(lo: int, hi: int) -> None:
+        work = scratch(stride * pitch + phases * width, out.dtype)
+        kernel(x, taps, out, work, layout.table, layout.heads, 1, 0, 0, *rest, lo, hi, width,
+               pitch)  # fmt: skip
+
+    if problem.batch > 1 or m <= _BAND:
+        each = max(1, _BAND // max(m, 1))
+        threads.run(some_rows, geometry.bands(problem.batch, each), operands.workers)
+    else:
+        each = max(1, _BAND // phases // width) * width
+        threads.run(some_groups, geometry.bands(groups, each), operands.workers)
+
+
+def stretch(dtype: str) -> int:
+    """Return how many groups the loop makes at once: a whole number of its register tiles."""
+    # Eight accumulators of up to 64 bytes; a multiple serves narrower vectors, too.
+    return 512 // np.dtype(dtype).itemsize
 
 
 PATH = Path(

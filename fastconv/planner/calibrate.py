@@ -68,6 +68,12 @@ def problems(dtype: str) -> Iterator[Problem]:
         for k in (3, 9, 15, 31, 63):
             if k <= n:
                 yield _problem(dtype, (n, n), (k, k))._replace(structure=Structure(1, "normwise"))
+    for n in (64, 1024, 1 << 15, 1 << 18):
+        for up, down in ((2, 1), (3, 2), (4, 5), (20, 19), (160, 147)):
+            for k in (20 * max(up, down) + 1, 150 * up + 1):
+                yield _problem(dtype, (n,), (k,))._replace(
+                    output=(-(-n * up // down),), stride=(down,), pad=(k // 2,), up=up
+                )
     for reduction in ("box",) if dtype.startswith("complex") else ("box", "max"):
         for shape in ((64,), (4096,), (1 << 18,), (16, 16), (128, 128), (1024, 1024)):
             for k in (3, 9, 31):
@@ -127,7 +133,9 @@ def calibrate(progress: Callable[[float, str], None] = lambda share, what: None)
 
 
 def _affordable(path: Path, problem: Problem) -> bool:
-    # A known structure matters to those that cannot do without it.
+    # A known structure matters to those that cannot do without it, and so do gaps.
+    if problem.up > 1 and not path.supports(problem._replace(up=1, stride=(1,))):
+        return False
     if path.supports(problem) or not (
         problem.structure is None or path.supports(problem._replace(structure=None))
     ):

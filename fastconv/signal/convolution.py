@@ -111,11 +111,13 @@ def convolve(
                 result = shortcut(in1.dtype)(in1, in2, _EXTENTS[mode], CONVOLVE, None)
                 if result is not None:
                     return result
-        elif in1.ndim == in2.ndim == 2 and in1.flags.carray:
-            key = ("convolve", in1.dtype, in1.shape, in2.shape, mode)
-            recipe = short2d.recipe(key)
-            if recipe is not None:
-                result = recipe(in1, in2[::-1, ::-1].copy())
+        elif in1.ndim == in2.ndim == 2:
+            if not in1.flags.carray and in1.size <= short2d.COPIED:
+                in1 = in1.copy()
+            if in1.flags.carray:
+                key = ("convolve", in1.dtype, in1.shape, in2.shape, mode)
+                recipe = short2d.recipe(key)
+                result = None if recipe is None else recipe(in1, in2[::-1, ::-1].copy())
                 if result is not None:
                     return result
     settings = Settings(method, accuracy, out, workers)

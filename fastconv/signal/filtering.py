@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from .. import geometry, request
 from ..request import Settings
+from ..short import CONVOLVE, shortcut
 from . import settle
-from .originals import beside, deliver, is_compiled, is_foreign, original, per_axis
+from .originals import COMPILED, beside, deliver, is_compiled, is_foreign, original, per_axis
 
 __all__ = ["lfilter", "sepfir2d"]
 
@@ -76,6 +77,11 @@ def lfilter(
     >>> signal.lfilter([0.5, 0.5], 1, [2.0, 4.0, 6.0])
     array([1., 3., 5.])
     """
+    plain = out is None and accuracy is None and workers is None
+    if plain and type(x) is np.ndarray and x.ndim == 1 and type(stride) is int and stride == 1:
+        found = _short_way(b, a, x, axis, zi)
+        if found is not None:
+            return found
     settings = Settings("auto", accuracy, out, workers)
     if any(is_foreign(operand) for operand in (b, a, x, zi)) or np.size(a) != 1:
         return _passed_on(b, a, x, axis, zi, stride, settings)
@@ -106,6 +112,41 @@ def lfilter(
     whole[_along(axis, slice(k - 1))] += state
     result = whole[_along(axis, slice(0, n, step))]
     return deliver(result, settings.out), whole[_along(axis, slice(n, None))].copy()
+
+
+def _short_way(b: Any, a: Any, x: Array, axis: Any, zi: Any) -> Any:
+    """Return the answer for one plain signal, or None where the long way must decide."""
+    kinds = (list, tuple, np.ndarray)
+    if type(b) not in kinds or type(a) not in (*kinds, int, float) or type(axis) is not int:
+        return None
+    taps, gain = np.asarray(b), np.asarray(a)
+    if taps.ndim != 1 or taps.size == 0 or gain.size != 1 or gain.ndim > 1 or x.size == 0:
+        return None
+    state = None
+    if zi is not None:
+        state = np.asarray(zi)
+        if type(zi) not in kinds or state.shape != (len(taps) - 1,):
+            return None
+    operands = (taps, gain, x) if state is None else (taps, gain, x, state)
+    dtype = operands[2].dtype
+    if any(o.dtype is not dtype for o in operands):
+        if any(o.dtype.name not in COMPILED for o in operands):
+            return None
+        dtype = np.result_type(*(o.dtype for o in operands))
+        x, taps = x.astype(dtype, copy=False), taps.astype(dtype, copy=False)
+    if dtype.name not in _FILTERED or axis not in (0, -1):
+        return None
+    divisor = gain.reshape(-1)[0]
+    if divisor != 1:
+        taps = taps / dtype.type(divisor)
+    whole = shortcut(dtype)(x, taps, 2, CONVOLVE, None)
+    if whole is None:
+        return None
+    n = len(x)
+    if state is None:
+        return whole[:n]
+    whole[: len(taps) - 1] += state
+    return whole[:n], whole[n:]
 
 
 def _along(axis: int, part: slice) -> tuple[slice, ...]:
@@ -210,6 +251,11 @@ def sepfir2d(
         )
     settings.check()
     steps = per_axis("stride", stride, 2)
+    if np.isfinite(row).all() and np.isfinite(column).all():
+        # The planner finds the factors of their product again, and uses them where that pays.
+        filter2d = np.multiply.outer(column.astype(dtype), row.astype(dtype))
+        made = settle.convolution(image, filter2d, "same", (0, 1), steps, rule, dtype)
+        return settle.answer(made, settings, dtype)
     if settings.out is not None:
         shape = tuple(geometry.strided(n, s) for n, s in zip(image.shape, steps, strict=True))
         request.check_out(settings.out, shape, dtype)

@@ -177,6 +177,8 @@ def _answer(
     settings: Settings,
 ) -> npt.NDArray[Any]:
     key = None
+    if type(in1) is np.ndarray and in1.size <= short2d.COPIED and not in1.flags.carray:
+        in1 = in1.copy()
     if settings.plain and type(stride) is int and stride == 1 and _plain(in1, in2, fillvalue):
         key = (name, in1.dtype, in1.shape, in2.shape, mode, boundary)
         recipe = short2d.recipe(key)

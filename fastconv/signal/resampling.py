@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import geometry, request
-from ..problem import Problem
-from ..request import Request, Settings
+from ..request import Settings
 from . import settle
-from .extend import CONSTANT, extended
+from .extend import CONSTANT
 from .originals import beside, deliver, is_compiled, is_foreign, original
+from .phases import resampled, settled, short_way
 
 __all__ = ["decimate", "resample_poly", "upfirdn"]
 
@@ -87,6 +87,10 @@ def upfirdn(
     >>> signal.upfirdn([1, 1, 1], [1, 2, 3], up=3)
     array([1., 1., 1., 2., 2., 2., 3., 3., 3.])
     """
+    if out is None and accuracy is None and workers is None and type(x) is np.ndarray:
+        found = short_way(h, x, up, down, mode, cval)
+        if found is not None:
+            return found
     settings = Settings("auto", accuracy, out, workers)
     if is_foreign(h) or is_foreign(x):
         result = original("upfirdn")(h, x, up, down, axis, mode, cval)
@@ -99,7 +103,7 @@ def upfirdn(
     up, down = int(up), int(down)
     count = ((signal.shape[axis] - 1) * up + len(taps) - 1) // down + 1
     dtype = np.result_type(taps.dtype, signal.dtype, np.float32)
-    made = _request(taps, signal, up, down, axis % signal.ndim, mode, cval, 0, count, dtype)
+    made = settled(taps, signal, up, down, axis % signal.ndim, mode, cval, 0, count, dtype)
     return settle.answer(made, settings, dtype)
 
 
@@ -117,41 +121,6 @@ def _settled(h: Array, x: Array, up: Any, down: Any, axis: Any, mode: Any, cval:
     if mode.lower() in _NEED_TWO and x.shape[axis] < 2:
         return False
     return np.ndim(cval) == 0 and np.asarray(cval).dtype.kind in "biuf"
-
-
-def _request(
-    h: Array, x: Array, up: int, down: int, axis: int, mode: str, cval: Any, delay: int,
-    count: int, dtype: Any,
-) -> Request:  # fmt: skip
-    """Settle `count` outputs along `axis`: output i is filtered sample ``i*down + delay``."""
-    k, mode = len(h), mode.lower()
-    pad = k - 1 - delay
-    if axis != x.ndim - 1:
-        x = np.moveaxis(x, axis, -1)
-    if mode != CONSTANT or cval != 0:
-        beyond = -(-k // up)
-        value = np.asarray(cval).astype(dtype)
-        x = extended(x.astype(dtype, copy=False), beyond, mode, value)
-        pad -= beyond * up
-    problem = Problem(
-        dtype.name,
-        request.count(x.shape[:-1]),
-        True,
-        x.shape[-1:],
-        (k,),
-        (count,),
-        (down,),
-        (1,),
-        (pad,),
-        ("zero",),
-        up=up,
-    )
-    moved = None
-    if axis != x.ndim - 1:
-        order = list(range(x.ndim - 1))
-        order.insert(axis, x.ndim - 1)
-        moved = tuple(order)
-    return Request(problem, x, h[::-1], x.shape[:-1], moved, dtype)
 
 
 def resample_poly(
@@ -230,11 +199,17 @@ def resample_poly(
         background = _BACKGROUNDS[padtype](signal, axis=axis, keepdims=True)
         signal, padtype = signal - background, CONSTANT
     dtype = np.result_type(h.dtype, signal.dtype, np.float32)
+    plain = settings.plain and signal.ndim == 1 and padtype == CONSTANT and not cval
+    if plain and background is None and h.dtype is signal.dtype:
+        delay = (len(h) - 1) // 2
+        found = resampled(h, signal, up, down, delay, geometry.strided(signal.size * up, down))
+        if found is not None:
+            return found
     axis %= signal.ndim
     # SciPy centres output 0 on the middle tap by zeros before the filter; here it is but a shift.
     delay = (len(h) - 1) // 2
     count = geometry.strided(signal.shape[axis] * up, down)
-    made = _request(h, signal, up, down, axis, padtype, cval or 0, delay, count, dtype)
+    made = settled(h, signal, up, down, axis, padtype, cval or 0, delay, count, dtype)
     if background is None:
         return settle.answer(made, settings, dtype)
     if settings.out is not None:
@@ -365,7 +340,7 @@ def decimate(
     settings.check()
     count = geometry.strided(signal.shape[axis], int(q))
     computed = np.result_type(dtype, signal.dtype, np.float32)
-    made = _request(taps, signal, 1, int(q), axis % signal.ndim, CONSTANT, 0, 0, count, computed)
+    made = settled(taps, signal, 1, int(q), axis % signal.ndim, CONSTANT, 0, 0, count, computed)
     return settle.answer(made, settings, computed)
 
 

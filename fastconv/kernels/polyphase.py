@@ -1,0 +1,219 @@
+"""Resampling of rows: many phases over samples taken apart by a stride, outputs put together.
+
+Phase r of output group q reads the samples ``(q + e)*stride + j``. So the samples of a stretch are
+taken apart first, row j holding every stride-th one: then all taps of a phase with one j lie one
+after the other over one row, and a vector of groups is a plain correlation of contiguous rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from numba import types
+
+from ..runtime.jit import inline, intrinsic
+from ..runtime.target import Target
+from .arithmetic import Arithmetic
+from .direct1d_tile import model_sum
+from .emit import I64, POINTER, Values, function, index, loop
+from .scalar import get, madd, put, zero_like
+from .workspace import address
+
+# Fields of a phase (first run, runs, first tap) and of a run (row, column, taps).
+FIELDS = 3
+
+
+def stretch(target: Target, dtype: str) -> int:
+    """Return how many groups one step of the micro kernel makes."""
+    a = Arithmetic.of(target, dtype)
+    return _vectors(a) * a.lanes
+
+
+def _vectors(a: Arithmetic) -> int:
+    """Return the accumulators' vectors: eight registers hide the latency of a multiply-add."""
+    return 8 // a.parts
+
+
+def make_polyphase(target: Target, dtype: str) -> Callable[..., Any]:
+    """Return the kernel ``polyphase``.
+
+    ::
+
+        out[b, q*phases + r] = sum over runs (j, e, taps) of phase r and t < taps of
+                               x[b, (q + first + e + t)*stride + j] * w[tap of the run + t]
+
+    for b < rows, start <= q < stop and those outputs below m; of the samples those in 0..n-1, all
+    of which exist for lo <= q < hi. Every sum starts from +0.
+
+    Assumes: row b of x and out starts at b*x_step and b*out_step; work holds stride rows of `pitch`
+    samples and phases rows of `width` sums, width a multiple of `stretch` and pitch >= width + the
+    columns of all runs; out overlaps neither x, w nor work.
+    """
+    size = stretch(target, dtype)
+    runs = make_runs(target, dtype)
+
+    @inline
+    def rim(
+        x: Any, w: Any, out: Any, table: Any, heads: Any, x0: int, out0: int, n: int, m: int,
+        stride: int, phases: int, first: int, start: int, stop: int,
+    ) -> None:
+        for q in range(start, stop):
+            for r in range(min(phases, m - q * phases)):
+                total, tap = zero_like(x), get(heads, FIELDS * r + 2)
+                at = get(heads, FIELDS * r) * FIELDS
+                for _ in range(get(heads, FIELDS * r + 1)):
+                    sample = (q + first + get(table, at + 1)) * stride + get(table, at)
+                    for _ in range(get(table, at + 2)):
+                        if 0 <= sample < n:
+                            total = madd(get(x, x0 + sample), get(w, tap), total)
+                        sample += stride
+                        tap += 1
+                    at += FIELDS
+                put(out, out0 + q * phases + r, total)
+
+    @inline
+    def apart(
+        x: Any, x0: int, n: int, work: Any, begin: int, stride: int, columns: int, pitch: int
+    ) -> None:
+        """Take the samples begin*stride .. (begin + columns)*stride - 1 apart."""
+        for j in range(stride):
+            low = 0
+            if begin * stride + j < 0:
+                low = -((begin * stride + j) // stride)
+            high = min(columns, (n - 1 - j) // stride + 1 - begin)
+            at, goal = x0 + (begin + low) * stride + j, j * pitch + low
+            for _ in range(low, high):
+                put(work, goal, get(x, at))
+                goal += 1
+                at += stride
+
+    @inline
+    def together(
+        work: Any, sums: int, width: int, out: Any, at: int, phases: int, count: int
+    ) -> None:
+        for r in range(phases):
+            source, goal = sums + r * width, at + r
+            for _ in range(count):
+                put(out, goal, get(work, source))
+                source += 1
+                goal += phases
+
+    def polyphase(
+        x: Any, w: Any, out: Any, work: Any, table: Any, heads: Any, rows: int, x_step: int,
+        out_step: int, n: int, m: int, stride: int, phases: int, first: int, reach: int,
+        lo: int, hi: int, start: int, stop: int, width: int, pitch: int,
+    ) -> None:
+        begin, end = min(max(start, lo), stop), max(min(stop, hi), min(max(start, lo), stop))
+        sums = stride * pitch
+        for b in range(rows):
+            x0, out0 = b * x_step, b * out_step
+            rim(x, w, out, table, heads, x0, out0, n, m, stride, phases, first, start, begin)
+            for q in range(begin, end, width):
+                count = min(width, end - q)
+                strips = (count + size - 1) // size
+                apart(x, x0, n, work, q + first, stride, strips * size + reach, pitch)
+                for r in range(phases):
+                    runs(work, 0, w, get(heads, FIELDS * r + 2), table,
+                         get(heads, FIELDS * r) * FIELDS, get(heads, FIELDS * r + 1), pitch,
+                         work, sums + r * width, strips)
+                together(work, sums, width, out, out0 + q * phases, phases, count)
+            rim(x, w, out, table, heads, x0, out0, n, m, stride, phases, first, end, stop)
+
+    return polyphase
+
+
+def make_runs(target: Target, dtype: str) -> Any:
+    """Return the micro kernel ``runs``.
+
+    ::
+
+        runs(x, xi, w, wi, table, ti, count, pitch, out, oi, strips)
+        out[oi + i] = sum over s < count and t < taps[s] of
+                      x[xi + row[s]*pitch + column[s] + t + i] * w[wi + taps before s + t]
+
+    with row, column and taps of run s at table[ti + 3*s ...], for i < strips * `stretch`.
+
+    Assumes: all of these samples exist; the outputs overlap neither samples nor taps.
+    """
+    a = Arithmetic.of(target, dtype)
+    vectors = _vectors(a)
+    size = vectors * a.lanes
+
+    def body(b: Any, args: Values) -> None:
+        _emit(b, a, vectors, args)
+
+    def model(
+        x: Any, xi: int, w: Any, wi: int, table: Any, ti: int, count: int, pitch: int, out: Any,
+        oi: int, strips: int,
+    ) -> None:
+        width = strips * size
+        if oi < 0 or oi + width > len(out):
+            raise IndexError(f"outputs {oi}..{oi + width} must lie within {len(out)}")
+        total = out[oi : oi + width]
+        total[:] = 0
+        for s in range(count):
+            row, column, taps = (int(v) for v in table[ti + FIELDS * s : ti + FIELDS * (s + 1)])
+            for t in range(taps):
+                total += model_sum(x, xi + row * pitch + column + t, w, wi, 0, 1, width)
+                wi += 1
+
+    @intrinsic(model=model)
+    def runs(
+        typingctx: Any, x: Any, xi: Any, w: Any, wi: Any, table: Any, ti: Any, count: Any,
+        pitch: Any, out: Any, oi: Any, strips: Any,
+    ) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            params = [POINTER, POINTER, POINTER, I64, I64, POINTER, I64]
+            micro = function(builder.module, f"runs_{dtype}", params, body)
+            builder.call(micro, [
+                address(context, builder, x, args[0], args[1]),
+                address(context, builder, w, args[2], args[3]),
+                address(context, builder, table, args[4], args[5]),
+                args[6], args[7],
+                address(context, builder, out, args[8], args[9]), args[10],
+            ])
+            return context.get_dummy_value()
+
+        i = types.intp
+        return types.none(x, i, w, i, table, i, i, i, out, i, i), codegen
+
+    return runs
+
+
+def _emit(b: Any, a: Arithmetic, vectors: int, args: Values) -> None:
+    x, w, table, count, pitch, out, strips = args
+
+    def field(s: Any, number: int) -> Any:
+        where = b.add(b.mul(s, index(FIELDS)), index(number))
+        return b.load(b.gep(table, [where], source_etype=I64), typ=I64, align=8)
+
+    def strip(j: Any, _: Values) -> Values:
+        across = b.mul(j, index(vectors * a.lanes))
+        base = a.at(b, x, across)
+
+        def run(s: Any, carried: Values) -> Values:
+            row = a.at(b, base, b.add(b.mul(field(s, 0), pitch), field(s, 1)))
+            taps = field(s, 2)
+            here = a.at(b, w, carried[0])
+
+            def tap(t: Any, totals: Values) -> Values:
+                held = a.tap(b, a.at(b, here, t))
+                samples = a.at(b, row, t)
+                for v in range(vectors):
+                    value = a.load(b, a.at(b, samples, v * a.lanes))
+                    for part in range(a.parts):
+                        n = v * a.parts + part
+                        totals[n] = a.multiply_add(b, value, held[part], totals[n])
+                return totals
+
+            return [b.add(carried[0], taps), *loop(b, taps, carried[1:], tap)]
+
+        totals = loop(b, count, [index(0), *[a.zero()] * (vectors * a.parts)], run)[1:]
+        goal = a.at(b, out, across)
+        for v in range(vectors):
+            vector = a.finish(b, totals[v * a.parts : (v + 1) * a.parts])
+            a.store(b, vector, a.at(b, goal, v * a.lanes))
+        return []
+
+    loop(b, strips, [], strip)

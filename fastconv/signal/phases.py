@@ -1,0 +1,101 @@
+"""From a resampling to the canonical Request, and the short way of one plain signal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .. import request
+from ..kernels import KERNELS
+from ..path import Operands
+from ..paths import PATHS
+from ..planner import selector
+from ..problem import Problem
+from ..request import Request
+from ..short import CONVOLVE, shortcut
+from .extend import CONSTANT, extended
+
+Array = npt.NDArray[Any]
+
+# Products up to which a signal is resampled on this thread, by what was settled once.
+_SHORT = 1 << 18
+_MOST_KEPT = 512
+_kept: dict[Any, Problem] = {}
+
+
+def settled(
+    h: Array, x: Array, up: int, down: int, axis: int, mode: str, cval: Any, delay: int,
+    count: int, dtype: Any,
+) -> Request:  # fmt: skip
+    """Settle `count` outputs along `axis`: output i is filtered sample ``i*down + delay``."""
+    k, mode = len(h), mode.lower()
+    pad = k - 1 - delay
+    if axis != x.ndim - 1:
+        x = np.moveaxis(x, axis, -1)
+    if mode != CONSTANT or cval != 0:
+        beyond = -(-k // up)
+        value = np.asarray(cval).astype(dtype)
+        x = extended(x.astype(dtype, copy=False), beyond, mode, value)
+        pad -= beyond * up
+    problem = Problem(
+        dtype.name,
+        request.count(x.shape[:-1]),
+        True,
+        x.shape[-1:],
+        (k,),
+        (count,),
+        (down,),
+        (1,),
+        (pad,),
+        ("zero",),
+        up=up,
+    )
+    moved = None
+    if axis != x.ndim - 1:
+        order = list(range(x.ndim - 1))
+        order.insert(axis, x.ndim - 1)
+        moved = tuple(order)
+    return Request(problem, x, h[::-1], x.shape[:-1], moved, dtype)
+
+
+def short_way(h: Any, x: Array, up: Any, down: Any, mode: Any, cval: Any) -> Array | None:
+    """Return the answer for one plain signal of floats, or None where the long way must decide."""
+    h = np.asarray(h) if type(h) in (list, tuple) else h
+    if type(h) is not np.ndarray or h.ndim != 1 or x.ndim != 1 or h.size == 0 or x.size == 0:
+        return None
+    if type(up) is not int or type(down) is not int or up < 1 or down < 1:
+        return None
+    if type(mode) is not str or mode != CONSTANT or type(cval) is not int or cval != 0:
+        return None
+    dtype = x.dtype
+    if dtype.kind not in "fc" or h.dtype is not dtype:
+        return None
+    if up == down == 1:
+        return shortcut(dtype)(x, h, 2, CONVOLVE, None)
+    count = ((x.size - 1) * up + h.size - 1) // down + 1
+    return resampled(h, x, up, down, 0, count)
+
+
+def resampled(h: Array, x: Array, up: int, down: int, delay: int, count: int) -> Array | None:
+    """Return `count` outputs by the path that was chosen for these sizes, if it is ready."""
+    key = (x.dtype, x.size, h.size, up, down, delay)
+    problem = _kept.get(key)
+    if problem is None:
+        if not x.dtype.isnative or x.dtype.name not in KERNELS["polyphase"].dtypes:
+            return None
+        if count * h.size > _SHORT * up:
+            return None
+        problem = settled(h, x, up, down, 0, CONSTANT, 0, delay, count, x.dtype).problem
+        if PATHS["polyphase"].supports(problem) or not selector.is_ready("polyphase", problem):
+            return None
+        if len(_kept) >= _MOST_KEPT:
+            _kept.clear()
+        _kept[key] = problem
+    if not x.flags.carray:
+        x = x.copy()
+    out = np.empty(count, x.dtype)
+    operands = Operands(x[None], h[None, ::-1], out[None])
+    PATHS["polyphase"].execute(problem, operands)
+    return out
