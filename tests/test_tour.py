@@ -125,7 +125,7 @@ def test_every_race_has_times_and_a_path_with_its_reason(default: Tour) -> None:
 
 
 def test_progress_goes_to_stderr_and_the_table_to_stdout(default: Tour) -> None:
-    assert default.err.splitlines()[-1].startswith("[7/7]")
+    assert default.err.splitlines()[-1].startswith("[8/8]")
     assert "[7/7]" not in default.out
     assert "box blur 32 x 32" in default.out
 

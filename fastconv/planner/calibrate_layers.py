@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,8 @@ def layers(dtype: str) -> Iterator[Layer]:
     for outputs, side in ((1, 8), (1, 64), (1, 256), (4, 64)):
         for k in (3, 7):
             yield _layer(dtype, 1, 1, outputs, side, k, False)
+    for groups, inputs, outputs in ((1, 8, 16), (16, 1, 1)):  # A call for each image, not one.
+        yield replace(_layer(dtype, groups, inputs, outputs, 8, 3, False), images=32)
 
 
 def _layer(
@@ -88,7 +91,8 @@ def measure(path: LayerPath, layer: Layer) -> float:
     generator = np.random.default_rng(0)
 
     def sample(channels: int, sides: tuple[int, ...], last: bool) -> Any:
-        shape = (1, *sides, channels) if last else (1, channels, *sides)
+        n = layer.images
+        shape = (n, *sides, channels) if last else (n, channels, *sides)
         return (generator.standard_normal(shape) * 50).astype(layer.dtype)
 
     x = sample(layer.groups * layer.inputs, layer.signal, layer.input_last)

@@ -11,6 +11,7 @@ from fastconv.cli.tour.checks import Check
 from fastconv.cli.tour.picture import Picture
 from fastconv.cli.tour.series import Series
 from fastconv.cli.tour.steps.blur import Blur, blur
+from fastconv.cli.tour.steps.digits import Digits, classify
 from fastconv.cli.tour.steps.eye import Eye, find_eye
 from fastconv.cli.tour.steps.feature_map import FeatureMap, shrink
 from fastconv.cli.tour.steps.fourier import Fourier, transform
@@ -19,7 +20,7 @@ from fastconv.cli.tour.timing import Race
 
 __all__ = ["STEPS", "Chapter", "walk"]
 
-STEPS = 5
+STEPS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +32,14 @@ class Chapter:
     blur: Blur
     eye: Eye
     feature_map: FeatureMap
+    digits: Digits | None
+    """None where scikit-learn is not installed."""
 
     @property
     def checks(self) -> tuple[Check, ...]:
         """Every assertion that held, in order."""
-        return tuple(itertools.chain.from_iterable(step.checks for step in self._steps))
+        found = itertools.chain.from_iterable(step.checks for step in self._steps)
+        return (*found, *(self.digits.checks if self.digits else ()))
 
     @property
     def races(self) -> tuple[Race, ...]:
@@ -61,6 +65,7 @@ class Chapter:
             "peaks": [{"place": peak.place, "answer": peak.value} for peak in self.eye.twice],
             "found_twice": self.eye.found_twice,
             "stride_keeps": self.feature_map.kept,
+            "digits_read": None if self.digits is None else self.digits.accuracy,
             "checks": len(self.checks),
             "races": [
                 {
@@ -92,4 +97,6 @@ def walk(series: Series, picture: Picture, rounds: int, tell: Callable[[str], No
     tell("finding the eye")
     eye = find_eye(picture, rounds)
     tell("padding, stride and max-pooling")
-    return Chapter(smoothing, fourier, blurred, eye, shrink(eye, rounds))
+    feature_map = shrink(eye, rounds)
+    tell("a network that reads digits")
+    return Chapter(smoothing, fourier, blurred, eye, feature_map, classify())

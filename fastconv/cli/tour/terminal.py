@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 
 from fastconv.cli.tour.chapter import Chapter
+from fastconv.cli.tour.steps.digits import Digits
 from fastconv.cli.tour.steps.smoothing import LONG, SHORT
 from fastconv.cli.tour.timing import Race
 from fastconv.cli.tour.units import duration, ratio, significant
@@ -86,7 +87,19 @@ def _findings(chapter: Chapter) -> Iterator[str]:
     truth = " and ".join(f"({row}, {column})" for row, column in eye.true_places)
     verdict = "found twice" if eye.found_twice else f"NOT found twice: it lies at {truth}"
     yield f"         highest answers at {places}: {verdict}"
+    yield f"digits   {digits_in_words(chapter.digits)}"
     yield f"checks   {len(chapter.checks)} comparisons with NumPy and SciPy, all within round-off"
+
+
+def digits_in_words(digits: Digits | None) -> str:
+    """Return how well the network reads, or why it was not asked."""
+    if digits is None:
+        return "skipped: scikit-learn is not installed (pip install 'fastconv[tour]')"
+    return (
+        f"a network of {digits.parameters} numbers, trained here in {digits.seconds:.1f} s, reads "
+        f"{digits.right} of {digits.tested} handwritten digits it has not seen "
+        f"({digits.accuracy:.1%})"
+    )
 
 
 def _row(contest: Race) -> tuple[str, ...]:

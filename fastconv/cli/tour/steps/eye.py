@@ -116,6 +116,14 @@ def find_eye(picture: Picture, rounds: int) -> Eye:
     bias = -THRESHOLD * itself
     feature = fastconv.nn.leaky_relu(response_pasted + bias, SLOPE)
 
+    layer = fastconv.nn.conv2d(
+        pasted[None],
+        template[None, None],
+        np.array([bias]),
+        activation="leaky_relu",
+        negative_slope=SLOPE,
+    )[0]
+
     flipped = fastconv.convolve2d(x, template[::-1, ::-1], "valid")
     direct = response.size * template.size <= _DIRECT_LIMIT
     if direct:
@@ -137,6 +145,7 @@ def find_eye(picture: Picture, rounds: int) -> Eye:
         ),
         agree("correlation is convolution with the flipped template", flipped, response, bound),
         agree("leaky ReLU, against numpy.where", feature, rectified, bound),
+        agree("the same as one layer: conv2d, bias, leaky ReLU", layer, rectified, bound),
         true("the eye must answer with its own product", abs(here - itself) <= bound, here),
         true("the copy must answer as the eye does", abs(there - itself) <= bound, there),
     )
