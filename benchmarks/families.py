@@ -120,22 +120,28 @@ def signal(
     mode: str = "same",
     *,
     stride: int = 1,
+    accuracy: str | None = None,
+    kept: bool = False,
     prefix: str = "1d",
     make: Maker = plain,
     special: tuple[Peer, ...] = (),
     **flags: bool,
 ) -> Workload:
-    """Return a workload of n samples and k taps; `special` as in `image`."""
+    """Return a workload of n samples and k taps; `special` as in `image`.
+
+    `kept`: our filter is prepared beforehand, as in a loop over signals.
+    """
     # A user who wants NumPy's default mode leaves it out.
     arguments = () if mode == "full" else (mode,)
-    keywords = {} if stride == 1 else {"stride": stride}
+    keywords: dict[str, Any] = {} if stride == 1 else {"stride": stride}
+    keywords |= {} if accuracy is None else {"accuracy": accuracy}
     outputs = -(-{"full": n + k - 1, "same": n, "valid": n - k + 1}[mode] // stride)
     return Workload(
         name=f"{prefix}/{_short(dtype)}/n={_count(n)}/k={_count(k)}" + _steps(stride),
         group=group,
         operands=partial(make, dtype, (n,), (k,)),
         small=partial(make, dtype, smaller((n,), 1500), smaller((k,), 130)),
-        ours=partial(_call, fastconv.convolve, arguments, keywords),
+        ours=partial(_prepared if kept else _call, fastconv.convolve, arguments, keywords),
         peers=special + _signal_peers(dtype, n, k, mode, stride, make is with_nan),
         reference=partial(answers.convolve_1d, mode=mode, stride=stride),
         tolerance=answers.TOLERANCE.get(dtype, 0.0),
@@ -365,6 +371,18 @@ def _call(
     """Bind one of our functions as a user would call it; `method` only where it is asked for."""
     extra = {} if method == "auto" else {"method": method}
     return partial(function, *operands, *arguments, **keywords, **extra)
+
+
+def _prepared(
+    function: Callable[..., Any],
+    arguments: tuple[Any, ...],
+    keywords: Mapping[str, Any],
+    x: Array,
+    w: Array,
+    method: str = "auto",
+) -> Call:
+    """Bind a filter that is prepared before the clock starts."""
+    return partial(fastconv.prepare(w, *arguments, method=method, **keywords), x)
 
 
 def _stream(block: int, x: Array, w: Array) -> Call:

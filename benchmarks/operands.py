@@ -11,6 +11,7 @@ import numpy.typing as npt
 __all__ = [
     "Maker",
     "Operands",
+    "bells",
     "box_taps",
     "boxcar",
     "gaussian_taps",
@@ -82,6 +83,16 @@ def box_taps(k: int, dtype: Any = np.float64) -> Array:
 def boxcar(dtype: str, signal: tuple[int, ...], taps: tuple[int, ...]) -> Operands:
     """Return a random 1-D signal and equal taps of sum one."""
     return noise(dtype, signal, 1), box_taps(taps[0], dtype)
+
+
+def bells(dtype: str, signal: tuple[int, ...], taps: tuple[int, ...]) -> Operands:
+    """Return two normal distributions' masses, their tails far below 1e-200."""
+
+    def masses(n: int, centre: float) -> Array:
+        p = np.exp(-0.5 * ((np.arange(n) - centre * n) * (55 / n)) ** 2)
+        return (p / p.sum()).astype(dtype)
+
+    return masses(signal[0], 0.5), masses(taps[0], 0.4)
 
 
 def gaussian_taps(k: int, dtype: Any = np.float64) -> Array:

@@ -17,7 +17,7 @@ from fnmatch import fnmatch
 
 from . import peers
 from .families import Workload, batch, image, pool, signal, stream
-from .operands import Maker, box_taps, boxcar, gaussian_taps, outer, with_nan
+from .operands import Maker, bells, box_taps, boxcar, gaussian_taps, outer, with_nan
 
 __all__ = ["GROUPS", "WORKLOADS", "Workload", "select"]
 
@@ -105,6 +105,10 @@ def integers() -> Iterator[Workload]:
         for k in (5, 31, 256):
             main = dtype == "int64" and k == 31
             yield signal("integer", dtype, 10**5, k, quick=main, headline=main)
+    for dtype in ("int32", "int64"):
+        for k in (64, 1024, 4096):
+            main = dtype == "int64" and k == 1024
+            yield signal("integer", dtype, 10**6, k, "full", headline=main)
 
 
 def complex_numbers() -> Iterator[Workload]:
@@ -112,6 +116,22 @@ def complex_numbers() -> Iterator[Workload]:
     for dtype in ("complex128", "complex64"):
         for k in (8, 31, 512):
             yield signal("complex", dtype, 10**5, k, headline=dtype == "complex128" and k == 31)
+        yield signal("complex", dtype, 10**6, 1024)
+
+
+def distributions() -> Iterator[Workload]:
+    """Yield sums of two random variables whose tails must stay right to ten digits."""
+    for n in (10**4, 10**5):
+        yield signal(
+            "pmf", "float64", n, n, "full", prefix="pmf", make=bells, accuracy="componentwise"
+        )
+
+
+def prepared() -> Iterator[Workload]:
+    """Yield filters that are prepared once for many signals."""
+    for n, k in ((10, 3), (1000, 31), (10**4, 1000), (10**4, 10**4), (10**6, 1024)):
+        quick = (n, k) == (10**4, 1000)
+        yield signal("prepared", "float64", n, k, "full", prefix="prepared", kept=True, quick=quick)
 
 
 def booleans() -> Iterator[Workload]:
@@ -199,6 +219,8 @@ GROUPS: dict[str, tuple[str, Callable[[], Iterator[Workload]]]] = {
     "batch": ("1-D, many signals", batches),
     "integer": ("1-D, integers", integers),
     "complex": ("1-D, complex", complex_numbers),
+    "pmf": ("1-D, distributions to a relative error", distributions),
+    "prepared": ("1-D, a filter kept for many signals", prepared),
     "bool": ("1-D, bool", booleans),
     "stride": ("every s-th output only", strided),
     "nan": ("a NaN in the signal", not_a_number),
