@@ -85,6 +85,8 @@ KERNELS: dict[str, Kernel] = {
         Kernel("pool_max_index", "pool_index", (*FLOATS, *INTEGERS, *UNSIGNED),
                ("T", "T", "T", "int64", "int64", "int64"), 9),
         Kernel("overlap_save", "fft_blocks", FLOATS, ("T",) * 6, 15),
+        Kernel("spectrum_compact", "fft_blocks", FLOATS, ("T",) * 4, 7),
+        Kernel("overlap_save_compact", "fft_blocks", FLOATS, ("T",) * 6, 15),
         Kernel("complex_spectrum", "fft_complex", FLOATS, ("T",) * 4, 6),
         Kernel("complex_blocks", "fft_complex", FLOATS, ("T",) * 6, 15),
         Kernel("limbs", "fft_limbs", INTEGERS,

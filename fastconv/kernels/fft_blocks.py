@@ -82,7 +82,7 @@ def _make_last(target: Target, dtype: str) -> Any:
     return last
 
 
-def make_spectrum(target: Target, dtype: str) -> Callable[..., Any]:
+def make_spectrum(target: Target, dtype: str, compact: bool = False) -> Callable[..., Any]:
     """Return the kernel ``spectrum``.
 
     ::
@@ -96,8 +96,8 @@ def make_spectrum(target: Target, dtype: str) -> Callable[..., Any]:
     this M, top and levels; scratch has 2M reals, spectrum rows of ``tile.spectrum`` * M.
     """
     shape = tile(target, np.dtype(dtype).itemsize)
-    walk = make_walk(target, dtype, filtering=False)
-    lanes, stored = shape.lanes, shape.spectrum
+    walk = make_walk(target, dtype, False, compact)
+    lanes, stored = shape.lanes, 2 if compact else shape.spectrum
 
     def spectrum(
         w: Any, spectrum: Any, table: Any, scratch: Any, rows: int, w_step: int,
@@ -122,7 +122,7 @@ def make_spectrum(target: Target, dtype: str) -> Callable[..., Any]:
     return spectrum
 
 
-def make_overlap_save(target: Target, dtype: str) -> Callable[..., Any]:
+def make_overlap_save(target: Target, dtype: str, compact: bool = False) -> Callable[..., Any]:
     """Return the kernel ``overlap_save``.
 
     ::
@@ -149,7 +149,7 @@ def make_overlap_save(target: Target, dtype: str) -> Callable[..., Any]:
     Assumes: step <= 2M - (delay + k - 1); x and out do not overlap; table and spectrum were made
     for this size, top and levels; scratch has 2M reals, best on a 64-byte boundary.
     """
-    first_pass, walk = _make_first(target, dtype), make_walk(target, dtype, filtering=True)
+    first_pass, walk = _make_first(target, dtype), make_walk(target, dtype, True, compact)
     last_pass = _make_last(target, dtype)
     near = _PREFETCH_BYTES // (2 * np.dtype(dtype).itemsize)
 
@@ -173,3 +173,13 @@ def make_overlap_save(target: Target, dtype: str) -> Callable[..., Any]:
                           low, high, at)
 
     return overlap_save
+
+
+def make_spectrum_compact(target: Target, dtype: str) -> Callable[..., Any]:
+    """Return the kernel ``spectrum_compact``: ``spectrum`` with 2 reals to a point."""
+    return make_spectrum(target, dtype, compact=True)
+
+
+def make_overlap_save_compact(target: Target, dtype: str) -> Callable[..., Any]:
+    """Return the kernel ``overlap_save_compact``, which reads what ``spectrum_compact`` stores."""
+    return make_overlap_save(target, dtype, compact=True)

@@ -144,7 +144,7 @@ def _product(ops: Any, a: Complex, b: Complex, c: Complex, d: Complex) -> Comple
     return ops.fma(c[0], d[0], re), ops.fma(c[0], d[1], im)
 
 
-def _product_tile(ops: Any, tile: Tile, args: Any) -> Iterator[None]:
+def _product_tile(ops: Any, tile: Tile, args: Any, compact: bool = False) -> Iterator[None]:
     """Transform one tile, multiply it by the spectrum, transform it back, in place."""
     scratch, table, spectrum, index, offset, source = args
     z = _load_tile(ops, scratch, index, tile.rows)
@@ -157,7 +157,10 @@ def _product_tile(ops: Any, tile: Tile, args: Any) -> Iterator[None]:
         at = ops.plus(source, 2 * ops.lanes * j)
         return ops.load(spectrum, at), ops.load(spectrum, ops.plus(at, ops.lanes))
 
-    if tile.paired:
+    if compact:
+        twiddles = inner or _outer_twiddles(ops, tile, table, offset)
+        _compact_products(ops, tile, z, filter_value, twiddles)
+    elif tile.paired:
         for k, a in enumerate(z):
             swapped = _swap(ops, a[0]), _swap(ops, a[1])
             z[k] = _product(ops, a, filter_value(2 * k), swapped, filter_value(2 * k + 1))
@@ -175,7 +178,33 @@ def _product_tile(ops: Any, tile: Tile, args: Any) -> Iterator[None]:
     _store_tile(ops, scratch, index, z)
 
 
-def _spectrum_tile(ops: Any, tile: Tile, args: Any) -> Iterator[None]:
+def _compact_products(
+    ops: Any, tile: Tile, z: list[Complex], filter_value: Any, twiddles: list[Complex]
+) -> None:
+    """Multiply the pairs by a spectrum as it was transformed: two reals per point to be read."""
+    if not tile.paired:
+        for k in range(tile.inner):
+            a0, a1, b0, b1 = z[2 * k], z[2 * k + 1], filter_value(2 * k), filter_value(2 * k + 1)
+            turned = multiply(ops, _modulus(ops, tile, twiddles, k), b1)
+            z[2 * k] = _product(ops, a0, b0, a1, turned)
+            z[2 * k + 1] = _product(ops, a0, b1, a1, b0)
+        return
+    lanes = range(ops.lanes)
+    even, odd = [lane & ~1 for lane in lanes], [lane | 1 for lane in lanes]
+    mixed = [lane if lane % 2 == 0 else lane + ops.lanes for lane in lanes]
+    one, zero = ops.constant([1.0] * ops.lanes), ops.constant([0.0] * ops.lanes)
+    for k, a in enumerate(z):
+        re, im = filter_value(k)
+        b0 = ops.shuffle(re, re, even), ops.shuffle(im, im, even)
+        b1 = ops.shuffle(re, re, odd), ops.shuffle(im, im, odd)
+        d = _modulus(ops, tile, twiddles, k)
+        turned = multiply(ops, (ops.shuffle(d[0], one, mixed), ops.shuffle(d[1], zero, mixed)), b1)
+        z[k] = _product(ops, a, b0, (_swap(ops, a[0]), _swap(ops, a[1])), turned)
+
+
+def _spectrum_tile(
+    ops: Any, tile: Tile, args: Any, compact: bool = False
+) -> Iterator[None]:
     """Transform one tile of the filter and store what the product needs, times ``table[scale]``."""
     scratch, table, spectrum, index, offset, target, scale = args
     z = _load_tile(ops, scratch, index, tile.rows)
@@ -187,7 +216,9 @@ def _spectrum_tile(ops: Any, tile: Tile, args: Any) -> Iterator[None]:
     inner = _inner_twiddles(ops, tile, table, offset)
     yield from _inner(ops, tile, z, forward, inner)
     stored: list[Complex] = []
-    if tile.paired:
+    if compact:
+        stored = z
+    elif tile.paired:
         lanes = range(ops.lanes)
         even, odd = [lane & ~1 for lane in lanes], [lane | 1 for lane in lanes]
         mixed = [lane if lane % 2 == 0 else lane + ops.lanes for lane in lanes]
@@ -215,33 +246,35 @@ def _modulus(ops: Any, tile: Tile, twiddles: list[Complex], k: int) -> Complex:
     )
 
 
-def _side_by_side(tile: Tile, ops: Any, emit: Any, args: Any) -> None:
+def _side_by_side(tile: Tile, ops: Any, emit: Any, args: Any, compact: bool) -> None:
     """Emit `emit` for the neighbouring tiles that share the registers."""
+    stored = 2 if compact else tile.spectrum
     scratch, table, spectrum, index, offset, place, *rest = args
     run(*(
         emit(ops, tile, (
             scratch, table, spectrum,
             ops.plus(index, 2 * tile.points * s),
             ops.plus(offset, 2 * tile.scalars * s),
-            ops.plus(place, tile.spectrum * tile.points * s),
+            ops.plus(place, stored * tile.points * s),
             *rest,
-        ))
+        ), compact)
         for s in range(tile.streams)
     ))
 
 
-def tile_intrinsics(tile: Tile) -> tuple[Any, Any]:
+def tile_intrinsics(tile: Tile, compact: bool = False) -> tuple[Any, Any]:
     """Return the intrinsics of one tile shape; each call does `tile.streams` neighbours.
 
     ``product(lanes, rows, scratch, table, spectrum, index, offset, source)`` and
     ``transform(lanes, rows, scratch, table, spectrum, index, offset, target, scale)``: `index` of
     the tile's first real in scratch, `offset` of its twiddles, `source` or `target` in spectrum.
+    `compact`: 2 reals of spectrum per point, for blocks that leave the nearer caches.
     """
 
     def product(ops: Any, rows: int, args: Any) -> None:
-        _side_by_side(tile, ops, _product_tile, args)
+        _side_by_side(tile, ops, _product_tile, args, compact)
 
     def transform(ops: Any, rows: int, args: Any) -> None:
-        _side_by_side(tile, ops, _spectrum_tile, args)
+        _side_by_side(tile, ops, _spectrum_tile, args, compact)
 
     return vector_intrinsic(product, 3, 3), vector_intrinsic(transform, 3, 4)

@@ -13,12 +13,12 @@ from .fft_passes import join, prefetch, split
 from .fft_tile import tile_intrinsics
 
 
-def make_walk(target: Target, dtype: str, filtering: bool) -> Any:
+def make_walk(target: Target, dtype: str, filtering: bool, compact: bool = False) -> Any:
     """Return the walk over the passes below the first one, depth first, without recursion.
 
     A node is split just before its first tile and joined just after its last one, so that it is
     still in the nearest cache that holds it. `filtering`: multiply by the spectrum and come back;
-    else store the spectrum.
+    else store the spectrum. `compact`: of 2 reals per point.
 
     `levels` holds log2 of the radices, 4 bits each, the uppermost level in the lowest bits; the
     twiddles of a level follow those of the level above it in `table`. `ahead` not 0: also ask for
@@ -26,8 +26,9 @@ def make_walk(target: Target, dtype: str, filtering: bool) -> Any:
     """
     shape = tile(target, np.dtype(dtype).itemsize)
     lanes, rows, streams = shape.lanes, shape.rows, shape.streams
-    points, scalars, stored = shape.points, shape.scalars, shape.spectrum
-    product, transform = tile_intrinsics(shape)
+    points, scalars = shape.points, shape.scalars
+    stored = 2 if compact else shape.spectrum
+    product, transform = tile_intrinsics(shape, compact)
     chunk = 2 * points * streams
 
     @inline

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from .. import geometry
+from ..forms import recall
 from ..nonfinite import quarantine
 from ..path import Box, Guarantee, Operands, Path, Work, everything
 from ..problem import Problem
@@ -93,7 +94,7 @@ def _compute(problem: Problem, operands: Operands, x: Any, plan: Layout) -> Any:
     made = fft_tables.transform(plan.size, dtype)
     form = (made.size, made.top, made.levels)
     width, across = plan.shape[-1], plan.grid[-1]
-    spectrum = np.empty(made.spectrum_length, dtype)
+    spectra: list[Any] = [None] * filters
     fill = np.array([operands.fill if "fill" in problem.boundary else 0], dtype)
     shift, n = -plan.start[-1], problem.signal[-1]
     batch = problem.batch // filters
@@ -108,7 +109,7 @@ def _compute(problem: Problem, operands: Operands, x: Any, plan: Layout) -> Any:
     def some_tiles(f: int, lo: int, hi: int) -> None:
         space = scratch(made.scratch_length + room, dtype)
         kernel(
-            signals[f], spectrum, made.table, space[: made.scratch_length],
+            signals[f], spectra[f], made.table, space[: made.scratch_length],
             space[made.scratch_length :], outs[f], norms[f], fill, sources, targets, columns,
             np.empty(2 * made.top, np.int64), lo, hi, across, plan.rows, width, plan.low[-1],
             plan.step[-1], results(problem)[-1], problem.stride[-1], shift, shift + n, shift,
@@ -116,23 +117,33 @@ def _compute(problem: Problem, operands: Operands, x: Any, plan: Layout) -> Any:
         )  # fmt: skip
 
     for f in range(filters):
-        _transform_filter(problem, plan, operands.w[f], spectrum, made)
+        make = partial(_spectrum, problem, plan, operands.w[f], made)
+        spectra[f] = recall(
+            operands.forms, ("tiles", dtype, plan.shape, problem.dilation, f), make, _bytes
+        )
         bands = geometry.bands(tiles, max(1, _BAND // (2 * plan.size)))
-        threads.run(lambda lo, hi, f=f: some_tiles(f, lo, hi), bands, operands.workers)
+        threads.run(partial(some_tiles, f), bands, operands.workers)
+        spectra[f] = None  # One filter's spectrum at a time.
     return norms
 
 
-def _transform_filter(problem: Problem, plan: Layout, w: Any, spectrum: Any, made: Any) -> None:
+def _spectrum(problem: Problem, plan: Layout, w: Any, made: fft_tables.Transform) -> Any:
     """Lay the filter's rows as far apart as the tile's, and transform it."""
     pitches = [prod(plan.shape[a + 1 :]) for a in range(problem.ndim)]
     pairs = zip(reaches(problem), pitches, strict=True)
     flat = np.zeros(sum((reach - 1) * pitch for reach, pitch in pairs) + 1, w.dtype)
     steps = [d * p * w.itemsize for d, p in zip(problem.dilation, pitches, strict=True)]
     np.lib.stride_tricks.as_strided(flat, w.shape, steps)[...] = w
+    spectrum = np.empty(made.spectrum_length, w.dtype)
     load.kernel("spectrum", problem.dtype)(
         flat, spectrum, made.table, scratch(made.scratch_length, w.dtype), 1, 0, len(flat), 0,
         made.size, made.top, made.levels,
     )  # fmt: skip
+    return spectrum
+
+
+def _bytes(spectrum: Any) -> int:
+    return int(spectrum.nbytes)
 
 
 def _places(problem: Problem, plan: Layout, batch: int) -> tuple[Any, Any, Any]:

@@ -1,0 +1,91 @@
+"""The tiles kernel by itself: within its arrays, on every target, and as plain Python."""
+
+import sys
+
+import numpy as np
+import pytest
+from agreement import assert_within
+from test_kernels_fft import _guard
+from test_tiles import bound, defined, image
+
+from fastconv.path import Operands
+from fastconv.paths import fft_tables, tile_layout, tiles
+from fastconv.runtime import load
+from fastconv.runtime.target import host_target
+
+DTYPES = ("float64", "float32")
+
+
+@pytest.fixture(autouse=True)
+def python_where_the_jit_is_disabled(monkeypatch):
+    import numba
+
+    if numba.config.DISABLE_JIT:
+        from fastconv.kernels import fft_blocks, fft_tiles
+
+        modules = {"spectrum": fft_blocks, "tiles": fft_tiles}
+
+        def kernel(name, dtype):
+            return getattr(modules[name], f"make_{name}")(host_target(), dtype)
+
+        monkeypatch.setattr(load, "kernel", kernel)
+
+
+def small_tiles(monkeypatch, problem):
+    least = tile_layout.layout(problem, most_points=2048)
+    monkeypatch.setattr(tiles, "layout", lambda problem: least or tile_layout.layout(problem))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("boundary", ["zero", "reflect"])
+def test_tiles_are_the_definition(dtype, boundary, monkeypatch):
+    rng = np.random.default_rng(3)
+    problem = image(dtype, 61, 5, boundary, stride=1 if boundary == "zero" else 2)
+    small_tiles(monkeypatch, problem)
+    x = rng.standard_normal((1, *problem.signal)).astype(dtype)
+    w = rng.standard_normal((1, *problem.filter)).astype(dtype)
+    out = np.empty((1, *problem.output), dtype)
+    with np.errstate(all="ignore"):
+        assert tiles.execute(problem, Operands(x, w, out)) == []
+    size = tiles.layout(problem).size
+    assert_within(out, defined(problem, x, w), bound(problem, x, w, size))
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mprotect by way of libc")
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("at_end", [False, True])
+def test_no_byte_outside_image_filter_and_output_is_touched(dtype, at_end, monkeypatch):
+    rng = np.random.default_rng(4)
+    for n, k, boundary in ((61, 5, "zero"), (70, 9, "nearest"), (100, 2, "zero")):
+        problem = image(dtype, n, k, boundary)
+        small_tiles(monkeypatch, problem)
+        x = rng.standard_normal((1, *problem.signal)).astype(dtype)
+        w = rng.standard_normal((1, *problem.filter)).astype(dtype)
+        expected = np.empty((1, *problem.output), dtype)
+        tiles.execute(problem, Operands(x, w, expected))
+        held = [_guard(a.reshape(-1), at_end) for a in (x, w, np.zeros_like(expected))]
+        inside = [
+            copy.reshape(a.shape) for (copy, _), a in zip(held, (x, w, expected), strict=True)
+        ]
+        tiles.execute(problem, Operands(*inside))
+        np.testing.assert_array_equal(inside[2], expected)
+
+
+def test_memory_is_a_few_tiles_whatever_the_image():
+    import tracemalloc
+
+    problem = image("float32", 2000, 40)
+    rng = np.random.default_rng(5)
+    x = rng.standard_normal((1, *problem.signal)).astype("f4")
+    w = rng.standard_normal((1, *problem.filter)).astype("f4")
+    out = np.empty((1, *problem.output), "f4")
+    tile = tile_layout.layout(problem).size * 2 * x.itemsize
+    tiles.execute(problem, Operands(x, w, out))
+    fft_tables._kept.clear()
+    tracemalloc.start()
+    tiles.execute(problem, Operands(x, w, out))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # Work space and the filter's spectrum (a half and twice a tile), tables, places of rows.
+    assert peak <= 4 * tile + 32 * problem.output[0] + 10_000
+    assert peak <= x.nbytes / 4
