@@ -19,8 +19,9 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="guard pages are made
 
 LINES = KERNELS["ordered_line"].dtypes
 CASES = [(level, "ordered", "float64") for level in LEVELS]
-CASES += [(HOST, "ordered_line", dtype) for dtype in LINES]
-CASES += [(level, "ordered_line", "uint8") for level in LEVELS if level != HOST]
+for KERNEL in ("ordered_line", "ordered_window"):
+    CASES += [(HOST, KERNEL, dtype) for dtype in LINES]
+    CASES += [(level, KERNEL, "uint8") for level in LEVELS if level != HOST]
 
 
 @pytest.mark.parametrize(("level", "kernel", "dtype"), CASES)
@@ -32,6 +33,7 @@ def test_a_built_kernel_adds_in_order_within_its_arrays(level, kernel, dtype):
 def test_a_kernel_adds_in_order_without_the_jit(level):
     run_script("model", level, "ordered", "float64", NUMBA_DISABLE_JIT="1")
     run_script("model", level, "ordered_line", "int16", NUMBA_DISABLE_JIT="1")
+    run_script("model", level, "ordered_window", "uint16", NUMBA_DISABLE_JIT="1")
 
 
 def run_script(*args, **environment):
@@ -122,6 +124,37 @@ def check_line(function, rng, at_end, dtype):
             assert (got[:lo] == 3).all() and (got[hi:] == 3).all()
 
 
+def check_window(function, rng, at_end, dtype):
+    shape = tuple(int(n) for n in rng.choice([1, 1, 2, 3, 5, 8, 30, 70], 3))
+    size = tuple(int(k) for k in rng.integers(1, 4, 3))
+    pad = tuple(int(rng.integers(0, k)) for k in size)
+    rule = str(rng.choice(["reflect", "mirror", "nearest", "wrap", "fill"]))
+    maps = [geometry.source_map(-p, n + k - 1, n, rule)
+            for p, n, k in zip(pad, shape, size, strict=True)]
+    samples = rng.standard_normal(shape) * 100
+    with np.errstate(all="ignore"):
+        x = fenced(samples.astype(dtype).reshape(-1), at_end)
+    w, fill = rng.standard_normal(size) * (rng.random(size) < 0.8), 2.5
+    around = np.full([len(m) for m in maps], fill)
+    inside = np.ix_(*[m >= 0 for m in maps])
+    source = x.reshape(shape).astype("d")
+    around[inside] = source[np.ix_(*[m[m >= 0] for m in maps])]
+    flat, (_, high, wide) = around.reshape(-1), around.shape
+    offsets = [(a * high + b) * wide + c for a, b, c in np.argwhere(w)]
+    taps = fenced(np.r_[0.0, w[w != 0]], at_end)
+    out = fenced(np.full(x.size, 3, dtype), at_end)
+    first = fenced(np.array(offsets, np.int64), at_end)
+    maps = [fenced(m, at_end) for m in maps]
+    with np.errstate(all="ignore"):
+        function(x, taps, out, first, *maps, fenced(np.array([fill]), at_end),
+                 fenced(np.empty(around.size), at_end), shape[1], shape[2], shape[0], shape[1],
+                 shape[1] * shape[2], size[0] - 1, size[1] - 1, wide, pad[2], len(first))
+        for p, r in np.ndindex(shape[:2]):
+            at = (p * high + r) * wide
+            want = textbook(flat, taps, at, offsets, offsets, shape[2], len(first), 1)
+            np.testing.assert_array_equal(out.reshape(shape)[p, r], want.astype(dtype))
+
+
 def main(mode, level, kernel, dtype):
     rng = np.random.default_rng(5)
     if mode == "model":
@@ -132,8 +165,10 @@ def main(mode, level, kernel, dtype):
     for j in range(times):
         if kernel == "ordered":
             check(function, rng, j % 2 == 0)
-        else:
+        elif kernel == "ordered_line":
             check_line(function, rng, j % 2 == 0, dtype)
+        else:
+            check_window(function, rng, j % 2 == 0, dtype)
 
 
 if __name__ == "__main__":

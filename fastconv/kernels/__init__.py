@@ -64,6 +64,8 @@ KERNELS: dict[str, Kernel] = {
         Kernel("ordered", "ordered", ("float64",), ("T", "T", "T", "int64", "int64"), 10),
         Kernel("ordered_line", "ordered_line", (*FLOATS, *SAMPLES),
                ("T", "float64", "T", "int64", "int64", "int64", "float64", "float64"), 11),
+        Kernel("ordered_window", "ordered_window", (*FLOATS, *SAMPLES),
+               ("T", "float64", "T", *("int64",) * 4, "float64", "float64"), 10),
         Kernel("channels", "channels", (*FLOATS, *COMPLEX, *INTEGERS),
                ("T", "T", "T", "T", "T", "int64"), 11),
         Kernel("depthwise", "channels_depthwise", (*FLOATS, *INTEGERS),

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..runtime.jit import inline
 from ..runtime.target import Target
-from .ordered import make_strip
 from .ordered_convert import make_convert
+from .ordered_run import make_run
 from .scalar import get, put
-
-_WIDE, _MIDDLE = 8, 4
 
 
 def make_ordered_line(target: Target, dtype: str) -> Callable[..., Any]:
@@ -29,35 +26,8 @@ def make_ordered_line(target: Target, dtype: str) -> Callable[..., Any]:
     holds (hi - lo + reach) * min(panel, inner) doubles. out may be x where lo..hi is the whole
     axis, or where no output of it is read again.
     """
-    lanes = target.lanes(8)
-    gather = make_convert(dtype, lanes)
-    wide = make_strip("float64", _WIDE, lanes, dtype)
-    middle = make_strip("float64", _MIDDLE, lanes, dtype)
-    thin = make_strip("float64", 1, lanes, dtype)
-    single = make_strip("float64", 1, 1, dtype)
-
-    @inline
-    def run(
-        work: Any, at: int, w: Any, out: Any, goal: int, first: Any, second: Any, scale: int,
-        width: int, singles: int, taps: int, sign: int,
-    ) -> None:
-        """Make `width` outputs that lie one after the other."""
-        strips = width // (_WIDE * lanes)
-        wide(work, at, w, out, goal, first, second, scale, strips, singles, taps, sign)
-        i = strips * _WIDE * lanes
-        strips = (width - i) // (_MIDDLE * lanes)
-        middle(work, at + i, w, out, goal + i, first, second, scale, strips, singles, taps, sign)
-        i += strips * _MIDDLE * lanes
-        strips = (width - i) // lanes
-        thin(work, at + i, w, out, goal + i, first, second, scale, strips, singles, taps, sign)
-        i += strips * lanes
-        if i < width:
-            if width >= lanes:
-                i = width - lanes
-                thin(work, at + i, w, out, goal + i, first, second, scale, 1, singles, taps, sign)
-            else:
-                single(work, at + i, w, out, goal + i, first, second, scale, width - i, singles,
-                       taps, sign)
+    gather = make_convert(dtype, target.lanes(8))
+    run = make_run(target, dtype)
 
     def ordered_line(
         x: Any, w: Any, out: Any, first: Any, second: Any, source: Any, fill: Any, work: Any,

@@ -171,3 +171,31 @@ def original(name: str) -> Callable[..., Any]:
     from scipy.ndimage import _filters
 
     return getattr(_filters, name)  # type: ignore[no-any-return]
+
+
+def key_of(name: str, x: Any, w: Any, output: Any, *rest: Any) -> tuple[Any, ...] | None:
+    """Return what a plain call follows from, or None where the short way does not serve.
+
+    Parameters
+    ----------
+    name : str
+        The function.
+    x, w : object
+        Samples and filter (None for none), as they were given.
+    output : object
+        None for a fresh result.
+    *rest
+        Everything else that decides.
+    """
+    if output is not None or type(x) is not np.ndarray:
+        return None
+    rest = (*rest, *map(type, rest))  # 1.0 is no axis, though it equals 1.
+    if w is None:
+        return (name, x.dtype, x.shape, *rest)
+    if type(w) is not np.ndarray or w.size > _LONGEST_KEY:
+        return None
+    return (name, x.dtype, x.shape, w.tobytes(), w.shape, w.dtype, *rest)
+
+
+# Taps whose bytes are compared in a time that does not matter.
+_LONGEST_KEY = 512

@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..path import Operands
 from ..paths.bands import Pass, Samples, cast, chain
 from ..paths.sliding import extreme_pass, footprint_window
 from ..paths.windows import slide
-from ..planner import selector
-from ..problem import Problem
 from . import arguments
+from .scans import by_scans
 
 Array = npt.NDArray[Any]
 
@@ -309,7 +307,8 @@ def _run(x: Array, out: Array, passes: list[Pass], cval: Any, workers: Any) -> N
         _run(out, out, passes[1:], cval, workers)
         return
     x = arguments.apart(x, out)
-    if work == x.dtype == out.dtype and _by_scans(x, out, passes, fill, team):
+    reduction = "max" if passes[0].greatest else "min"
+    if work == x.dtype == out.dtype and by_scans(reduction, x, out, passes, fill, team):
         return
     source = Samples(x, work.type(fill) if work == x.dtype else fill)
     if work == out.dtype:
@@ -318,26 +317,6 @@ def _run(x: Array, out: Array, passes: list[Pass], cval: Any, workers: Any) -> N
         between = np.empty(x.shape, work)
         chain([source], between, passes, work, team)
         out[...] = cast(between.astype(np.float64, copy=False), out.dtype)
-
-
-def _by_scans(x: Array, out: Array, passes: list[Pass], fill: float, workers: int) -> bool:
-    """Run all passes as one Problem, if its loops are ready; return whether they were."""
-    if not out.flags.carray or not out.dtype.isnative:
-        return False
-    size, pad, rules = [1] * x.ndim, [0] * x.ndim, ["zero"] * x.ndim
-    for q in passes:
-        size[q.axis], pad[q.axis], rules[q.axis] = q.size, q.pad, q.boundary
-    ones = (1,) * x.ndim
-    problem = Problem(
-        out.dtype.name, 1, True, x.shape, tuple(size), x.shape, ones, ones, tuple(pad),
-        tuple(rules), "max" if passes[0].greatest else "min",
-    )  # fmt: skip
-    if not selector.is_ready("scan", problem):
-        return False
-    x = np.require(x, out.dtype, ("C", "A"))[None]
-    nothing = np.broadcast_to(np.zeros((), out.dtype), (1, *size))
-    selector.run(problem, Operands(x, nothing, out[None], out.dtype.type(fill), workers), "scan")
-    return True
 
 
 def _work(x: Array, rules: list[str], fill: float) -> np.dtype[Any]:

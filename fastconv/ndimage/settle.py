@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from math import prod
 from typing import Any
 
@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import geometry, request
-from ..paths import lines, ordered
+from ..paths import lines, ordered, ordered_windows, recalled
 from ..paths.bands import Pass, Samples, cast, chain
 from ..paths.windows import Window, correlation, slide
 from ..problem import Problem
 from ..request import Request, Settings
+from ..runtime import load
 from . import arguments
 from .missing import Missing
 
@@ -33,12 +34,13 @@ def line_pass(w: Array, axis: int, rule: str, origin: int) -> Pass:
 
 
 def run_passes(
-    x: Array, out: Array, passes: Sequence[Pass], outside: Any, workers: int | None
-) -> None:
+    x: Array, out: Array, passes: Sequence[Pass], outside: Any, workers: int | None,
+    key: Hashable = None,
+) -> None:  # fmt: skip
     """Run linear passes from x into `out`, rounding to its dtype in between."""
     if not x.size:
         return
-    if _as_they_lie(x, out, passes, outside, workers):
+    if _as_they_lie(x, out, passes, outside, workers, key):
         return
     team = arguments.crew(x.size * sum(q.size for q in passes), workers)
     source = Samples(arguments.apart(x, out), float(outside))
@@ -46,31 +48,62 @@ def run_passes(
 
 
 def _as_they_lie(
-    x: Array, out: Array, passes: Sequence[Pass], outside: Any, workers: int | None
-) -> bool:
+    x: Array, out: Array, passes: Sequence[Pass], outside: Any, workers: int | None,
+    key: Hashable,
+) -> bool:  # fmt: skip
     """Run linear passes by `lines`, where dtypes and layouts allow; return whether they did."""
-    name = out.dtype.name
-    if name not in lines.DTYPES or not out.flags.carray or not out.dtype.isnative:
+    packed = _packed(x, out)
+    if packed is None:
         return False
-    if x.dtype != out.dtype:
-        # Doubles and floats hold these samples exactly; the sums would be the same.
-        if out.dtype.kind != "f" or not np.can_cast(x.dtype, out.dtype):
-            return False
-        x = x.astype(out.dtype)
-    elif not (x.flags.carray or (x.flags.c_contiguous and x.flags.aligned)) or (
-        np.may_share_memory(x, out)
-    ):
-        x = x.copy()
+    name = out.dtype.name
     keys = tuple((q.axis, q.taps, q.pad, q.boundary) for q in passes)
     found = lines.plan(name, x.shape, keys)
     if found is None:
         return False
-    return found.run(x, out, float(outside), arguments.crew(found.products, workers))
+    done = found.run(packed, out, float(outside), arguments.crew(found.products, workers))
+    if done and key is not None and x.dtype == out.dtype:
+        kernel = load.kernel("ordered_line", name)
+        recalled.keep(key, kernel, name, x.shape, found.calls(float(outside)))
+    return done
+
+
+def _packed(x: Array, out: Array) -> Array | None:
+    """Return x as the compiled loops take it for this result, or None where they cannot."""
+    if out.dtype.name not in lines.DTYPES or not out.flags.carray or not out.dtype.isnative:
+        return None
+    if x.dtype != out.dtype:
+        # Doubles and floats hold these samples exactly; the sums would be the same.
+        if out.dtype.kind != "f" or not np.can_cast(x.dtype, out.dtype):
+            return None
+        return x.astype(out.dtype, order="C")
+    flags = x.flags
+    if flags.c_contiguous and flags.aligned and not np.may_share_memory(x, out):
+        return x
+    return x.copy()
+
+
+def _one_window(
+    x: Array, out: Array, w: Array, pads: tuple[int, ...], rule: str, outside: float, workers: Any,
+    key: Hashable,
+) -> bool:  # fmt: skip
+    """Run a window by `ordered_windows`, where dtypes and layouts allow; return whether it did."""
+    packed = _packed(x, out)
+    if packed is None:
+        return False
+    taps = np.ascontiguousarray(w).tobytes()
+    found = ordered_windows.plan(out.dtype.name, x.shape, taps, w.shape, pads, rule)
+    if found is None:
+        return False
+    done = found.run(packed, out, outside, arguments.crew(found.products, workers))
+    if done and key is not None and x.dtype == out.dtype:
+        kernel = load.kernel("ordered_window", out.dtype.name)
+        recalled.keep(key, kernel, out.dtype.name, x.shape, found.calls(outside))
+    return done
 
 
 def along(
     input: Any, weights: Any, axis: Any, output: Any, mode: Any, cval: Any, origin: Any,
-    stride: Any, accuracy: Any, workers: Any, missing: Missing,
+    stride: Any, accuracy: Any, workers: Any, missing: Missing, key: Hashable = None,
 ) -> Array:  # fmt: skip
     """Answer `correlate1d`."""
     x, w = np.asarray(input), np.asarray(weights)
@@ -106,7 +139,7 @@ def along(
         return out
     one = line_pass(w, axis, rule, origin)
     if missing.plain:
-        run_passes(x, out, [one], outside, workers)
+        run_passes(x, out, [one], outside, workers, key)
     else:
         count = line_pass((w != 0).astype(np.float64), axis, rule, origin)
         missing.run(x, out, [one], [count], outside, float(w.sum()), np.abs(w).sum(), workers)
@@ -115,7 +148,7 @@ def along(
 
 def over(
     input: Any, weights: Any, output: Any, mode: Any, cval: Any, origin: Any, flip: bool,
-    axes: Any, stride: Any, accuracy: Any, workers: Any, missing: Missing,
+    axes: Any, stride: Any, accuracy: Any, workers: Any, missing: Missing, key: Hashable = None,
 ) -> Array:  # fmt: skip
     """Answer `correlate` and `convolve`."""
     x, w = np.asarray(input), np.asarray(weights)
@@ -147,6 +180,8 @@ def over(
         every = tuple(range(x.ndim))
         strides = tuple(stride if a in chosen else 1 for a in every)
         return _planned(x, w, out, every, pads, rule, outside, strides, accuracy, workers)
+    if missing.plain and _one_window(x, out, w, pads, rule, outside, workers, key):
+        return out
     window = Window(w.shape, pads, rule, correlation(w))
     if missing.plain:
         team = arguments.crew(x.size * w.size, workers)

@@ -19,6 +19,7 @@ from ..kernels import KERNELS
 from ..runtime import load, threads
 from ..runtime.scratch import scratch
 from . import ordered
+from .recalled import Call
 
 Array = npt.NDArray[Any]
 
@@ -127,6 +128,23 @@ class Plan:
             band(0, self.shape[0])
         else:
             threads.run(band, geometry.bands(self.shape[0], height), workers)
+
+    def calls(self, outside: float) -> tuple[Call, ...]:
+        """Return the compiled calls of a plan of one band; none if it needs more."""
+        at = next((j for j, s in enumerate(self.stages) if s.axis == 0), None)
+        if at or prod(self.shape) > BAND_OUTPUTS:
+            return ()
+        fill, found = np.array([outside], np.float64), []
+        for s in self.stages:
+            if s.source is None:
+                return ()
+            panel, count = _panel(s, s.n + s.size - 1), s.n + s.size - 1
+            outer = prod(self.shape[: s.axis])
+            lines = s.n * s.inner
+            counts = (outer, lines, lines, s.inner, 0, s.n, s.size - 1, panel, *s.counts)
+            arrays = (s.taps.first, s.taps.second, s.source, fill)
+            found.append((s.taps.weights, arrays, count * panel, counts))
+        return tuple(found)
 
 
 def _panel(stage: _Stage, rows: int) -> int:
