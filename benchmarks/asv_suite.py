@@ -135,6 +135,14 @@ class Pooling(_Group, group="pooling"):
     """Max-pooling."""
 
 
+class Prepared(_Group, group="prepared"):
+    """1-D, a filter kept for many signals."""
+
+
+class Ndimage(_Group, group="ndimage"):
+    """scipy.ndimage's filters."""
+
+
 class Process:
     """Imports, first calls, builds and sizes, each from a fresh process."""
 

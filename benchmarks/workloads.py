@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatch
 
-from . import peers
+from . import ndimage_calls, peers
 from .families import Workload, batch, image, pool, signal, stream
 from .operands import Maker, bells, box_taps, boxcar, gaussian_taps, outer, with_nan
 
@@ -230,6 +230,7 @@ GROUPS: dict[str, tuple[str, Callable[[], Iterator[Workload]]]] = {
     "box": ("images, box filters", boxes),
     "separable": ("images, separable filters", separable),
     "pooling": ("max-pooling", pooling),
+    "ndimage": ("scipy.ndimage's filters", ndimage_calls.calls),
 }
 
 WORKLOADS: dict[str, Workload] = {
