@@ -98,6 +98,18 @@ def _numpys_way(a: Array, v: Array, extent: int, order: int, out: Array | None) 
     return _numpy_correlate(a, v, extent)  # type: ignore[no-any-return]
 
 
+def short_way(dtype: np.dtype[Any], n: int, k: int) -> str:
+    """Return in words how a plain call of n samples, k taps goes past the planner, if it does."""
+    if dtype.name not in DTYPES or n * k > BRIEF_PRODUCTS:
+        return ""
+    unit = ("rows", dtype.name.removeprefix("u"))
+    if load.ready(*unit, 0.0) is not None:
+        return f"plain calls go straight to {'_'.join(unit)}, past the planner"
+    if n * k > _SMALL:
+        return ""
+    return f"plain calls go to NumPy's own loop, past the planner, until {'_'.join(unit)} is there"
+
+
 def longest_filter(dtype: str) -> int:
     """Return above how many taps a transform may be quicker, by the planner's rates."""
     from .planner import selector

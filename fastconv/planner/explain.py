@@ -51,6 +51,9 @@ class Explanation(NamedTuple):
         All paths, the usable ones first, by predicted time.
     found : tuple of str
         What is special about the filter, where looking for it pays.
+    notes : tuple of str
+        Where the compiled loops come from, or why they are missing; whether the call takes a short
+        way past the planner.
     """
 
     problem: str
@@ -58,6 +61,7 @@ class Explanation(NamedTuple):
     reason: str
     rows: tuple[Row, ...] = ()
     found: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         head = ("", "path", "guarantee", "predicted", "")
@@ -72,7 +76,7 @@ class Explanation(NamedTuple):
             for line in lines
         )
         filter_line = f"the filter is {', '.join(self.found)}\n" if self.found else ""
-        return f"{self.problem}\n{filter_line}{table}\n{self.reason}"
+        return "\n".join([f"{self.problem}\n{filter_line}{table}", self.reason, *self.notes])
 
 
 def explain_problem(
@@ -85,9 +89,12 @@ def explain_problem(
     )
     ranked = rank(problem, method, accuracy)
     chosen = choose(problem, method, accuracy).name
-    return Explanation(
-        str(problem), chosen, _reason(problem, chosen, ranked, method, accuracy), rows, found
+    reason = _reason(problem, chosen, ranked, method, accuracy)
+    wanted = dict.fromkeys(
+        (*PATHS[chosen].kernels(problem), *PATHS[ranked[0].name].kernels(problem))
     )
+    notes = tuple(f"{'_'.join(unit)}: {load.tier(*unit)}" for unit in wanted)
+    return Explanation(str(problem), chosen, reason, rows, found, notes)
 
 
 def _reason(
