@@ -13,7 +13,7 @@ from .forms import Forms
 from .path import Operands
 from .planner import selector
 from .planner.explain import Explanation, explain_problem
-from .planner.structure import Finding, describe, examine, pays
+from .planner.structure import Finding, describe, examine, pays, used_taps
 from .problem import Problem
 from .runtime import threads
 
@@ -138,6 +138,7 @@ def answer(request: Request, settings: Settings) -> Array:
     """
     if settings.out is not None:
         check_out(settings.out, request.shape, request.dtype)
+    request = _without_zero_taps(request, settings)
     found = _examine(request, settings)
     problem = request.problem
     if found.structure is not None:
@@ -180,6 +181,26 @@ def _as_it_is(request: Request, problem: Problem, settings: Settings) -> Array |
     if not path.converts or not selector.is_ready(path.name, problem):
         return None
     return np.broadcast_to(x, (*request.batch, *problem.signal)).reshape(-1, *problem.signal)
+
+
+def _without_zero_taps(request: Request, settings: Settings) -> Request:
+    """Leave out rows and columns of zeros at the filter's ends, where no product is NaN."""
+    if not settings.structure or request.dtype.kind not in "iufc":
+        return request
+    part = used_taps(request.problem, request.w)
+    if part is None:
+        return request
+    if request.dtype.kind in "fc":
+        with np.errstate(all="ignore"):
+            # A sum that is finite has no NaN and no infinity in it.
+            if not np.isfinite(request.x.sum()) or not np.isfinite(request.fill):
+                return request
+    problem = request.problem
+    pad = tuple(
+        p - s.start * d for p, s, d in zip(problem.pad, part, problem.dilation, strict=True)
+    )
+    w = request.w[part]
+    return request._replace(problem=problem._replace(filter=w.shape, pad=pad), w=w)
 
 
 def _examine(request: Request, settings: Settings) -> Finding:
@@ -235,9 +256,11 @@ def _answer_interleaved(
 
 def explain(request: Request, settings: Settings) -> Explanation:
     """Return which path would answer, and why."""
+    words = _words(request, settings)
+    request = _without_zero_taps(request, settings)
     found = _examine(request, settings)
     problem = request.problem._replace(structure=found.structure)
-    return explain_problem(problem, settings.method, settings.accuracy, _words(request, settings))
+    return explain_problem(problem, settings.method, settings.accuracy, words)
 
 
 def _words(request: Request, settings: Settings) -> tuple[str, ...]:

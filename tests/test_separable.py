@@ -227,3 +227,28 @@ def test_a_batch_of_images_meets_one_filter():
     assert PATHS["separable"].execute(many, Operands(x, w, out, factors=(down, across))) == []
     PATHS["direct"].execute(many, Operands(x, w, want))
     np.testing.assert_allclose(out, want, rtol=0, atol=1e-12)
+
+
+@pytest.mark.usefixtures("always")
+@pytest.mark.parametrize(("mode", "boundary"), MODES_2D)
+@pytest.mark.parametrize("dtype", "dhF")
+def test_zeros_at_the_ends_of_a_filter_are_left_out_unless_they_meet_a_nan(mode, boundary, dtype):
+    rng = np.random.default_rng(10)
+    x = (rng.standard_normal((20, 30)) * 9).astype(dtype)
+    w = np.zeros((9, 8), dtype)
+    w[2:5, 1:4] = (rng.standard_normal((3, 3)) * 9).astype(dtype)
+    keywords = {"mode": mode, "boundary": boundary, "stride": (1, 2)}
+    table = fastconv.explain(x, w, mode, boundary=boundary)
+    assert "*3->" in table.problem
+    assert "*9->" in fastconv.explain(x, w, mode, boundary=boundary, structure=False).problem
+    got = fastconv.convolve2d(x, w, method="direct", **keywords)
+    whole = fastconv.convolve2d(x, w, method="direct", structure=False, **keywords)
+    if dtype == "h":
+        assert_identical(got, whole)
+    else:
+        np.testing.assert_allclose(got, whole, rtol=1e-5, atol=1e-4 if dtype == "F" else 1e-12)
+    if dtype != "h":
+        x[10, 10] = np.nan
+        got = fastconv.convolve2d(x, w, method="direct", **keywords)
+        whole = fastconv.convolve2d(x, w, method="direct", structure=False, **keywords)
+        assert np.array_equal(np.isnan(got), np.isnan(whole))

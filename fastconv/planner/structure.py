@@ -91,6 +91,19 @@ def _refuted(w: Array) -> bool:
     return False
 
 
+def used_taps(problem: Problem, w: Array) -> tuple[slice, ...] | None:
+    """Return the part of the filter between its rims of zeros, where a quarter or more is rim."""
+    if not problem.shared_filter or problem.reduction != "sum" or problem.up > 1:
+        return None
+    if problem.outputs * problem.taps < _PRODUCTS or w.shape != problem.filter:
+        return None
+    part = []
+    for a in range(w.ndim):
+        (used,) = np.nonzero(w.any(axis=tuple(b for b in range(w.ndim) if b != a)))
+        part.append(slice(int(used[0]), int(used[-1]) + 1) if len(used) else slice(0, 1))
+    return tuple(part) if w[tuple(part)].size <= 0.75 * w.size else None
+
+
 def describe(w: Array) -> tuple[str, ...]:
     """Return in words what is plain to see: a constant, symmetries, rows and columns of zeros."""
     words = []
