@@ -115,6 +115,10 @@ class Image(_Group, group="2d"):
     """Images, general filters."""
 
 
+class LargeFilter(_Group, group="2d-large"):
+    """Images, large filters."""
+
+
 class Border(_Group, group="border"):
     """Images, other borders."""
 

@@ -18,6 +18,7 @@ from fnmatch import fnmatch
 from . import ndimage_calls, peers
 from .families import Workload, batch, image, pool, signal, stream
 from .operands import Maker, bells, box_taps, boxcar, gaussian_taps, outer, with_nan
+from .peers_tiles import tiled
 
 __all__ = ["GROUPS", "WORKLOADS", "Workload", "select"]
 
@@ -164,6 +165,15 @@ def images() -> Iterator[Workload]:
                 yield image("2d", dtype, n, k, quick=quick, headline=main)
 
 
+def large_filters() -> Iterator[Workload]:
+    """Yield images and filters so large that both are transformed, tile by tile."""
+    for n in (1024, 4096):
+        for k in (32, 64, 128):
+            for dtype in REAL:
+                main = dtype == "float64" and (n, k) == (1024, 64)
+                yield image("2d-large", dtype, n, k, special=tiled(), headline=main)
+
+
 def borders() -> Iterator[Workload]:
     """Yield images continued by their mirror image or their other side."""
     for boundary in ("symm", "wrap"):
@@ -225,6 +235,7 @@ GROUPS: dict[str, tuple[str, Callable[[], Iterator[Workload]]]] = {
     "stride": ("every s-th output only", strided),
     "nan": ("a NaN in the signal", not_a_number),
     "2d": ("images, general filters", images),
+    "2d-large": ("images, large filters", large_filters),
     "border": ("images, other borders", borders),
     "2d-integer": ("images of integers", integer_images),
     "box": ("images, box filters", boxes),
