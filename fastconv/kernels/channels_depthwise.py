@@ -8,7 +8,7 @@ from typing import Any
 from ..runtime.jit import inline
 from ..runtime.target import Target
 from .arithmetic import Arithmetic
-from .channels_strip import make_strip
+from .channels_strip import SQUARE, make_strip
 from .scalar import get, put
 from .workspace import make_clear, make_copy
 
@@ -51,6 +51,11 @@ def make_depthwise(target: Target, dtype: str) -> Callable[..., Any]:
         pitch: int, phases: int, half: int, step_r: int, rows: int, width: int, activation: int,
     ) -> None:
         clear(work, 0, total)
+        row = step_r * pitch * size
+        square = 0
+        if (taps == 9 and get(offsets, 3) - get(offsets, 0) == row
+                and get(offsets, 6) - get(offsets, 3) == row):
+            square = SQUARE
         for c in range(channels):
             for r in range(high):
                 start, at = c * x_ch + x_at + r * x_row, frame_at + r * pitch
@@ -72,8 +77,8 @@ def make_depthwise(target: Target, dtype: str) -> Callable[..., Any]:
                     while j < width:
                         count = min(width - j, 2 * lanes)
                         strip(
-                            height, 2 if count > lanes else 1,
-                            work, i * step_r * pitch + j, step_r * pitch * size,
+                            height + square, 2 if count > lanes else 1,
+                            work, i * step_r * pitch + j, row,
                             w, f * taps, 1, offsets, taps,
                             out, c * out_ch + m * out_filter + i * width + j, width, count,
                             bias, f, activation, slope,

@@ -93,6 +93,9 @@ class Images:
 
 def packed(array: Array) -> Array:
     """Return `array` native, aligned and C-contiguous."""
+    flags = array.flags
+    if flags.c_contiguous and flags.aligned and array.dtype.isnative:
+        return array
     return np.asarray(np.require(array, array.dtype.newbyteorder("="), ("C", "A")))
 
 

@@ -22,9 +22,11 @@ def scratch(length: int, dtype: Any, purpose: str = "bytes") -> np.ndarray[Any, 
     """
     size = length * np.dtype(dtype).itemsize
     kept = getattr(_here, purpose, None)
-    if kept is None or len(kept) < size + _ALIGNMENT:
-        kept = np.empty(size + _ALIGNMENT, np.uint8)
+    if kept is None or len(kept) < size:
+        raw = np.empty(size + _ALIGNMENT, np.uint8)
+        # Asking for an address takes microseconds: once, not in every call.
+        start = -raw.ctypes.data % _ALIGNMENT
+        kept = raw[start : start + size]
         if size <= KEPT_BYTES:
             setattr(_here, purpose, kept)
-    start = -kept.ctypes.data % _ALIGNMENT
-    return kept[start : start + size].view(dtype)
+    return kept[:size].view(dtype)

@@ -19,8 +19,8 @@ from ...runtime.target import host_target
 from .block_plan import plan, reaches_outside
 from .slab import SLACK, activation_of, apply_callable, kernel_dtype, slope_of
 
-# One channel's frame stays in the second cache.
-_FRAME_BYTES = 192 << 10
+# One channel's frame stays in the first cache beside its outputs.
+_FRAME_BYTES = 24 << 10
 # Products that take some 50 us make a band.
 _BAND_PRODUCTS = 1 << 21
 
@@ -205,7 +205,7 @@ def _channels_first(layer: Layer, operands: LayerOperands) -> None:
     bias, slope = _bias(layer, operands, dtype), slope_of(operands.epilogue, dtype)
     activation = activation_of(layer, operands.epilogue)
     size, filters, pixels, taps = prod(layer.signal), layer.outputs, layer.pixels, layer.taps
-    each = max(1, _BAND_PRODUCTS // (filters * pixels * taps))
+    each = max(1, _BAND_PRODUCTS * len(found.bands) // (filters * pixels * taps))
     chunks = geometry.bands(layer.groups, each)
     width = layer.output[1]
     jobs = [(n, c, b) for n in range(layer.images) for c in chunks for b in found.bands]
