@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatch
 
-from . import ndimage_calls, peers
+from . import ndimage_calls, peers, signal_calls
 from .families import Workload, batch, image, pool, signal, stream
 from .operands import Maker, bells, box_taps, boxcar, gaussian_taps, outer, with_nan
 from .peers_tiles import tiled
@@ -242,6 +242,7 @@ GROUPS: dict[str, tuple[str, Callable[[], Iterator[Workload]]]] = {
     "separable": ("images, separable filters", separable),
     "pooling": ("max-pooling", pooling),
     "ndimage": ("scipy.ndimage's filters", ndimage_calls.calls),
+    "signal": ("scipy.signal's functions", signal_calls.calls),
 }
 
 WORKLOADS: dict[str, Workload] = {
