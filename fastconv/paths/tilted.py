@@ -23,9 +23,9 @@ DTYPES = ("float64", "float32")
 _MOST_ERROR = {"float64": 5e-11, "float32": 5e-6}
 # What weighting and its undoing may add to an output's relative error, in units of eps.
 _TILT_ERROR = 8
-# A tilt costs as much as so many products of the direct loop: per sample of the operands, and per
+# What a tilt costs in products of the direct loop: in itself, per sample of the operands, and per
 # sample that it keeps (AVX-512, 2026-11).
-_SCAN_PRODUCTS, _TILT_PRODUCTS = 300, 1000
+_CALL_PRODUCTS, _SCAN_PRODUCTS, _TILT_PRODUCTS = 30_000_000, 300, 1000
 # Weights below exp(-45) = 3e-20 of the largest are dropped: less than roundoff.
 _DROPPED = 45.0
 _MOST_STEPS = 200
@@ -179,7 +179,7 @@ class _Search:
     def worth_more(self, low: int, high: int) -> bool:
         """Return whether a tilt costs less than the direct loop over low..high-1."""
         n, k = len(self.x), len(self.w)
-        tilt = _SCAN_PRODUCTS * (n + k) + _TILT_PRODUCTS * self.kept
+        tilt = _CALL_PRODUCTS + _SCAN_PRODUCTS * (n + k) + _TILT_PRODUCTS * self.kept
         # How many products outputs have: their number rises to k, stays, and falls.
         place = np.arange(low, high) + (k - 1 - self.pad)
         taps = np.minimum(np.minimum(place + 1, n + k - 1 - place), min(n, k))
