@@ -97,7 +97,8 @@ def check_line(function, rng, at_end, dtype):
     hi = int(rng.integers(lo, n + 1)) if outer < 2 else n
     panel = min(int(rng.choice([64, 128, 256])), inner)
     rule = str(rng.choice(["reflect", "mirror", "nearest", "wrap", "fill"]))
-    source = geometry.source_map(-int(rng.integers(0, k)), n + k - 1, n, rule)
+    pad = int(rng.integers(0, k))
+    source = geometry.source_map(-pad, n + k - 1, n, rule)
     samples = rng.standard_normal(outer * n * inner) * 100
     if np.dtype(dtype).kind == "f":
         samples[rng.random(samples.size) < 0.01] = np.nan
@@ -111,7 +112,8 @@ def check_line(function, rng, at_end, dtype):
         work = fenced(np.empty((hi - lo + k - 1) * panel), at_end)
         function(x, w, out, order, order, fenced(source[: hi + k - 1], at_end),
                  fenced(np.array([fill]), at_end), work,
-                 outer, n * inner, n * inner, inner, lo, hi, k - 1, panel, singles, k, 1)
+                 outer, n * inner, n * inner, inner, lo, hi, k - 1, panel, pad, pad + n, singles,
+                 k, 1)
         for b in range(outer):
             signal = x.reshape(outer, n, inner)[b].astype("d")
             around = np.where(source[:, None] < 0, fill, signal[source])[lo : hi + k - 1]

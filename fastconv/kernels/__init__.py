@@ -63,7 +63,7 @@ KERNELS: dict[str, Kernel] = {
                ("T",) * 5 + ("int64", "int64", "T", "int64"), 10),
         Kernel("ordered", "ordered", ("float64",), ("T", "T", "T", "int64", "int64"), 10),
         Kernel("ordered_line", "ordered_line", (*FLOATS, *SAMPLES),
-               ("T", "float64", "T", "int64", "int64", "int64", "float64", "float64"), 11),
+               ("T", "float64", "T", "int64", "int64", "int64", "float64", "float64"), 13),
         Kernel("ordered_window", "ordered_window", (*FLOATS, *SAMPLES),
                ("T", "float64", "T", *("int64",) * 4, "float64", "float64"), 10),
         Kernel("channels", "channels", (*FLOATS, *COMPLEX, *INTEGERS),

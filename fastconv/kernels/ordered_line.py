@@ -21,7 +21,8 @@ def make_ordered_line(target: Target, dtype: str) -> Callable[..., Any]:
 
     for b < outer, lo <= i < hi, c < inner. T truncates to integers, which wrap at 8 and 16 bits.
 
-    Assumes: x[b, j, c] is at b*x_outer + j*inner + c, out[b, i, c] at b*out_outer + i*inner + c;
+    Assumes: source[v + 1] == source[v] + 1 for begin <= v < end - 1;
+    x[b, j, c] is at b*x_outer + j*inner + c, out[b, i, c] at b*out_outer + i*inner + c;
     source has hi + k - 1 entries, `reach` = k - 1; first and second are offsets in samples; work
     holds (hi - lo + reach) * min(panel, inner) doubles. out may be x where lo..hi is the whole
     axis, or where no output of it is read again.
@@ -32,7 +33,7 @@ def make_ordered_line(target: Target, dtype: str) -> Callable[..., Any]:
     def ordered_line(
         x: Any, w: Any, out: Any, first: Any, second: Any, source: Any, fill: Any, work: Any,
         outer: int, x_outer: int, out_outer: int, inner: int, lo: int, hi: int, reach: int,
-        panel: int, singles: int, taps: int, sign: int,
+        panel: int, begin: int, end: int, singles: int, taps: int, sign: int,
     ) -> None:
         if hi <= lo:
             return
@@ -49,11 +50,8 @@ def make_ordered_line(target: Target, dtype: str) -> Callable[..., Any]:
                     else:
                         # Samples that follow each other in memory go as one run.
                         run_length = 1
-                        if width == inner:
-                            while v + run_length < hi + reach and (
-                                get(source, v + run_length) == j + run_length
-                            ):
-                                run_length += 1
+                        if width == inner and begin <= v < end:
+                            run_length = min(end, hi + reach) - v
                         gather(x, b * x_outer + j * inner + c, work, at, run_length * width)
                         v += run_length
                 goal = b * out_outer + lo * inner + c

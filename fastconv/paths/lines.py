@@ -141,7 +141,8 @@ class Plan:
             panel, count = _panel(s, s.n + s.size - 1), s.n + s.size - 1
             outer = prod(self.shape[: s.axis])
             lines = s.n * s.inner
-            counts = (outer, lines, lines, s.inner, 0, s.n, s.size - 1, panel, *s.counts)
+            counts = (outer, lines, lines, s.inner, 0, s.n, s.size - 1, panel, s.pad,
+                      s.pad + s.n, *s.counts)  # fmt: skip
             arrays = (s.taps.first, s.taps.second, s.source, fill)
             found.append((s.taps.weights, arrays, count * panel, counts))
         return tuple(found)
@@ -157,6 +158,8 @@ def _along_the_first(
 ) -> None:
     """Make outputs lo..hi-1 of a pass along the first axis."""
     start, count = lo - stage.pad, hi - lo + stage.size - 1
+    # Where samples follow each other: within the signal.
+    begin, end = max(0, -start), min(count, stage.n - start)
     if start >= 0 and start + count <= stage.n:
         x, source = x[start * stage.inner :], _counting(count)
     elif stage.source is not None:
@@ -168,7 +171,7 @@ def _along_the_first(
     kernel(
         x, taps.weights, out, taps.first, taps.second, source, fill,
         scratch(count * panel, np.float64), 1, 0, 0, stage.inner, 0, hi - lo, stage.size - 1,
-        panel, *stage.counts,
+        panel, begin, end, *stage.counts,
     )  # fmt: skip
 
 
@@ -183,7 +186,7 @@ def _within_rows(
     kernel(
         x, taps.weights, out, taps.first, taps.second, stage.source, fill,
         scratch(count * panel, np.float64), length // lines, lines, lines, stage.inner, 0, stage.n,
-        stage.size - 1, panel, *stage.counts,
+        stage.size - 1, panel, stage.pad, stage.pad + stage.n, *stage.counts,
     )  # fmt: skip
 
 
