@@ -17,6 +17,7 @@ from fnmatch import fnmatch
 
 from . import ndimage_calls, peers, signal_calls
 from .families import Workload, batch, image, pool, signal, stream
+from .layers import layers
 from .operands import Maker, bells, box_taps, boxcar, gaussian_taps, outer, with_nan
 from .peers_tiles import tiled
 
@@ -241,6 +242,7 @@ GROUPS: dict[str, tuple[str, Callable[[], Iterator[Workload]]]] = {
     "box": ("images, box filters", boxes),
     "separable": ("images, separable filters", separable),
     "pooling": ("max-pooling", pooling),
+    "layers": ("convolution layers", layers),
     "ndimage": ("scipy.ndimage's filters", ndimage_calls.calls),
     "signal": ("scipy.signal's functions", signal_calls.calls),
 }
