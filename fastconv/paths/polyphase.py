@@ -144,7 +144,7 @@ def _layout(problem: Problem) -> _Layout:
 
 def _rows(problem: Problem, kernel: Any, operands: Operands) -> None:
     """Run the loop over all phases of each signal."""
-    layout = _layout(problem._replace(batch=1))
+    layout = _layout(problem if problem.batch == 1 else problem._replace(batch=1))
     (n,), (m,) = problem.signal, problem.output
     stride, phases = layout.stride, layout.phases
     step = stretch(problem.dtype)
@@ -167,7 +167,9 @@ def _rows(problem: Problem, kernel: Any, operands: Operands) -> None:
         kernel(x, taps, out, work, layout.table, layout.heads, 1, 0, 0, *rest, lo, hi, width,
                pitch)  # fmt: skip
 
-    if problem.batch > 1 or m <= _BAND:
+    if problem.batch == 1 and m <= _BAND:
+        some_rows(0, 1)
+    elif problem.batch > 1:
         each = max(1, _BAND // max(m, 1))
         threads.run(some_rows, geometry.bands(problem.batch, each), operands.workers)
     else:

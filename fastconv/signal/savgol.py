@@ -203,8 +203,9 @@ def _fit_ends(result: Array, x: Array, ends: Array, axis: int, step: int) -> Non
     n, k = x.shape[axis], len(ends)
     half = k // 2
     moved, into = np.moveaxis(x, axis, -1), np.moveaxis(result, axis, -1)
-    places = np.arange(0, n, step)
-    left, right = places < half, places >= n - half
+    count = -(-half // step)  # Outputs before the first whole window,
+    start = -(-(n - half) // step)  # and the first one after the last.
+    after = start * step - n + k
     with np.errstate(invalid="ignore", over="ignore"):
-        into[..., left] = moved[..., :k].astype(np.float64) @ ends[places[left]].T
-        into[..., right] = moved[..., n - k :].astype(np.float64) @ ends[places[right] - n + k].T
+        into[..., :count] = moved[..., :k].astype(np.float64) @ ends[:half:step].T
+        into[..., start:] = moved[..., n - k :].astype(np.float64) @ ends[after::step].T
