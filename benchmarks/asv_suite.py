@@ -136,7 +136,11 @@ class Separable(_Group, group="separable"):
 
 
 class Pooling(_Group, group="pooling"):
-    """Max-pooling."""
+    """Pooling."""
+
+
+class Window(_Group, group="window"):
+    """Images, running maxima and means."""
 
 
 class Prepared(_Group, group="prepared"):

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatch
 
-from . import ndimage_calls, peers, signal_calls
+from . import ndimage_calls, peers, signal_calls, windows
 from .families import Workload, batch, image, pool, signal, stream
 from .layers import layers
 from .operands import Maker, bells, box_taps, boxcar, gaussian_taps, outer, with_nan
@@ -213,10 +213,23 @@ def _structured(group: str, special: tuple[peers.Peer, ...], make: Maker) -> Ite
 
 
 def pooling() -> Iterator[Workload]:
-    """Yield maxima over windows."""
+    """Yield maxima and means over windows, and where the maxima are."""
     yield pool("pooling", (64, 224, 224), 2, 2, 0, quick=True, headline=True)
     yield pool("pooling", (64, 224, 224), 3, 2, 1)
     yield pool("pooling", (1024, 1024), 15, 1, 7)
+    for make in (windows.pool_means, windows.pool_places):
+        yield make("pooling", (64, 224, 224), 2, 2, 0)
+        yield make("pooling", (64, 224, 224), 3, 2, 1)
+
+
+def running() -> Iterator[Workload]:
+    """Yield maxima and means of the windows around each pixel."""
+    for dtype in ("float32", "float64"):
+        for n in (256, 1024):
+            for k in (3, 7, 15, 63):
+                for what in ("max", "mean"):
+                    main = dtype == "float32" and n == 1024 and k == 15
+                    yield windows.running("window", dtype, n, k, what, headline=main)
 
 
 GROUPS: dict[str, tuple[str, Callable[[], Iterator[Workload]]]] = {
@@ -241,10 +254,11 @@ GROUPS: dict[str, tuple[str, Callable[[], Iterator[Workload]]]] = {
     "2d-integer": ("images of integers", integer_images),
     "box": ("images, box filters", boxes),
     "separable": ("images, separable filters", separable),
-    "pooling": ("max-pooling", pooling),
     "layers": ("convolution layers", layers),
     "ndimage": ("scipy.ndimage's filters", ndimage_calls.calls),
     "signal": ("scipy.signal's functions", signal_calls.calls),
+    "pooling": ("pooling", pooling),
+    "window": ("images, running maxima and means", running),
 }
 
 WORKLOADS: dict[str, Workload] = {
