@@ -24,6 +24,9 @@ from .workspace import address
 # The windows (size, stride) along a row that have loops of their own; others are no affair of ours.
 SHAPES = ((2, 2), (3, 2), (3, 3), (2, 1), (3, 1))
 
+# How far ahead samples are asked for: 64 planes of 224 x 224, 2x2, 205 us instead of 357.
+_AHEAD_BYTES = 4096
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:
@@ -54,7 +57,17 @@ class Shape:
     def load(self, b: Any, pointer: Any, group: int) -> Any:
         """Return the samples of a group; pointer is that of the first output's first sample."""
         place = self.a.memory.at(b, pointer, group * self.s)
+        if group == 0:
+            self.fetch(b, place)
         return b.load(place, typ=self.wide, align=self.a.memory.size)
+
+    def fetch(self, b: Any, pointer: Any) -> None:
+        """Ask for the samples some rows on: planes are streamed, a few rows side by side."""
+        numbers = [ir.Constant(ir.IntType(32), v) for v in (0, 3, 1)]
+        for v in range(self.s):
+            ahead = _AHEAD_BYTES // self.a.memory.size + v * self.a.lanes
+            place = self.a.memory.at(b, pointer, ahead)
+            call_llvm(b, "llvm.prefetch.p0", ir.VoidType(), [place, *numbers])
 
     def load_inside(self, b: Any, pointer: Any, group: int, base: Any, width: Any, outside: Any
                     ) -> Any:

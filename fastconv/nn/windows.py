@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -102,6 +103,26 @@ def settle(
     ceil_mode: bool,
 ) -> Windows:
     """Return the windows over `signal`, with torch's rules for sizes and for `ceil_mode`."""
+    # True equals 1 and 2.0 equals 2: only plain integers are looked up.
+    if all(map(_exact, (kernel_size, stride, padding, dilation))):
+        return _kept(signal, kernel_size, stride, padding, dilation, bool(ceil_mode))
+    return _settle(signal, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+def _exact(value: Any) -> bool:
+    if type(value) is tuple:
+        return all(type(v) is int for v in value)
+    return value is None or type(value) is int
+
+
+def _settle(
+    signal: tuple[int, ...],
+    kernel_size: Sizes,
+    stride: Sizes | None,
+    padding: Sizes,
+    dilation: Sizes,
+    ceil_mode: bool,
+) -> Windows:
     ndim = len(signal)
     sizes = each("kernel_size", kernel_size, ndim, 1)
     strides = sizes if stride is None or stride == () else each("stride", stride, ndim, 1)
@@ -121,6 +142,9 @@ def settle(
             m -= 1
         outputs.append(m)
     return Windows(signal, sizes, strides, dilations, pads, tuple(outputs))
+
+
+_kept = lru_cache(maxsize=512)(_settle)
 
 
 def each(name: str, value: Any, ndim: int, least: int) -> tuple[int, ...]:

@@ -83,10 +83,9 @@ def maxima(windows: Windows, x: Array, out: Array, workers: int | None) -> bool:
 
     Every window must meet a sample.
     """
-    dtype = loop_dtype(x.dtype)
+    dtype, outside = _beyond(x.dtype)
     if not windows.plain or (kernel := load.ready("pool_max", dtype)) is None:
         return False
-    outside = np.full(1, lowest(x.dtype)).astype(x.dtype).view(dtype)
     offsets, starts = table(windows)
     x, out = x.view(dtype).reshape(-1), out.view(dtype).reshape(-1)
 
@@ -123,13 +122,12 @@ def maxima_and_places(
     windows: Windows, x: Array, out: Array, places: Numbers, workers: int | None
 ) -> None:
     """Take the maxima and the flat place of each in its plane: the first; of NaN the last."""
-    dtype = loop_dtype(x.dtype)
+    dtype, outside = _beyond(x.dtype)
     small = prod(windows.signal) < 1 << 31
     kernel = load.ready("pool_max_index", dtype) if small else None
     if kernel is None:
         search(x, out, places, [_starts(windows, a) for a in range(len(windows.signal))])
         return
-    outside = np.full(1, lowest(x.dtype)).astype(x.dtype).view(dtype)
     offsets, starts = table(windows)
     x, out, places = x.view(dtype).reshape(-1), out.view(dtype).reshape(-1), places.reshape(-1)
 
@@ -140,6 +138,7 @@ def maxima_and_places(
     _bands(windows, x, workers, some)
 
 
+@lru_cache(maxsize=256)
 def _counts(windows: Windows) -> tuple[int, ...]:
     return (prod(windows.output[:-1]), windows.signal[-1], windows.output[-1], windows.size[-1],
             windows.stride[-1], windows.pad[-1])  # fmt: skip
@@ -149,14 +148,19 @@ def _bands(windows: Windows, x: Array, workers: int | None, some: Any) -> None:
     """Call some(first plane, last, samples and outputs per plane) for bands of planes."""
     plane, result = prod(windows.signal), prod(windows.output)
     planes = x.size // plane
+    if x.nbytes <= _BAND_BYTES:
+        some(0, planes, plane, result)
+        return
     many = threads.worthwhile(x.nbytes / _BYTES_PER_SECOND, workers)
     size = max(1, _BAND_BYTES // (plane * x.itemsize)) if many > 1 else planes
     threads.run(lambda lo, hi: some(lo, hi, plane, result), geometry.bands(planes, size), many)
 
 
-def loop_dtype(dtype: np.dtype[Any]) -> str:
-    """Return the dtype whose loops serve `dtype`."""
-    return "uint8" if dtype.kind == "b" else dtype.name
+@lru_cache(maxsize=32)
+def _beyond(dtype: np.dtype[Any]) -> tuple[str, Array]:
+    """Return the dtype whose loops serve `dtype`, and what lies outside for a maximum."""
+    name = "uint8" if dtype.kind == "b" else dtype.name
+    return name, np.full(1, lowest(dtype)).astype(dtype).view(name)
 
 
 def lowest(dtype: np.dtype[Any]) -> Any:

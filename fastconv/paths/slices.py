@@ -5,6 +5,7 @@ What answers where no compiled loop can run.
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -34,9 +35,12 @@ def guarantee(problem: Problem) -> Guarantee:
 
 
 def work(problem: Problem) -> Work:
-    """Return one comparison or addition per output and tap of each axis."""
-    steps = sum(problem.filter) * problem.outputs
-    return Work(calls=sum(problem.filter), multiply_adds=steps)
+    """Return one comparison or addition per output and tap of each axis, the last one first."""
+    shape, steps = list(problem.signal), 0
+    for a in reversed(range(problem.ndim)):
+        shape[a] = problem.output[a]
+        steps += problem.filter[a] * prod(shape)
+    return Work(calls=sum(problem.filter), multiply_adds=steps * problem.batch * problem.inner)
 
 
 def execute(problem: Problem, operands: Operands) -> list[Box]:
