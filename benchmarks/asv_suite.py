@@ -95,6 +95,10 @@ class Integer(_Group, group="integer"):
     """1-D, integers."""
 
 
+class Distribution(_Group, group="pmf"):
+    """1-D, distributions to a relative error."""
+
+
 class Complex(_Group, group="complex"):
     """1-D, complex."""
 
