@@ -20,7 +20,8 @@ from .problem import Problem
 from .runtime import load, threads
 
 Array = npt.NDArray[Any]
-Recipe = Callable[[Array, Array], Array]
+# (image, taps in correlation order, out or None) -> the result; None where `out` does not suit.
+Recipe = Callable[..., Array | None]
 
 _MOST_RECIPES = 512
 # An image of up to so many samples that does not lie as the loop wants it is copied for it.
@@ -63,8 +64,11 @@ def _recipe(
     shape, seconds = problem.output, selector.rank(problem)[0].seconds
     looks, signed = structure.pays(problem), dtype is loop_dtype
 
-    def answer(x: Array, w: Array) -> Array:
-        out = np.empty(shape, dtype)
+    def answer(x: Array, w: Array, out: Array | None = None) -> Array | None:
+        if out is None:
+            out = np.empty(shape, dtype)
+        elif not _suits(out, shape, dtype) or np.may_share_memory(out, x):
+            return None
         found = structure.examine(problem, w) if looks else None
         if found is not None and found.structure is not None:
             known = problem._replace(structure=found.structure)
@@ -79,3 +83,8 @@ def _recipe(
         return out
 
     return answer
+
+
+def _suits(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
+    plain = type(out) is np.ndarray and out.dtype is dtype and out.shape == shape
+    return plain and bool(out.flags.carray)

@@ -17,6 +17,8 @@ from .originals import original
 
 __all__ = ["convolve2d", "correlate2d"]
 
+_AUTO, _ONE = "auto", 1
+
 _MODES = ("full", "same", "valid")
 _BOUNDARIES = {
     "fill": "fill",
@@ -96,6 +98,19 @@ def convolve2d(
     array([[2, 3],
            [6, 7]])
     """
+    # Identity, not equality: whatever is not literally the default takes the long way.
+    if (
+        method is _AUTO
+        and stride is _ONE
+        and accuracy is None
+        and workers is None
+        and structure is True
+        and type(mode) is type(boundary) is str
+        and _plain(in1, in2, fillvalue)
+    ):
+        result = _kept("convolve2d", in1, in2, mode, boundary, out)
+        if result is not None:
+            return result
     settings = Settings(method, accuracy, out, workers, structure)
     return _answer("convolve2d", in1, in2, mode, boundary, fillvalue, stride, settings)
 
@@ -150,6 +165,19 @@ def correlate2d(
     >>> fastconv.correlate2d([[1, 2, 3]], [[1, 0]], "valid")
     array([[1, 2]])
     """
+    # Identity, not equality: whatever is not literally the default takes the long way.
+    if (
+        method is _AUTO
+        and stride is _ONE
+        and accuracy is None
+        and workers is None
+        and structure is True
+        and type(mode) is type(boundary) is str
+        and _plain(in1, in2, fillvalue)
+    ):
+        result = _kept("correlate2d", in1, in2, mode, boundary, out)
+        if result is not None:
+            return result
     settings = Settings(method, accuracy, out, workers, structure)
     return _answer("correlate2d", in1, in2, mode, boundary, fillvalue, stride, settings)
 
@@ -181,9 +209,9 @@ def _answer(
         in1 = in1.copy()
     if settings.plain and type(stride) is int and stride == 1 and _plain(in1, in2, fillvalue):
         key = (name, in1.dtype, in1.shape, in2.shape, mode, boundary)
-        recipe = short2d.recipe(key)
-        if recipe is not None:
-            return recipe(in1, _ordered(name, in2).copy())
+        result = _kept(name, in1, in2, mode, boundary, None)
+        if result is not None:
+            return result
     settings.check()
     x, w, fill = np.asarray(in1), np.asarray(in2), np.asarray(fillvalue)
     if not _settled(x, w, mode, boundary, fill):
@@ -194,6 +222,16 @@ def _answer(
     if key is not None and made.x is x:
         short2d.keep(key, made.problem, x.dtype)
     return request.answer(made, settings)
+
+
+def _kept(
+    name: str, in1: Any, in2: Any, mode: str, boundary: str, out: Any
+) -> npt.NDArray[Any] | None:
+    """Return the short way's answer, where one is kept for such operands."""
+    recipe = short2d.recipe((name, in1.dtype, in1.shape, in2.shape, mode, boundary))
+    if recipe is None:
+        return None
+    return recipe(in1, _ordered(name, in2).copy(), out)
 
 
 def _plain(in1: Any, in2: Any, fillvalue: Any) -> bool:
