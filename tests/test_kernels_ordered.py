@@ -20,8 +20,8 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="guard pages are made
 LINES = KERNELS["ordered_line"].dtypes
 CASES = [(level, "ordered", "float64") for level in LEVELS]
 for KERNEL in ("ordered_line", "ordered_window"):
-    CASES += [(HOST, KERNEL, dtype) for dtype in LINES]
-    CASES += [(level, KERNEL, "uint8") for level in LEVELS if level != HOST]
+    CASES += [(HOST, KERNEL, dtype) for dtype in LINES if dtype != "int16"]
+    CASES += [(level, KERNEL, "uint8") for level in LEVELS if level in ("x86-64-v2", "aarch64")]
 
 
 @pytest.mark.parametrize(("level", "kernel", "dtype"), CASES)
@@ -163,7 +163,7 @@ def main(mode, level, kernel, dtype):
         module = import_module(f"fastconv.kernels.{kernel}")
         function, times = getattr(module, f"make_{kernel}")(TARGETS[level], dtype), 100
     else:
-        function, times = built(kernel, level, dtype), 500
+        function, times = built(kernel, level, dtype), 250
     for j in range(times):
         if kernel == "ordered":
             check(function, rng, j % 2 == 0)

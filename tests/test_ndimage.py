@@ -195,8 +195,7 @@ SHAPES = [(70_000,), (3, 40_000), (300, 257), (40_000, 3), (40, 50, 60), (6, 7, 
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
-@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize(("dtype", "workers"), [("uint8", 3), ("float32", 1), ("float64", 3)])
 def test_bands_join_without_a_seam(shape, dtype, workers):
     rng = np.random.default_rng(3)
     x = strategies.random_array(rng, dtype, shape)
