@@ -256,6 +256,15 @@ def test_dtypes_that_scipy_refuses_or_has_alone_are_its_own(name, dtype):
     agree(name, np.arange(8).astype(dtype), *args)
 
 
+def test_a_replaced_public_name_is_not_called(monkeypatch):
+    from scipy.ndimage import _filters
+
+    for module in (scipy_ndimage, _filters):
+        monkeypatch.setattr(module, "correlate1d", ndimage.correlate1d)
+    with pytest.raises(RuntimeError):
+        ndimage.correlate1d(np.arange(4, dtype="g"), [1, 2])
+
+
 @pytest.mark.parametrize("shape", [(0,), (0, 3), (3, 0)])
 def test_no_samples_give_no_results(shape):
     for name, args in (("gaussian_filter", (1,)), ("uniform_filter", (3,)), ("sobel", (0,))):

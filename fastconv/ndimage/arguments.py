@@ -168,9 +168,10 @@ def beside(name: str, *args: Any, **named: Any) -> Array:
 
 def original(name: str) -> Callable[..., Any]:
     """Return SciPy's function, even where its public name has been replaced by ours."""
-    from scipy.ndimage import _filters
+    # The names that SciPy collects before it decorates them: what nobody replaces.
+    from scipy.ndimage import _ndimage_api
 
-    return getattr(_filters, name)  # type: ignore[no-any-return]
+    return getattr(_ndimage_api, name)  # type: ignore[no-any-return]
 
 
 def key_of(name: str, x: Any, w: Any, output: Any, *rest: Any) -> tuple[Any, ...] | None:
