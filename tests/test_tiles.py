@@ -156,6 +156,19 @@ def test_a_filling_value_that_is_not_finite_is_left_to_a_local_path():
     np.testing.assert_array_equal(result[4:-4, 4:-4], 81)
 
 
+@pytest.mark.parametrize("ndim", [4, 5, 6])
+def test_many_axes_are_cut_or_refused(ndim):
+    ones = (1,) * ndim
+    problem = Problem(
+        "float64", 1, True, (9, 7, 6, 5, 4, 3)[:ndim], (3,) * ndim, (7, 5, 4, 3, 2, 1)[:ndim],
+        ones, ones, (0,) * ndim, ("zero",) * ndim,
+    )  # fmt: skip
+    if tiles.supports(problem):
+        assert tile_layout.layout(problem) is None
+    else:
+        hold(problem)
+
+
 def test_large_filters_of_large_images_are_given_to_the_tiles():
     for dtype in DTYPES:
         for n, k in ((1024, 64), (4096, 128)):

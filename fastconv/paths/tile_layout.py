@@ -18,7 +18,7 @@ from .block_costs import costs
 _TILE, _ROW = 800.0, 12.0
 # Tiles of more complex points than this pay for no filter: their spectra come from memory.
 _LARGEST = 1 << 24
-_MOST_CHOICES = 200_000
+_MOST_CHOICES = 20_000
 # Lengths below this are tried for any signal: the least tile has 64 by 64 samples.
 _SHORT = 128
 

@@ -40,6 +40,8 @@ def supports(problem: Problem) -> str:
         return "one value outside"
     if min(problem.output) < 1 or min(problem.signal) < 1:
         return "nothing to compute"
+    if layout(problem) is None:
+        return "no tile that fits"
     return ""
 
 
@@ -55,7 +57,7 @@ def kernels(problem: Problem) -> tuple[tuple[str, str], ...]:
 
 def _layout(problem: Problem) -> Layout:
     found = layout(problem)
-    assert found is not None  # Some power of two always fits.
+    assert found is not None  # `supports` has seen to it.
     return found
 
 
