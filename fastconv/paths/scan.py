@@ -25,7 +25,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -113,8 +113,7 @@ def _down(stride: int, inner: int, dtype: str) -> bool:
 # ---------------------------------------------------------------- the passes
 
 
-@dataclass(frozen=True, slots=True)
-class _Axis:
+class _Axis(NamedTuple):
     """One axis of a problem, and the value outside if samples there have none of the signal's."""
 
     n: int
@@ -224,7 +223,7 @@ def _axes(problem: Problem) -> tuple[_Axis, ...]:
     if "fill" not in problem.boundary:
         return axes
     # A sample outside any axis has the fill value, wherever it lies along the others.
-    return tuple(replace(axis, rule="fill") if axis.rule == "zero" else axis for axis in axes)
+    return tuple(axis._replace(rule="fill") if axis.rule == "zero" else axis for axis in axes)
 
 
 def _reduce(
@@ -342,17 +341,7 @@ def _plane(
     along, down, dtype = loops.rows(), loops.columns(), loops.dtype
     lines = _lines(tall)
     outside = loops.outside("fill" if "fill" in (tall.rule, wide.rule) else "zero")
-    lo, hi, left, right = _row_plan(wide, 1)
-    budget = BAND_BYTES // (wide.m * dtype.itemsize)
-    # At least twice the rows that a band reads beside its own; whole blocks of two scans.
-    height = max((budget - tall.span) // tall.stride, 2 * tall.span // tall.stride, 1)
-    block = tall.k * tall.dilation
-    height = -(-height // block) * block
-    per = -(-tall.m // height)
-    most = (min(height, tall.m) - 1) * tall.stride + tall.span
-    between = most * wide.m
-    room = max(_row_room(wide, 1, dtype), tall.k * _STRIP_BYTES // dtype.itemsize)
-    order = _numbers(most)
+    lo, hi, left, right, height, per, between, room, order = _plane_plan(tall, wide, dtype)
 
     def some(first_band: int, last_band: int) -> None:
         space = scratch(between + room, dtype)
@@ -370,6 +359,23 @@ def _plane(
                  wide.m, tall.k, rows, tall.stride, tall.dilation, loops.op)  # fmt: skip
 
     threads.run(some, geometry.bands(planes * per, 1), workers)
+
+
+@lru_cache(maxsize=256)
+def _plane_plan(tall: _Axis, wide: _Axis, dtype: np.dtype[Any]) -> tuple[Any, ...]:
+    """Return how `_plane` cuts a plane into bands, and the work space of one."""
+    lo, hi, left, right = _row_plan(wide, 1)
+    budget = BAND_BYTES // (wide.m * dtype.itemsize)
+    # At least twice the rows that a band reads beside its own; whole blocks of two scans.
+    height = max((budget - tall.span) // tall.stride, 2 * tall.span // tall.stride, 1)
+    block = tall.k * tall.dilation
+    height = -(-height // block) * block
+    per = -(-tall.m // height)
+    most = (min(height, tall.m) - 1) * tall.stride + tall.span
+    between = most * wide.m
+    room = max(_row_room(wide, 1, dtype), tall.k * _STRIP_BYTES // dtype.itemsize)
+    order = _numbers(most)
+    return lo, hi, left, right, height, per, between, room, order
 
 
 # ---------------------------------------------------------------- which samples
