@@ -23,6 +23,8 @@ from .window_stage import make_stage
 CHUNK_BYTES = 8192
 # Beyond this span (in samples) two scans take over: their cost does not grow with the window.
 LONGEST_DOUBLING = 4096
+# A rim of so few samples is reduced one by one.
+_FEW = 48
 
 
 def chunk(dtype: str) -> int:
@@ -70,6 +72,7 @@ def make_window_rows(target: Target, dtype: str) -> Callable[..., Any]:
 
 def _make_lines(target: Target, dtype: str, op: int) -> Any:
     doubling, scans = _make_doubling(target, dtype, op), _make_scans(dtype, op)
+    join, begin = make_join(dtype, op), make_begin(dtype, op)
     most = chunk(dtype)
 
     @inline
@@ -130,11 +133,17 @@ def _make_lines(target: Target, dtype: str, op: int) -> Any:
                         put(work, v, get(fill, 0))
                     else:
                         put(work, v, get(x, xi + at))
+                if part != 1 and (last - first) * k <= _FEW:
+                    for i in range(first, last):
+                        base = (i - first) * stride
+                        total = begin(get(work, base))
+                        for t in range(1, k):
+                            total = join(total, get(work, base + t * dilation))
+                        put(out, oi + i, total)
+                    continue
                 samples, si = (x, xi + first * stride - pad) if part == 1 else (work, 0)
                 line(samples, si, out, oi + first, last - first, work, chunk_at, k, stride,
                      dilation)
-
-    join, begin = make_join(dtype, op), make_begin(dtype, op)
 
     @inline
     def fill_window(fill: Any, k: int) -> Any:

@@ -40,6 +40,12 @@ from ..runtime.scratch import scratch
 Array = npt.NDArray[Any]
 Rows = tuple[int, int, npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
+_SHARED = {
+    "bool": "uint8",
+    "float16": "float32",
+    "complex128": "float64",
+    "complex64": "float32",
+}
 _OPS = {"box": 0, "max": 1, "min": 2}
 # The kernels' work space: outputs of one chunk of a row, and a strip of four 64-byte vectors.
 _CHUNK_BYTES, _STRIP_BYTES = 8192, 256
@@ -93,9 +99,7 @@ def kernels(problem: Problem) -> tuple[tuple[str, str], ...]:
 
 def _loop_dtype(dtype: str) -> str:
     """Return the dtype whose loops serve `dtype`."""
-    shared = {"bool": "uint8", "float16": "float32"}
-    shared |= {"complex128": "float64", "complex64": "float32"}
-    return shared.get(dtype, dtype)
+    return _SHARED.get(dtype, dtype)
 
 
 def _parts(dtype: str) -> int:
@@ -146,6 +150,7 @@ class _Axis(NamedTuple):
 class _Loops:
     """How the passes of one request reduce: the loops, their number for it, and values outside."""
 
+    name: str
     dtype: np.dtype[Any]
     op: int
     fill: Array
@@ -165,10 +170,10 @@ class _Loops:
         return replace(self, fill=self.fill * np.asarray(k).astype(self.dtype))
 
     def rows(self) -> Any:
-        return load.kernel("window_rows", self.dtype.name)
+        return load.kernel("window_rows", self.name)
 
     def columns(self) -> Any:
-        return load.kernel("window_columns", self.dtype.name)
+        return load.kernel("window_columns", self.name)
 
 
 def execute(problem: Problem, operands: Operands) -> list[Box]:
@@ -180,11 +185,15 @@ def execute(problem: Problem, operands: Operands) -> list[Box]:
     x, target = x.view(dtype), out.view(dtype)
     reduction = "max" if problem.dtype == "bool" and problem.reduction == "box" else None
     reduction = reduction or problem.reduction
-    loops = _loops(dtype.name, reduction, _parts(problem.dtype), problem.dtype == "bool")
+    loops = _loops(
+        _loop_dtype(problem.dtype), reduction, _parts(problem.dtype), problem.dtype == "bool"
+    )
     if "fill" in problem.boundary:
         fill = np.asarray(operands.fill).astype(problem.dtype)
         fill = fill.astype(dtype) if problem.dtype == "float16" else fill.reshape(1).view(dtype)
-        loops = _Loops(dtype, loops.op, np.resize(fill, loops.nothing.shape), loops.nothing)
+        loops = _Loops(
+            dtype.name, dtype, loops.op, np.resize(fill, loops.nothing.shape), loops.nothing
+        )
     inner = problem.inner * _parts(problem.dtype)
     if problem.outputs:
         _reduce(loops, _axes(problem), x, target, problem.batch, inner, operands.workers)
@@ -202,7 +211,7 @@ def _loops(dtype: str, reduction: str, parts: int, boolean: bool) -> _Loops:
         nothing = 1
     count = max(_STRIP_BYTES // kind.itemsize, parts)
     values = np.full(count, nothing, kind)
-    return _Loops(kind, _OPS[reduction], values, values)
+    return _Loops(dtype, kind, _OPS[reduction], values, values)
 
 
 def lowest(dtype: np.dtype[Any]) -> Any:

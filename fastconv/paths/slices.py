@@ -49,6 +49,8 @@ def execute(problem: Problem, operands: Operands) -> list[Box]:
     A sum of bool is its OR.
     """
     result: Any = operands.x
+    if problem.dtype == "float16":
+        result = result.astype(np.float32)  # Rounded once, at the end.
     outside: Any = neutral(result.dtype, problem.reduction)
     if "fill" in problem.boundary:
         outside = operands.fill
