@@ -8,6 +8,7 @@ the engine is imported for it, which keeps a process's first call short, too.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -49,6 +50,9 @@ _LONGEST = 1 << 20
 # Up to this many products NumPy answers while there is no kernel: that takes it 1 ms at most, and
 # the engine would take tens of them to be imported.
 _SMALL = 1 << 20
+# So many products of floats NumPy's BLAS adds up while scipy.fft is imported, 0.1 s: while that has
+# not happened, NumPy answers as many of them in a process.
+_RENTED = 1 << 30
 # What NumPy's loop loses to ours, roughly: per call, and per product.
 _CALL_SECONDS, _PRODUCT_SECONDS = 0.4e-6, 0.2e-9
 _CALLS_PER_LOOK = 64
@@ -132,7 +136,7 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
     type_number, until_look = dtype.num, 0
     # How many taps are few enough for any signal is asked once it matters.
     longest, longest_calls = 1, 0
-    missed_seconds = 0.0
+    missed_seconds, rented = 0.0, 0
     kernel: Any = None
     whole_call: Any = None
 
@@ -144,7 +148,7 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
         return other(a, v, extent, order, out)
 
     def other(a: Array, v: Array, extent: int, order: int, out: Array | None) -> Array | None:
-        nonlocal longest, longest_calls, missed_seconds
+        nonlocal longest, longest_calls, missed_seconds, rented
         if a.ndim != 1 or v.ndim != 1:
             return None
         n, k = a.size, v.size
@@ -157,8 +161,12 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
         products = n * k
         missed_seconds += _CALL_SECONDS + _PRODUCT_SECONDS * products
         if kernel is None and not look(products):
-            if products > _SMALL or out is not None:
+            if out is not None:
                 return None
+            if products > _SMALL:
+                rented += products
+                if dtype.kind != "f" or rented > _RENTED or "scipy.fft" in sys.modules:
+                    return None
             return _numpy_correlate(a, v, extent)  # type: ignore[no-any-return]
         if products > BRIEF_PRODUCTS and k > longest:
             # The first such call goes to the planner: finding `longest` takes as long as that.

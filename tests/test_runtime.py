@@ -324,3 +324,81 @@ def test_numba_variables_limit_the_vectors(monkeypatch):
     assert target.host_target.__wrapped__().vector_bytes == 16
     monkeypatch.setenv("NUMBA_CPU_FEATURES", "+avx2,+fma,-avx512f")
     assert target.host_target.__wrapped__().vector_bytes <= 32
+
+
+NO_PLACE = """
+    import numpy as np
+    import fastconv
+    from fastconv.runtime import cache, load
+    cache.cache_folder = lambda: None  # No folder can be written.
+    rng = np.random.default_rng(0)
+    for dtype in ("float64", "int16"):
+        for n, k in ((1, 1), (7, 3), (100, 31), (333, 333)):
+            a, v = (rng.integers(-9, 9, s).astype(dtype) for s in (n, k))
+            ours = fastconv.convolve(a, v, method="direct")
+            assert np.allclose(ours, np.convolve(a, v))
+        print(load.tier("rows", dtype))
+"""
+
+
+def test_without_any_folder_numba_compiles_the_same_source_in_this_process(tmp_path):
+    printed = run(NO_PLACE, tmp_path, package=copy_package(tmp_path))
+    assert printed.split("\n")[:2] == ["compiled in this process"] * 2
+
+
+OBJECT = """
+    import numpy as np
+    import fastconv
+    from fastconv.runtime import load
+    x, w = np.random.default_rng(0).random((2, 5000))
+    assert np.allclose(fastconv.convolve(x, w[:60], method="direct"), np.convolve(x, w[:60]))
+    print(load.tier("rows", "float64"))
+"""
+
+
+def test_without_a_linker_llvm_links_in_memory(tmp_path):
+    empty = tmp_path / "nothing"
+    empty.mkdir()
+    for _ in range(2):
+        printed = run(OBJECT, tmp_path, package=copy_package_once(tmp_path), PATH=str(empty))
+        assert printed.strip() == "built on this machine, linked in memory"
+    (built,) = (tmp_path / "cache").rglob("rows_float64-*")
+    assert built.suffix == ".o"
+    damaged = bytearray(built.read_bytes())
+    damaged[len(damaged) // 2] ^= 0xFF
+    built.write_bytes(bytes(damaged))
+    printed = run(OBJECT, tmp_path, package=copy_package_once(tmp_path), PATH=str(empty))
+    assert printed.strip() == "built on this machine, linked in memory"
+
+
+def copy_package_once(tmp_path):
+    place = tmp_path / "copy" / "fastconv"
+    return place if place.exists() else copy_package(tmp_path)
+
+
+def test_memory_for_import_and_ten_calls_stays_below_20_megabytes(tmp_path):
+    if not Path("/proc/self/statm").exists():
+        pytest.skip("this system does not tell a process's memory")
+    load.kernel("rows", "float64"), load.kernel("plane", "float64")
+    program = """
+        import resource
+        import numpy as np
+        def resident():
+            with open("/proc/self/statm") as file:
+                return int(file.read().split()[1]) * resource.getpagesize()
+        x, w = np.random.default_rng(0).random((2, 5000))
+        image = x.reshape(50, 100)
+        before = resident()
+        import fastconv
+        for k in (1, 3, 31, 700):
+            fastconv.convolve(x, w[:k])
+            fastconv.correlate(x, w[:k], "same")
+        fastconv.convolve2d(image, image[:3, :3])
+        fastconv.convolve(x, w[:9], stride=2)
+        print(resident() - before)
+    """
+    place = {"FASTCONV_CACHE_DIR": os.environ["FASTCONV_CACHE_DIR"]} if CACHED else {}
+    assert float(run(program, tmp_path, **place)) < 20e6
+
+
+CACHED = "FASTCONV_CACHE_DIR" in os.environ
