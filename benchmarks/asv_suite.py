@@ -23,7 +23,7 @@ from fastconv.paths import PATHS  # noqa: E402
 # Names only: asv reads a module's attributes, and `processes` is one of its own.
 from .families import OURS, by_path  # noqa: E402
 from .processes import MEASURES  # noqa: E402
-from .workloads import WORKLOADS, Workload  # noqa: E402
+from .workloads import GROUPS, WORKLOADS, Workload  # noqa: E402
 
 
 class _Group:
@@ -59,100 +59,10 @@ def _contenders(workload: Workload) -> list[str]:
     return [OURS, *paths, *others]
 
 
-class Small(_Group, group="small"):
-    """1-D, small calls."""
-
-
-class Short(_Group, group="short"):
-    """1-D, short filters."""
-
-
-class Long(_Group, group="long"):
-    """1-D, long filters."""
-
-
-class Grid(_Group, group="grid"):
-    """1-D, lengths times taps."""
-
-
-class Moving(_Group, group="moving"):
-    """1-D, moving averages."""
-
-
-class Stream(_Group, group="stream"):
-    """1-D, streams of blocks."""
-
-
-class Equal(_Group, group="equal"):
-    """1-D, equal lengths."""
-
-
-class Batch(_Group, group="batch"):
-    """1-D, many signals."""
-
-
-class Integer(_Group, group="integer"):
-    """1-D, integers."""
-
-
-class Distribution(_Group, group="pmf"):
-    """1-D, distributions to a relative error."""
-
-
-class Complex(_Group, group="complex"):
-    """1-D, complex."""
-
-
-class Bool(_Group, group="bool"):
-    """1-D, bool."""
-
-
-class Stride(_Group, group="stride"):
-    """Every s-th output only."""
-
-
-class Nan(_Group, group="nan"):
-    """A NaN in the signal."""
-
-
-class Image(_Group, group="2d"):
-    """Images, general filters."""
-
-
-class LargeFilter(_Group, group="2d-large"):
-    """Images, large filters."""
-
-
-class Border(_Group, group="border"):
-    """Images, other borders."""
-
-
-class IntegerImage(_Group, group="2d-integer"):
-    """Images of integers."""
-
-
-class Box(_Group, group="box"):
-    """Images, box filters."""
-
-
-class Separable(_Group, group="separable"):
-    """Images, separable filters."""
-
-
-class Pooling(_Group, group="pooling"):
-    """Pooling."""
-
-
-class Window(_Group, group="window"):
-    """Images, running maxima and means."""
-
-
-class Prepared(_Group, group="prepared"):
-    """1-D, a filter kept for many signals."""
-
-
-class Ndimage(_Group, group="ndimage"):
-    """scipy.ndimage's filters."""
+# One class a group, named after it: asv finds a module's classes.
+for _group, (_title, _) in GROUPS.items():
+    _name = "Speed_" + _group.replace("-", "_")
+    globals()[_name] = type(_name, (_Group,), {"__doc__": _title}, group=_group)
 
 
 class Process:

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 import fastconv
-from fastconv.planner.explain import Explanation
+from fastconv.planner.explain import Explanation, explain_problem
+from fastconv.problem import Problem
 
 from . import answers
 from .families import Workload
@@ -104,7 +105,7 @@ def _call(
         multiply_adds=prod(shape) * products,
         flops=2 * prod(shape) * products,
         bytes_moved=2 * np.dtype(dtype).itemsize * prod(shape),
-        explain=_explain,
+        explain=partial(_explain, name, keywords),
         has_methods=False,
         quick=quick,
     )
@@ -141,5 +142,15 @@ def _reference(
     return np.asarray(_scipys(name)(*wide, *args, **keywords))
 
 
-def _explain(*operands: Array) -> Explanation:
-    raise ValueError("operands must be one problem, got a function that settles its own")
+def _explain(name: str, keywords: dict[str, Any], *operands: Array) -> Explanation:
+    """Return the planner's table where one problem is the whole call."""
+    if name != "upfirdn":
+        raise ValueError(f"operands must be one problem, got a call of {name}")
+    w, x = operands
+    (n,), (k,) = x.shape, w.shape
+    up, down = keywords.get("up", 1), keywords.get("down", 1)
+    outputs = ((n - 1) * up + k - 1) // down + 1
+    problem = Problem(
+        x.dtype.name, 1, True, (n,), (k,), (outputs,), (down,), (1,), (k - 1,), ("zero",), up=up
+    )
+    return explain_problem(problem, "auto", None)

@@ -16,6 +16,7 @@ import pytest
 import fastconv
 from fastconv.cli import bench, main
 from fastconv.paths import PATHS
+from fastconv.paths.channels import LAYER_PATHS
 from fastconv.planner.limits import Level, Limits
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -77,7 +78,7 @@ def test_operands_are_the_same_every_time(name):
 def test_every_path_is_timed():
     tables = (workload.table(*workload.small()) for workload in WORKLOADS.values())
     seen = {row.name for table in tables if table for row in table.rows if row.supported}
-    assert seen == set(PATHS)
+    assert seen == {*PATHS, *LAYER_PATHS}
 
 
 def test_a_path_can_be_timed_by_name():
