@@ -7,7 +7,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["TOLERANCE", "causal", "convolve_1d", "convolve_2d", "disagreement", "max_pool"]
+__all__ = [
+    "TOLERANCE",
+    "causal",
+    "convolve_1d",
+    "convolve_2d",
+    "convolve_3d",
+    "disagreement",
+    "max_pool",
+]
 
 Array = npt.NDArray[Any]
 
@@ -57,6 +65,13 @@ def convolve_2d(
         touched = fftconvolve(spoiled.astype(float), np.ones(w.shape), mode) > 0.5
         result[touched] = np.nan
     return result[::stride, ::stride]
+
+
+def convolve_3d(x: Array, w: Array) -> Array:
+    """Return the 3-D convolution, centred, by a transform in double precision."""
+    from scipy.signal import fftconvolve
+
+    return fftconvolve(_widen(x), _widen(w), "same")
 
 
 def max_pool(x: Array, k: int, stride: int, padding: int) -> Array:

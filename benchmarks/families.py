@@ -20,7 +20,7 @@ from .operands import Maker, Operands, mixed, noise, plain, smaller, with_nan
 from .peers import Call, Peer
 from .peers_fft import transforms
 
-__all__ = ["OURS", "Workload", "batch", "by_path", "image", "pool", "signal", "stream"]
+__all__ = ["OURS", "Workload", "batch", "by_path", "image", "pool", "signal", "stream", "volume"]
 
 Array = npt.NDArray[Any]
 
@@ -245,6 +245,30 @@ def image(
     )
 
 
+def volume(group: str, dtype: str, n: int, k: int, **flags: bool) -> Workload:
+    """Return a workload of n x n x n samples and k x k x k taps, 'same', zeros outside."""
+    found = [peers.ndimage_2d(), peers.torch_3d(dtype)]
+    if k > 3:
+        found += [peers.scipy_signal("fftconvolve", "same")]
+    found += [peers.scipy_signal("oaconvolve", "same")]
+    return Workload(
+        name=f"3d/{_short(dtype)}/{n}x{n}x{n}/k={k}x{k}x{k}",
+        group=group,
+        operands=partial(plain, dtype, (n,) * 3, (k,) * 3),
+        small=partial(plain, dtype, (min(n, 12), min(n, 15), min(n, 17)), (k,) * 3),
+        ours=_volume,
+        peers=_affordable(found, n**3 * k**3),
+        reference=answers.convolve_3d,
+        tolerance=answers.TOLERANCE[dtype],
+        multiply_adds=n**3 * k**3,
+        flops=2 * n**3 * k**3,
+        bytes_moved=2 * np.dtype(dtype).itemsize * n**3,
+        explain=_explain_nothing,
+        has_methods=False,
+        **flags,
+    )
+
+
 def pool(
     group: str, shape: tuple[int, ...], k: int, stride: int, padding: int, **flags: bool
 ) -> Workload:
@@ -387,6 +411,10 @@ def _prepared(
 
 def _stream(block: int, x: Array, w: Array) -> Call:
     return partial(peers.filter_blocks, fastconv.signal.lfilter, block, x, w)
+
+
+def _volume(x: Array, w: Array) -> Call:
+    return partial(fastconv.signal.convolve, x, w, "same")
 
 
 def _explain_nothing(*operands: Array) -> Explanation:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from fastconv.cli.tour.figures.style import BLUE, DIVERGING, GREY, INK, ORANGE, 
 
 from .families import OURS
 
-__all__ = ["FIGURES", "svg"]
+__all__ = ["FIGURES", "regret_curves", "svg"]
 
 Row = dict[str, Any]
 
@@ -182,6 +182,24 @@ def _map(axes: Any, cells: dict[tuple[int, int], float]) -> None:
 
 def _short(n: int) -> str:
     return f"1e{len(str(n)) - 1}" if n >= 1000 and set(str(n)[1:]) == {"0"} else str(n)
+
+
+def regret_curves(runs: Mapping[str, Sequence[float]]) -> Figure:
+    """Draw the share of cells whose chosen path takes at most so many times the best one's time."""
+    with drawing():
+        figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+        axes = figure.add_subplot()
+        for (name, regrets), colour in zip(runs.items(), (BLUE, ORANGE, RED, GREY), strict=False):
+            share = (np.arange(len(regrets)) + 1) / len(regrets)
+            axes.step(np.sort(regrets), share, where="post", color=colour, label=name)
+        axes.axvline(1.15, color=INK, linewidth=1, linestyle=(0, (4, 2)))
+        axes.axhline(0.95, color=INK, linewidth=1, linestyle=(0, (4, 2)))
+        axes.set(
+            xlim=(0.98, 2), ylim=(0.5, 1.01), ylabel="share of cells",
+            xlabel="time of the chosen path over the best one's", title="What choices cost",
+        )  # fmt: skip
+        axes.legend(loc="lower right")
+        return figure
 
 
 # By name: what draws it, and what it shows.

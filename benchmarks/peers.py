@@ -285,6 +285,19 @@ def torch_2d(dtype: str, stride: int = 1) -> Peer:
     return Peer("torch.conv2d", prepare, "torch", most=5e9 if dtype == "float32" else 3e8)
 
 
+def torch_3d(dtype: str) -> Peer:
+    """Return `torch.nn.functional.conv3d` of one volume, one channel and an odd filter."""
+
+    def prepare(x: Array, w: Array) -> Call:
+        torch = _library("torch")
+        volume = torch.from_numpy(x)[None, None]
+        taps = torch.from_numpy(w[::-1, ::-1, ::-1].copy())[None, None]
+        pad = tuple(k // 2 for k in w.shape)
+        return partial(torch.nn.functional.conv3d, volume, taps, padding=pad)
+
+    return Peer("torch.conv3d", prepare, "torch", most=5e9 if dtype == "float32" else 3e8)
+
+
 def sliced(peer: Peer, stride: int) -> Peer:
     """Return `peer` with every `stride`-th row and column of its answer."""
 

@@ -1,14 +1,21 @@
 """How much the planner's choices cost: the time of the chosen path over that of the best one.
 
 ``python -m benchmarks.regret`` walks a grid of lengths and filters, times every path that could be
-meant, interleaved, and prints how many cells lie within 1.15 of the best, and the worst ones.
+meant, interleaved, and prints how many cells lie within 1.15 of the best, and the worst ones. What
+calibration changes:
+
+    python -m benchmarks.regret --json shipped.json
+    python -m fastconv calibrate
+    python -m benchmarks.regret --json calibrated.json --draw regret.svg shipped.json
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -106,10 +113,30 @@ def main() -> None:
     parser.add_argument("--density", type=int, default=3, help="cells to a factor of ten")
     parser.add_argument("--seconds", type=float, default=0.01, help="for each cell, at least")
     parser.add_argument("--worst", type=int, default=12, help="how many to list")
+    parser.add_argument("--json", metavar="FILE", help="write the regrets")
+    parser.add_argument(
+        "--draw", nargs="+", metavar=("SVG", "OLD"), help="draw them, with those of earlier files"
+    )
     chosen = parser.parse_args()
+    cells = []
     for dtype in chosen.dtypes.split(","):
         problems = grid(chosen.ndim, dtype, chosen.density)
-        print(report([measure(p, chosen.seconds) for p in problems], chosen.worst), flush=True)
+        cells += [measure(p, chosen.seconds) for p in problems]
+        print(report([c for c in cells if c.problem.dtype == dtype], chosen.worst), flush=True)
+    regrets = [cell.regret for cell in cells]
+    if chosen.json:
+        Path(chosen.json).write_text(json.dumps(regrets) + "\n", encoding="utf-8")
+    if chosen.draw:
+        target, *files = chosen.draw
+        runs = {Path(f).stem: json.loads(Path(f).read_text(encoding="utf-8")) for f in files}
+        draw(target, runs | {Path(chosen.json).stem if chosen.json else "now": regrets})
+
+
+def draw(target: str, runs: Mapping[str, Sequence[float]]) -> None:
+    """Write an SVG file: for each run, the share of cells whose regret is at most so much."""
+    from .figures import regret_curves, svg
+
+    Path(target).write_text(svg(regret_curves(runs)) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatch
 
 from . import ndimage_calls, peers, signal_calls, windows
-from .families import Workload, batch, image, pool, signal, stream
+from .families import Workload, batch, image, pool, signal, stream, volume
 from .layers import layers
 from .operands import Maker, bells, box_taps, boxcar, gaussian_taps, outer, with_nan
 from .peers_tiles import tiled
@@ -175,6 +175,14 @@ def large_filters() -> Iterator[Workload]:
                 yield image("2d-large", dtype, n, k, special=tiled(), headline=main)
 
 
+def volumes() -> Iterator[Workload]:
+    """Yield volumes, zeros outside."""
+    for dtype in REAL:
+        for n, k in ((64, 3), (64, 7), (128, 5), (128, 15)):
+            main = dtype == "float32" and k == 5
+            yield volume("3d", dtype, n, k, quick=main, headline=main)
+
+
 def borders() -> Iterator[Workload]:
     """Yield images continued by their mirror image or their other side."""
     for boundary in ("symm", "wrap"):
@@ -250,6 +258,7 @@ GROUPS: dict[str, tuple[str, Callable[[], Iterator[Workload]]]] = {
     "nan": ("a NaN in the signal", not_a_number),
     "2d": ("images, general filters", images),
     "2d-large": ("images, large filters", large_filters),
+    "3d": ("volumes", volumes),
     "border": ("images, other borders", borders),
     "2d-integer": ("images of integers", integer_images),
     "box": ("images, box filters", boxes),

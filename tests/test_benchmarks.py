@@ -22,7 +22,7 @@ from fastconv.planner.limits import Level, Limits
 ROOT = Path(__file__).resolve().parents[1]
 bench.load_benchmarks(ROOT)
 
-from benchmarks import answers, comparison, figures, page, report, session, timing  # noqa: E402
+from benchmarks import answers, comparison, figures, page, regret, report, session, timing  # noqa: E402
 from benchmarks.families import OURS, Workload, by_path  # noqa: E402
 from benchmarks.peers import Peer  # noqa: E402
 from benchmarks.processes import GROUP, MEASURES  # noqa: E402
@@ -287,6 +287,15 @@ def test_the_page_holds_every_row_and_figure():
     assert not re.search(r'(src|href)="(?!data:)\w+:', text), "nothing is fetched"
     again = [figures.svg(draw(run, rows)) for draw, _ in figures.FIGURES.values()]
     assert all(figure in text for figure in again), "the same figures twice"
+
+
+def test_regret_is_drawn_for_every_run(tmp_path):
+    target = tmp_path / "regret.svg"
+    regret.draw(str(target), {"shipped": [1.0, 1.3, 1.1], "calibrated": [1.0, 1.0]})
+    assert target.read_text(encoding="utf-8").startswith("<svg")
+    cell = regret.measure(next(regret.grid(1, "float64", 1)), 0.0)
+    assert cell.regret >= 1
+    assert "1 cells" in regret.report([cell], 1)
 
 
 def test_a_page_without_enough_rows_has_no_empty_figures():
