@@ -340,7 +340,9 @@ def test_stride_is_slicing_on_every_path(path, dtype, stride):
             if not supported(path, a, v, mode, stride=stride):
                 continue
             every, guarantee = compute(face, path, a, v, mode, stride=stride)
-            full, _ = compute(face, path, a, v, mode)
+            # Some paths do nothing but strides.
+            whole = path if supported(path, a, v, mode) else "direct"
+            full, _ = compute(face, whole, a, v, mode)
             assert_near(every, full[::stride].copy(), 2 * slack(guarantee, (a, v)))
 
 

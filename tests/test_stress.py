@@ -4,6 +4,7 @@ Each program runs in a process of its own with a limit on its time; all of them 
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -44,10 +45,15 @@ def check(i):
 
 
 def run(program, tmp_path=None, policy="compile", **environment):
-    """The output of a fresh process; its cache is ours, or an empty one in `tmp_path`."""
+    """The output of a fresh process; with `tmp_path` nothing is built: no kernel, no cache."""
     clean = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA_")}
     clean |= {"PYTHONPATH": str(PACKAGE.parent), "FASTCONV_POLICY": policy}
     if tmp_path is not None:
+        place = tmp_path / "copy"
+        if not place.exists():
+            bare = shutil.ignore_patterns("ready", "__pycache__")
+            shutil.copytree(PACKAGE, place / PACKAGE.name, ignore=bare)
+        clean["PYTHONPATH"] = str(place)
         clean["FASTCONV_CACHE_DIR"] = str(tmp_path / "cache")
     done = subprocess.run(
         [sys.executable, "-W", "error::RuntimeWarning", "-c", COMMON + textwrap.dedent(program)],
