@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Hashable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from .runtime.locks import new_lock
 
 Array = npt.NDArray[Any]
 
@@ -32,7 +33,7 @@ class Filters:
         self.array = array
         self.keeps = keeps
         self._forms: dict[Hashable, Any] = {}
-        self._lock = threading.Lock()
+        self._lock = new_lock()
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
+
+from .runtime.locks import new_lock
 
 Form = TypeVar("Form")
 
@@ -17,7 +18,7 @@ class Forms:
     """The prepared forms of one filter: safe for threads, bounded, the longest unused go first."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._found: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
 
     def recall(self, key: Hashable, make: Callable[[], Form], size: Callable[[Form], int]) -> Form:

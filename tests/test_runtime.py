@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 
 import fastconv
 from fastconv.kernels import KERNELS
-from fastconv.runtime import bind, cache, load, settings, target, threads
+from fastconv.runtime import bind, cache, load, locks, settings, target, threads
 
 PACKAGE = Path(fastconv.__file__).parent
 LINKER = any(shutil.which(name) for name in ("ld", "ld.lld", "cc", "gcc"))
@@ -402,3 +403,14 @@ def test_memory_for_import_and_ten_calls_stays_below_20_megabytes(tmp_path):
 
 
 CACHED = "FASTCONV_CACHE_DIR" in os.environ
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_forked_child_finds_locks_open():
+    lock = locks.new_lock()
+    with lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 on fork with threads.
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if lock.acquire(timeout=10) else 7)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from typing import NamedTuple
 
 import numpy as np
 
 from ..kernels.fft_layout import Tile, tile, turns
+from ..runtime.locks import new_lock
 from ..runtime.target import Target, host_target
 
 # A table has about 0.4 M reals, so this keeps a few block sizes: at most 16 MB in float64 beside
@@ -47,7 +47,7 @@ class Transform(NamedTuple):
 
 
 _kept: OrderedDict[tuple[int, str, str], Transform] = OrderedDict()
-_lock = threading.Lock()
+_lock = new_lock()
 
 
 def transform(size: int, dtype: str) -> Transform:
