@@ -55,12 +55,14 @@ def run(program, tmp_path=None, policy="compile", **environment):
             shutil.copytree(PACKAGE, place / PACKAGE.name, ignore=bare)
         clean["PYTHONPATH"] = str(place)
         clean["FASTCONV_CACHE_DIR"] = str(tmp_path / "cache")
+    # Not in the checkout: Python would look for the package there first.
     done = subprocess.run(
         [sys.executable, "-W", "error::RuntimeWarning", "-c", COMMON + textwrap.dedent(program)],
         env=clean | environment,
+        cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
