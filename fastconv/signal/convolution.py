@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .. import short2d
+from .. import request, short2d
 from ..path import GUARANTEES
 from ..paths import PATHS
 from ..planner import selector
 from ..request import Settings
 from ..short import CONVOLVE, CORRELATE, shortcut
 from . import settle
-from .originals import beside, is_compiled, is_foreign, original, per_axis
+from .originals import beside, deliver, is_compiled, is_foreign, original, per_axis
 
 __all__ = ["choose_conv_method", "convolve", "correlate", "correlation_lags"]
 
@@ -211,14 +211,14 @@ def _answer(
     if isinstance(method, str) and method in _METHODS:
         settings = engine_settings(settings)
     if is_foreign(in1) or is_foreign(in2):
-        return beside(original(name)(in1, in2, mode, method), stride, settings)  # type: ignore[no-any-return]
+        return beside(original(name)(in1, in2, mode, method), stride, settings, boundary)  # type: ignore[no-any-return]
     x, w = np.asarray(in1), np.asarray(in2)
     if x.ndim == w.ndim == 0 and is_compiled(x, w):
-        return beside(x * (w.conj() if name == "correlate" else w), stride, settings)  # type: ignore[no-any-return]
+        return beside(x * (w.conj() if name == "correlate" else w), stride, settings, boundary)  # type: ignore[no-any-return]
     if not _settled(x, w, mode, method):
         # SciPy's own words for its errors, and its loops for rare dtypes and for no samples.
         result = original(name)(in1, in2, mode, method)
-        return beside(result, stride, settings)  # type: ignore[no-any-return]
+        return beside(result, stride, settings, boundary)  # type: ignore[no-any-return]
     settings.check()
     axes, dtype = tuple(range(x.ndim)), np.result_type(x, w)
     strides = per_axis("stride", stride, x.ndim)
@@ -252,7 +252,16 @@ def _settled(x: Array, w: Array, mode: Any, method: Any) -> bool:
 
 
 def choose_conv_method(
-    in1: npt.ArrayLike, in2: npt.ArrayLike, mode: str = "full", measure: bool = False
+    in1: npt.ArrayLike,
+    in2: npt.ArrayLike,
+    mode: str = "full",
+    measure: bool = False,
+    *,
+    stride: int | tuple[int, ...] = 1,
+    boundary: str = "fill",
+    accuracy: str | None = None,
+    out: Array | None = None,
+    workers: int | None = None,
 ) -> Any:
     """Find whether `convolve` is faster directly or through a transform.
 
@@ -262,6 +271,8 @@ def choose_conv_method(
         As in `convolve`.
     measure : bool
         Time both instead of asking the planner.
+    stride, boundary, accuracy, out, workers
+        What `convolve` would be given; `out` is not written to unless both are timed.
 
     Returns
     -------
@@ -288,31 +299,50 @@ def choose_conv_method(
     >>> signal.choose_conv_method([1, 2, 3], [1, 1])
     'direct'
     """
+    settings, rule = Settings("auto", accuracy, out, workers), settle.boundary_rule(boundary)
     if measure:
-        times = {name: _seconds(in1, in2, mode, name) for name in ("fft", "direct")}
+        keywords = {
+            "stride": stride,
+            "boundary": boundary,
+            "accuracy": accuracy,
+            "out": out,
+            "workers": workers,
+        }
+        times = {name: _seconds(in1, in2, mode, name, keywords) for name in ("fft", "direct")}
         return min(times, key=lambda name: times[name]), times
     if is_foreign(in1) or is_foreign(in2):
         return original("choose_conv_method")(in1, in2, mode)
     x, w = np.asarray(in1), np.asarray(in2)
     if not _settled(x, w, mode, "auto"):
         return original("choose_conv_method")(in1, in2, mode)
+    settings.check()
     axes, dtype = tuple(range(x.ndim)), np.result_type(x, w)
-    made = settle.convolution(x, w, mode, axes, (1,) * x.ndim, "zero", dtype)
-    best = selector.rank(made.problem)[0]
+    made = settle.convolution(x, w, mode, axes, per_axis("stride", stride, x.ndim), rule, dtype)
+    best = selector.rank(made.problem, accuracy=accuracy)[0]
     return "direct" if PATHS[best.name].local or dtype.kind in "biu" else "fft"
 
 
-def _seconds(in1: Any, in2: Any, mode: str, method: str) -> float:
+def _seconds(in1: Any, in2: Any, mode: str, method: str, keywords: dict[str, Any]) -> float:
     """Return the least time of three calls."""
     best = float("inf")
     for _ in range(3):
         start = time.perf_counter()
-        convolve(in1, in2, mode, method)
+        convolve(in1, in2, mode, method, **keywords)
         best = min(best, time.perf_counter() - start)
     return best
 
 
-def correlation_lags(in1_len: int, in2_len: int, mode: str = "full") -> npt.NDArray[np.int64]:
+def correlation_lags(
+    in1_len: int,
+    in2_len: int,
+    mode: str = "full",
+    *,
+    stride: int = 1,
+    boundary: str = "fill",
+    accuracy: str | None = None,
+    out: Array | None = None,
+    workers: int | None = None,
+) -> npt.NDArray[np.int64]:
     """Return the lag of each output of a 1-D `correlate`.
 
     Parameters
@@ -321,11 +351,15 @@ def correlation_lags(in1_len: int, in2_len: int, mode: str = "full") -> npt.NDAr
         Lengths of the operands.
     mode : {"full", "same", "valid"}
         The correlation's mode.
+    stride, boundary, accuracy, workers
+        What `correlate` was given; only the stride changes which outputs there are.
+    out : ndarray of int, optional
+        Where the lags go.
 
     Returns
     -------
     ndarray of int, shape (m,)
-        How far in2 is shifted against in1.
+        `out`, or a fresh array: how far in2 is shifted against in1.
 
     Raises
     ------
@@ -349,8 +383,13 @@ def correlation_lags(in1_len: int, in2_len: int, mode: str = "full") -> npt.NDAr
     if not isinstance(mode, str) or mode not in settle.MODES:
         original("correlation_lags")(in1_len, in2_len, mode)  # Raises what SciPy raises.
         raise ValueError(f"mode must be one of {list(settle.MODES)}, got {mode!r}")
+    settings = Settings("auto", accuracy, out, workers)
+    if boundary != "fill" or not settings.plain:
+        settle.boundary_rule(boundary)
+        settings.check()
     if mode == "valid":
-        low, high = min(0, in1_len - in2_len), max(0, in1_len - in2_len)
-        return np.arange(low, high + 1)
-    first, count = settle.extent(in1_len, in2_len, mode)
-    return np.arange(first - in2_len + 1, first - in2_len + 1 + count)
+        low, count = min(0, in1_len - in2_len), abs(in1_len - in2_len) + 1
+    else:
+        first, count = settle.extent(in1_len, in2_len, mode)
+        low = first - in2_len + 1
+    return deliver(np.arange(low, low + count, request.positive("stride", stride)), out)

@@ -11,7 +11,16 @@ from .. import geometry, request
 from ..request import Settings
 from ..short import CONVOLVE, shortcut
 from . import settle
-from .originals import COMPILED, beside, deliver, is_compiled, is_foreign, original, per_axis
+from .originals import (
+    COMPILED,
+    beside,
+    beside_along,
+    deliver,
+    is_compiled,
+    is_foreign,
+    original,
+    per_axis,
+)
 
 __all__ = ["lfilter", "sepfir2d"]
 
@@ -28,6 +37,7 @@ def lfilter(
     zi: npt.ArrayLike | None = None,
     *,
     stride: int = 1,
+    boundary: str = "fill",
     accuracy: str | None = None,
     out: Array | None = None,
     workers: int | None = None,
@@ -49,6 +59,9 @@ def lfilter(
         The filter's state before, k - 1 samples along `axis`; its other axes broadcast.
     stride : int
         Compute every `stride`-th output only.
+    boundary : {"fill", "wrap", "symm", "mirror", "nearest"}
+        What stands before the first sample, as in `convolve`; of FIR filters without `zi` only,
+        which says the same.
     accuracy, out, workers
         As in `fastconv.convolve`.
 
@@ -61,7 +74,8 @@ def lfilter(
     ------
     ValueError, NotImplementedError
         As `scipy.signal.lfilter` does: for shapes that do not fit, and for dtypes whose common one
-        is no float32, float64 or complex.
+        is no float32, float64 or complex; and if a boundary is given together with `zi` or a
+        recursion.
 
     Notes
     -----
@@ -79,17 +93,20 @@ def lfilter(
     """
     plain = out is None and accuracy is None and workers is None
     if plain and type(x) is np.ndarray and x.ndim == 1 and type(stride) is int and stride == 1:
-        found = _short_way(b, a, x, axis, zi)
+        found = None if boundary != "fill" else _short_way(b, a, x, axis, zi)
         if found is not None:
             return found
     settings = Settings("auto", accuracy, out, workers)
+    rule = settle.boundary_rule(boundary)
+    if rule != "zero" and zi is not None:
+        raise ValueError(f"boundary must be 'fill' where zi is given, got {boundary!r}")
     if any(is_foreign(operand) for operand in (b, a, x, zi)) or np.size(a) != 1:
-        return _passed_on(b, a, x, axis, zi, stride, settings)
+        return _passed_on(b, a, x, axis, zi, stride, settings, boundary)
     taps, gain, signal = np.atleast_1d(b), np.atleast_1d(a), np.asarray(x)
     state = None if zi is None else np.asarray(zi)
     operands = (taps, gain, signal) if state is None else (taps, gain, signal, state)
     if not _filters(operands, axis):
-        return _passed_on(b, a, x, axis, zi, stride, settings)
+        return _passed_on(b, a, x, axis, zi, stride, settings, boundary)
     settings.check()
     step = request.positive("stride", stride)
     dtype, axis = np.result_type(*operands), axis % signal.ndim
@@ -100,7 +117,7 @@ def lfilter(
     w = taps[::-1].reshape(shape)
     if state is None:
         outputs = geometry.strided(n, step)
-        made = settle.correlation(signal, w, (axis,), (k - 1,), (outputs,), (step,), "zero", dtype)
+        made = settle.correlation(signal, w, (axis,), (k - 1,), (outputs,), (step,), rule, dtype)
         return settle.answer(made, settings, dtype)
     kept = list(signal.shape)
     kept[axis] = geometry.strided(n, step)
@@ -171,18 +188,14 @@ def _filters(operands: tuple[Array, ...], axis: Any) -> bool:
     return all(n in (1, m) for n, m in zip(state.shape, expected, strict=True))
 
 
-def _passed_on(b: Any, a: Any, x: Any, axis: Any, zi: Any, stride: Any, settings: Settings) -> Any:
+def _passed_on(
+    b: Any, a: Any, x: Any, axis: Any, zi: Any, stride: Any, settings: Settings, boundary: str
+) -> Any:
     """Return SciPy's answer: recursions, its own words for its errors, rare dtypes."""
     result = original("lfilter")(b, a, x, axis, zi)
-    if isinstance(stride, int) and stride == 1:
-        if zi is None:
-            return beside(result, 1, settings)
-        return beside(result[0], 1, settings), result[1]
-    values = result if zi is None else result[0]
-    steps = [1] * values.ndim
-    steps[axis] = request.positive("stride", stride)
-    kept = beside(values, tuple(steps), settings)
-    return kept if zi is None else (kept, result[1])
+    if zi is None:
+        return beside_along(result, axis, stride, settings, boundary)
+    return beside_along(result[0], axis, stride, settings, boundary), result[1]
 
 
 def sepfir2d(
@@ -246,9 +259,9 @@ def sepfir2d(
     if dtype is None or not all(_is_odd_filter(h, dtype) for h in (hrow, hcol)):
         if settings.plain and image.ndim == 2 and row.size * column.size == 0:
             raise ValueError("hrow and hcol must be odd length, got an empty filter")
-        return beside(  # type: ignore[no-any-return]
-            original("sepfir2d", "scipy.signal._spline")(input, hrow, hcol), stride, settings
-        )
+        result = original("sepfir2d", "scipy.signal._spline")(input, hrow, hcol)
+        border = "symm" if rule == "reflect" else boundary
+        return beside(result, stride, settings, border, "symm")  # type: ignore[no-any-return]
     settings.check()
     steps = per_axis("stride", stride, 2)
     if np.isfinite(row).all() and np.isfinite(column).all():

@@ -47,7 +47,9 @@ def is_compiled(*operands: Array) -> bool:
     return len(names) == 1 or np.result_type(*operands).name in COMPILED
 
 
-def beside(result: Any, strides: Any, settings: Settings) -> Any:
+def beside(
+    result: Any, strides: Any, settings: Settings, boundary: str = "fill", theirs: str = "fill"
+) -> Any:
     """Give SciPy's result the meaning of our keywords, or refuse them.
 
     Parameters
@@ -58,12 +60,17 @@ def beside(result: Any, strides: Any, settings: Settings) -> Any:
         Which outputs to keep, along all axes.
     settings : Settings
         The other keywords.
+    boundary, theirs : str
+        What was asked to lie outside, and what SciPy takes.
 
     Raises
     ------
     TypeError, ValueError
         If a keyword has no meaning for the result.
     """
+    if boundary != theirs:
+        kind = getattr(result, "dtype", type(result).__name__)
+        raise ValueError(f"boundary must be {theirs!r} for a result of {kind}, got {boundary!r}")
     plain = settings.out is None and settings.accuracy is None and settings.workers is None
     if plain and settings.method == "auto" and (type(strides) is int and strides == 1):
         return result
@@ -83,6 +90,17 @@ def beside(result: Any, strides: Any, settings: Settings) -> Any:
     steps = per_axis("stride", strides, result.ndim)
     result = result[tuple(slice(None, None, s) for s in steps)]
     return deliver(result, settings.out)
+
+
+def beside_along(
+    result: Any, axis: Any, stride: Any, settings: Settings, boundary: str = "fill"
+) -> Any:
+    """Give SciPy's result along one axis the meaning of our keywords, as `beside` does."""
+    if type(stride) is int and stride == 1:
+        return beside(result, 1, settings, boundary)
+    steps = [1] * np.ndim(result)
+    steps[axis] = request.positive("stride", stride)
+    return beside(result, tuple(steps), settings, boundary)
 
 
 def deliver(result: Array, out: Array | None) -> Array:

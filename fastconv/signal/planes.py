@@ -26,6 +26,8 @@ _BOUNDARIES = {
     "circular": "wrap",
     "symm": "reflect",
     "symmetric": "reflect",
+    "mirror": "mirror",
+    "nearest": "nearest",
 }
 # bool, float16, longdouble and objects are SciPy's own: it refuses them or has loops for them.
 _COMPILED = "iufc"
@@ -56,8 +58,9 @@ def convolve2d(
     mode : {"full", "same", "valid"}
         "full" returns (n0 + k0 - 1, n1 + k1 - 1) outputs, "same" the shape of `in1` centred on
         "full", "valid" those that need nothing outside (one operand must contain the other).
-    boundary : {"fill", "wrap", "symm"}
-        What lies outside `in1`: `fillvalue`, the other side, or its mirror image (edge repeated).
+    boundary : {"fill", "wrap", "symm", "mirror", "nearest"}
+        What lies outside `in1`: `fillvalue`, the other side, its mirror image with the edge
+        repeated or not, or its edge. SciPy has the first three.
     fillvalue : scalar
         For ``boundary="fill"``.
     stride : int or pair of int

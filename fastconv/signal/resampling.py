@@ -13,7 +13,7 @@ from .. import geometry, request
 from ..request import Settings
 from . import settle
 from .extend import CONSTANT
-from .originals import beside, deliver, is_compiled, is_foreign, original
+from .originals import beside_along, deliver, is_compiled, is_foreign, original
 from .phases import resampled, settled, short_way
 
 __all__ = ["decimate", "resample_poly", "upfirdn"]
@@ -24,6 +24,9 @@ MODES = (
     CONSTANT, "wrap", "edge", "smooth", "symmetric", "reflect", "antisymmetric", "antireflect",
     "line",
 )  # fmt: skip
+# The same by the words that all functions share.
+_BORDERS = {"zero": CONSTANT, "wrap": "wrap", "reflect": "symmetric", "mirror": "reflect",
+            "nearest": "edge"}  # fmt: skip
 # These need two samples to know a slope.
 _NEED_TWO = ("smooth", "reflect", "antireflect", "line")
 
@@ -37,6 +40,8 @@ def upfirdn(
     mode: str = "constant",
     cval: Any = 0,
     *,
+    stride: int = 1,
+    boundary: str | None = None,
     accuracy: str | None = None,
     out: Array | None = None,
     workers: int | None = None,
@@ -58,6 +63,11 @@ def upfirdn(
         "reflect", "antisymmetric", "antireflect" or "line".
     cval : scalar
         For ``mode="constant"``.
+    stride : int
+        Compute every `stride`-th output only.
+    boundary : {"fill", "wrap", "symm", "mirror", "nearest"}, optional
+        What lies outside in the words of `convolve`, instead of a mode: "fill" is "constant",
+        "symm" is "symmetric", "mirror" is "reflect" and "nearest" is "edge".
     accuracy, out, workers
         As in `fastconv.convolve`.
 
@@ -70,7 +80,8 @@ def upfirdn(
     Raises
     ------
     ValueError
-        If h is not a non-empty sequence, up or down is below 1, or the mode is unknown.
+        If h is not a non-empty sequence, up or down is below 1, mode or boundary are unknown, or
+        both are given.
 
     Notes
     -----
@@ -87,20 +98,22 @@ def upfirdn(
     >>> signal.upfirdn([1, 1, 1], [1, 2, 3], up=3)
     array([1., 1., 1., 2., 2., 2., 3., 3., 3.])
     """
-    if out is None and accuracy is None and workers is None and type(x) is np.ndarray:
+    plain = out is None and accuracy is None and workers is None and boundary is None
+    if plain and type(x) is np.ndarray and type(stride) is int and stride == 1:
         found = short_way(h, x, up, down, mode, cval)
         if found is not None:
             return found
     settings = Settings("auto", accuracy, out, workers)
+    mode = settle.mode_of(mode, CONSTANT, boundary, _BORDERS)
     if is_foreign(h) or is_foreign(x):
         result = original("upfirdn")(h, x, up, down, axis, mode, cval)
-        return beside(result, 1, settings)  # type: ignore[no-any-return]
+        return beside_along(result, axis, stride, settings)  # type: ignore[no-any-return]
     taps, signal = np.asarray(h), np.asarray(x)
     if not _settled(taps, signal, up, down, axis, mode, cval):
         result = original("upfirdn")(h, x, up, down, axis, mode, cval)
-        return beside(result, 1, settings)  # type: ignore[no-any-return]
+        return beside_along(result, axis, stride, settings)  # type: ignore[no-any-return]
     settings.check()
-    up, down = int(up), int(down)
+    up, down = int(up), int(down) * request.positive("stride", stride)
     count = ((signal.shape[axis] - 1) * up + len(taps) - 1) // down + 1
     dtype = np.result_type(taps.dtype, signal.dtype, np.float32)
     made = settled(taps, signal, up, down, axis % signal.ndim, mode, cval, 0, count, dtype)
@@ -132,6 +145,8 @@ def resample_poly(
     padtype: str = "constant",
     cval: Any = None,
     *,
+    stride: int = 1,
+    boundary: str | None = None,
     accuracy: str | None = None,
     out: Array | None = None,
     workers: int | None = None,
@@ -153,7 +168,7 @@ def resample_poly(
         the signal.
     cval : scalar, optional
         For ``padtype="constant"``.
-    accuracy, out, workers
+    stride, boundary, accuracy, out, workers
         As in `upfirdn`.
 
     Returns
@@ -165,7 +180,8 @@ def resample_poly(
     ------
     ValueError
         If up or down is no positive integer, the window has more than one dimension, the padtype
-        is unknown, or cval is given with another padtype than "constant".
+        or the boundary is unknown or both are given, or cval is given with another padtype than
+        "constant".
 
     Notes
     -----
@@ -184,22 +200,25 @@ def resample_poly(
     array([0.75, 1.  , 1.  ])
     """
     settings = Settings("auto", accuracy, out, workers)
+    padtype = settle.mode_of(padtype, CONSTANT, boundary, _BORDERS, "padtype")
     signal = None if is_foreign(x) else np.asarray(x)
     if signal is None or not _resamples(signal, up, down, axis, window, padtype, cval):
         result = original("resample_poly")(x, up, down, axis, window, padtype, cval)
-        return beside(result, 1, settings)  # type: ignore[no-any-return]
+        return beside_along(result, axis, stride, settings)  # type: ignore[no-any-return]
     settings.check()
+    step = request.positive("stride", stride)
     common = gcd(int(up), int(down))
     up, down = int(up) // common, int(down) // common
     if up == down == 1:
-        return deliver(signal.copy(), settings.out)
+        kept = signal[(slice(None),) * (axis % signal.ndim) + (slice(None, None, step),)]
+        return deliver(kept.copy(), settings.out)
     h = _filter(up, down, window, signal.dtype)
     background = None
     if padtype in _BACKGROUNDS:
         background = _BACKGROUNDS[padtype](signal, axis=axis, keepdims=True)
         signal, padtype = signal - background, CONSTANT
     dtype = np.result_type(h.dtype, signal.dtype, np.float32)
-    plain = settings.plain and signal.ndim == 1 and padtype == CONSTANT and not cval
+    plain = settings.plain and step == 1 and signal.ndim == 1 and padtype == CONSTANT and not cval
     if plain and background is None and h.dtype is signal.dtype:
         delay = (len(h) - 1) // 2
         found = resampled(h, signal, up, down, delay, geometry.strided(signal.size * up, down))
@@ -208,6 +227,7 @@ def resample_poly(
     axis %= signal.ndim
     # SciPy centres output 0 on the middle tap by zeros before the filter; here it is but a shift.
     delay = (len(h) - 1) // 2
+    down *= step
     count = geometry.strided(signal.shape[axis] * up, down)
     made = settled(h, signal, up, down, axis, padtype, cval or 0, delay, count, dtype)
     if background is None:
@@ -274,6 +294,8 @@ def decimate(
     axis: int = -1,
     zero_phase: bool = True,
     *,
+    stride: int = 1,
+    boundary: str | None = None,
     accuracy: str | None = None,
     out: Array | None = None,
     workers: int | None = None,
@@ -289,14 +311,14 @@ def decimate(
     n : int, optional
         The filter's order: 20*q for "fir", 8 for "iir".
     ftype : {"iir", "fir"} or dlti
-        The kind of filter. Only "fir" is computed here; the others are recursions, which go to
-        SciPy.
+        The kind of filter. "fir" and systems without poles are computed here; the others are
+        recursions, which go to SciPy.
     axis : int
         Along which to work.
     zero_phase : bool
         Whether to undo the filter's delay.
-    accuracy, out, workers
-        As in `upfirdn`.
+    stride, boundary, accuracy, out, workers
+        As in `upfirdn`; no boundary but "fill" with a recursion.
 
     Returns
     -------
@@ -324,24 +346,45 @@ def decimate(
     (25,)
     """
     settings = Settings("auto", accuracy, out, workers)
+    padtype = settle.mode_of(CONSTANT, CONSTANT, boundary, _BORDERS)
     signal = None if is_foreign(x) else np.asarray(x)
-    fir = isinstance(ftype, str) and ftype == "fir"
     whole = isinstance(q, (int, np.integer)) and (n is None or isinstance(n, (int, np.integer)))
-    if signal is None or not (fir and whole) or not _decimates(signal, int(q), n, axis):
+    taps = None
+    if signal is not None and whole and _decimates(signal, int(q), n, axis):
+        taps = _fir(signal.dtype, int(q), n, ftype)
+    if signal is None or taps is None:
         result = original("decimate")(x, q, n, ftype, axis, zero_phase)
-        return beside(result, 1, settings)  # type: ignore[no-any-return]
-    # Integers and float16 are filtered in double precision.
-    narrow = signal.dtype.kind in "biu" or signal.dtype == np.float16
-    dtype = np.dtype(np.float64) if narrow else signal.dtype
-    taps = _decimator(20 * int(q) if n is None else int(n), int(q)).astype(dtype)
-    keywords: dict[str, Any] = {"accuracy": accuracy, "out": out, "workers": workers}
+        return beside_along(result, axis, stride, settings, boundary or "fill")  # type: ignore[no-any-return]
     if zero_phase:
-        return resample_poly(signal, 1, int(q), axis, taps, **keywords)
+        return resample_poly(
+            signal, 1, int(q), axis, taps, padtype, stride=stride, accuracy=accuracy, out=out,
+            workers=workers,
+        )  # fmt: skip
     settings.check()
-    count = geometry.strided(signal.shape[axis], int(q))
-    computed = np.result_type(dtype, signal.dtype, np.float32)
-    made = settled(taps, signal, 1, int(q), axis % signal.ndim, CONSTANT, 0, 0, count, computed)
-    return settle.answer(made, settings, computed)
+    step = int(q) * request.positive("stride", stride)
+    count = geometry.strided(signal.shape[axis], step)
+    dtype = np.result_type(taps, signal, np.float32)
+    made = settled(taps, signal, 1, step, axis % signal.ndim, padtype, 0, 0, count, dtype)
+    return settle.answer(made, settings, dtype)
+
+
+def _fir(dtype: np.dtype[Any], q: int, n: int | None, ftype: Any) -> Array | None:
+    """Return the taps of a decimation, or None for a recursion and for what SciPy refuses."""
+    if isinstance(ftype, str):
+        if ftype != "fir":
+            return None
+        # Integers and float16 are filtered in double precision.
+        narrow = dtype.kind in "biu" or dtype == np.float16
+        return _decimator(20 * q if n is None else int(n), q).astype(
+            np.float64 if narrow else dtype
+        )
+    from scipy.signal._ltisys import dlti
+
+    if not isinstance(ftype, dlti) or len(ftype.to_zpk().poles):
+        return None
+    system = ftype.to_tf()
+    taps = np.asarray(system.num / system.den)
+    return taps if taps.ndim == 1 and taps.size and is_compiled(taps) else None
 
 
 def _decimates(x: Array, q: int, n: Any, axis: Any) -> bool:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from .. import geometry, request
 from ..request import Settings
 from . import settle
-from .originals import beside, deliver, is_compiled, is_foreign, original
+from .originals import beside_along, deliver, is_compiled, is_foreign, original
 
 __all__ = ["savgol_coeffs", "savgol_filter"]
 
@@ -19,6 +19,9 @@ Array = npt.NDArray[Any]
 
 _RULES = {"mirror": "mirror", "constant": "fill", "nearest": "nearest", "interp": "zero",
           "wrap": "wrap"}  # fmt: skip
+# The same by the words that all functions share; "reflect" is none of SciPy's modes.
+_BORDERS = {"zero": "constant", "wrap": "wrap", "reflect": "reflect", "mirror": "mirror",
+            "nearest": "nearest"}  # fmt: skip
 
 
 def savgol_coeffs(
@@ -76,6 +79,7 @@ def savgol_filter(
     cval: float = 0.0,
     *,
     stride: int = 1,
+    boundary: str | None = None,
     accuracy: str | None = None,
     out: Array | None = None,
     workers: int | None = None,
@@ -103,6 +107,8 @@ def savgol_filter(
         For ``mode="constant"``.
     stride : int
         Compute every `stride`-th output only.
+    boundary : {"fill", "wrap", "symm", "mirror", "nearest"}, optional
+        What lies outside in the words of `convolve`, instead of a mode: "fill" is "constant".
     accuracy, out, workers
         As in `fastconv.convolve`.
 
@@ -114,7 +120,8 @@ def savgol_filter(
     Raises
     ------
     ValueError
-        If the mode is unknown, the orders do not fit, or in "interp" the window is longer than x.
+        If mode or boundary are unknown or both given, the orders do not fit, or in "interp" the
+        window is longer than x.
 
     Notes
     -----
@@ -132,13 +139,19 @@ def savgol_filter(
     array([ 0.,  1.,  4.,  9., 16.])
     """
     settings = Settings("auto", accuracy, out, workers)
+    mode = settle.mode_of(mode, "interp", boundary, _BORDERS)
     signal = None if is_foreign(x) else np.asarray(x)
     design = None
-    if signal is not None and _fits(signal, window_length, axis, mode, cval):
+    rules = _RULES if boundary is None else {**_RULES, "reflect": "reflect"}
+    if signal is not None and _fits(signal, window_length, axis, mode, cval, rules):
         design = _designed(window_length, polyorder, deriv, delta)
     if signal is None or design is None:
-        passed = (x, window_length, polyorder, deriv, delta, axis, mode, cval)
-        return beside(original("savgol_filter")(*passed), stride, settings)  # type: ignore[no-any-return]
+        lacking = boundary is not None and mode not in _RULES
+        theirs = "interp" if lacking else mode
+        passed = (x, window_length, polyorder, deriv, delta, axis, theirs, cval)
+        result = original("savgol_filter")(*passed)
+        border = str(boundary) if lacking else "fill"
+        return beside_along(result, axis, stride, settings, border)  # type: ignore[no-any-return]
     settings.check()
     step = request.positive("stride", stride)
     dtype = np.dtype(np.float32 if signal.dtype == np.float32 else np.float64)
@@ -149,7 +162,7 @@ def savgol_filter(
     shape[axis] = k
     made = settle.correlation(
         signal.astype(np.float64, copy=False), taps.reshape(shape), (axis,), ((k - 1) // 2,),
-        (geometry.strided(n, step),), (step,), _RULES[mode], np.dtype(np.float64), cval,
+        (geometry.strided(n, step),), (step,), rules[mode], np.dtype(np.float64), cval,
     )  # fmt: skip
     if settings.out is not None:
         request.check_out(settings.out, made.shape, dtype)
@@ -162,11 +175,11 @@ def savgol_filter(
         return deliver(result.astype(dtype, copy=False), settings.out)
 
 
-def _fits(x: Array, window: Any, axis: Any, mode: Any, cval: Any) -> bool:
+def _fits(x: Array, window: Any, axis: Any, mode: Any, cval: Any, rules: dict[str, str]) -> bool:
     """Return whether SciPy would accept the call and we have the means to answer it."""
     if x.ndim == 0 or x.size == 0 or not is_compiled(x) or x.dtype.kind == "c":
         return False
-    if not isinstance(mode, str) or mode not in _RULES or not isinstance(window, (int, np.integer)):
+    if not isinstance(mode, str) or mode not in rules or not isinstance(window, (int, np.integer)):
         return False
     if not isinstance(axis, (int, np.integer)) or not -x.ndim <= axis < x.ndim:
         return False

@@ -42,6 +42,35 @@ def boundary_rule(boundary: Any) -> str:
     return BOUNDARIES[boundary]
 
 
+def mode_of(
+    mode: Any, default: str, boundary: Any, words: dict[str, str], name: str = "mode"
+) -> Any:
+    """Return the mode that a boundary means where one is given, else the mode.
+
+    Parameters
+    ----------
+    mode, default : str
+        SciPy's word for what lies outside, and what it is if nobody says.
+    boundary : str or None
+        Ours.
+    words : dict
+        SciPy's words by the engine's rules.
+    name : str
+        What SciPy calls its argument.
+
+    Raises
+    ------
+    ValueError
+        If the boundary is unknown, or both are given.
+    """
+    if boundary is None:
+        return mode
+    rule = boundary_rule(boundary)
+    if mode != default:
+        raise ValueError(f"{name} must be {default!r} where boundary is given, got {mode!r}")
+    return words[rule]
+
+
 def extent(n: int, k: int, mode: str) -> tuple[int, int]:
     """Return the first output kept of the full convolution of n with k samples, and how many."""
     if mode == "full":

@@ -173,14 +173,14 @@ def _answer(
 ) -> Array:
     rule = settle.boundary_rule(boundary)
     if is_foreign(in1) or is_foreign(in2):
-        return beside(original(name)(in1, in2, mode, axes), stride, settings)  # type: ignore[no-any-return]
+        return beside(original(name)(in1, in2, mode, axes), stride, settings, boundary)  # type: ignore[no-any-return]
     x, w = np.asarray(in1), np.asarray(in2)
     if x.ndim == w.ndim == 0 and is_compiled(x, w):
-        return beside(x * w, stride, settings)  # type: ignore[no-any-return]
+        return beside(x * w, stride, settings, boundary)  # type: ignore[no-any-return]
     wanted = _axes(axes, x.ndim) if x.ndim == w.ndim else None
     if not wanted or not _settled(x, w, mode, wanted):
         result = original(name)(in1, in2, mode, axes)
-        return beside(result, stride, settings)  # type: ignore[no-any-return]
+        return beside(result, stride, settings, boundary)  # type: ignore[no-any-return]
     settings.check()
     steps = dict(zip(wanted, per_axis("stride", stride, len(wanted)), strict=True))
     # SciPy convolves where both operands have more than one sample and broadcasts elsewhere; its
