@@ -272,14 +272,18 @@ def cv2_2d(dtype: str, k: int, boundary: str = "fill") -> Peer:
 
 
 def torch_2d(dtype: str, stride: int = 1) -> Peer:
-    """Return `torch.nn.functional.conv2d` of one image, one channel and an odd filter."""
+    """Return `torch.nn.functional.conv2d` of one image; of even filters the last row and column are cut."""
 
     def prepare(x: Array, w: Array) -> Call:
         torch = _library("torch")
         image = torch.from_numpy(x)[None, None]
         taps = torch.from_numpy(w[::-1, ::-1].copy())[None, None]
         pad = tuple(k // 2 for k in w.shape)
-        return partial(torch.nn.functional.conv2d, image, taps, stride=stride, padding=pad)
+        whole = partial(torch.nn.functional.conv2d, image, taps, stride=stride, padding=pad)
+        if all(k % 2 for k in w.shape):
+            return whole
+        rows, columns = (-(-n // stride) for n in x.shape)
+        return lambda: whole()[..., :rows, :columns]
 
     # oneDNN has float32 alone; the rest goes through a matrix of all windows.
     return Peer("torch.conv2d", prepare, "torch", most=5e9 if dtype == "float32" else 3e8)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import os
 import platform
-import time
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -78,7 +77,7 @@ def record(
     wanted: Sequence[str],
     seconds: float,
     workers: int = 1,
-    tell: Callable[[str, float], None] = lambda name, left: None,
+    tell: Callable[[float, str], None] = lambda share, name: None,
     roof: Limits | None = None,
     only: Sequence[str] = (),
 ) -> Iterator[Row]:
@@ -93,7 +92,7 @@ def record(
     workers : int
         Threads for the peers that have pools of their own; ours and BLAS read the environment.
     tell : callable
-        Called with each name and the seconds that are probably left, before it is measured.
+        Called with the share of the work that is done and each name, before it is measured.
     roof : Limits or None
         What `limits` returns; without it rows have no share of the limit.
     only : sequence of str
@@ -101,11 +100,9 @@ def record(
     """
     limit_threads(workers, {p.module for n in wanted if n in WORKLOADS for p in WORKLOADS[n].peers})
     weights = [_weight(name, seconds) for name in wanted]
-    start, done = time.perf_counter(), 0.0
+    done = 0.0
     for name, weight in zip(wanted, weights, strict=True):
-        spent = time.perf_counter() - start
-        pace = spent / done if done else 1.0
-        tell(name, pace * (sum(weights) - done))
+        tell(done / sum(weights), name)
         if name in WORKLOADS:
             yield measure(WORKLOADS[name], seconds, roof, only)
         else:

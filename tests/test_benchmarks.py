@@ -349,7 +349,7 @@ def test_the_command_writes_what_it_measured(tmp_path, capsys, monkeypatch):
     assert main(["bench", SOME.name, "--quick", "--json", str(file)]) == 0
     output = capsys.readouterr()
     assert SOME.name in output.out
-    assert "left" in output.err
+    assert SOME.name in output.err
     run = json.loads(file.read_text())
     (row,) = run["rows"]
     assert row["contenders"][OURS]["best"] > 0

@@ -15,10 +15,11 @@ import os
 import shlex
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from .progress import Progress
 
 __all__ = ["add_arguments", "find_repository", "load_benchmarks", "run"]
 
@@ -177,12 +178,12 @@ def _measure(benchmarks: Any, args: argparse.Namespace) -> int:
     if args.readme and not Path(args.readme).is_file():
         return _fail(f"--readme must be a file, got {args.readme}")
     seconds = min(_QUICK_SECONDS, _QUICK_MINUTE / len(wanted)) if args.quick else _SECONDS
-    progress = _Progress(len(wanted))
+    progress = Progress()
     roof = session.limits() if any(n in benchmarks.workloads.WORKLOADS for n in wanted) else None
     result = session.environment(args.workers, args.quick, _command(args), roof)
     only = args.peers.split(",") if args.peers else ()
-    rows = list(session.record(wanted, seconds, args.workers, progress.tell, roof, only))
-    progress.done()
+    rows = list(session.record(wanted, seconds, args.workers, progress.show, roof, only))
+    progress.done(f"{len(wanted)} workloads")
     result |= {"trustworthy": session.trustworthy(rows), "rows": rows}
     if args.json:
         Path(args.json).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
@@ -262,27 +263,3 @@ def _print(report: Any, result: dict[str, Any], rows: list[Any], args: argparse.
 
 def _for_readme(rows: list[Any], args: argparse.Namespace) -> list[Any]:
     return rows if args.pattern else [row for row in rows if row["headline"]]
-
-
-class _Progress:
-    """One line on stderr: what is measured now, and how long the rest will take."""
-
-    def __init__(self, total: int) -> None:
-        self._total, self._count = total, 0
-        self._start = time.monotonic()
-        self._rewrites = sys.stderr.isatty()
-
-    def tell(self, name: str, left: float) -> None:
-        self._count += 1
-        minutes, seconds = divmod(round(left), 60)
-        line = f"[{self._count:{len(str(self._total))}}/{self._total}] {minutes}:{seconds:02} left"
-        line = f"{line}  {name}"
-        if self._rewrites:
-            print(f"\r{line:78.78}", end="", file=sys.stderr, flush=True)
-        else:
-            print(line, file=sys.stderr, flush=True)
-
-    def done(self) -> None:
-        end = "\r" + " " * 78 + "\r" if self._rewrites else ""
-        took = time.monotonic() - self._start
-        print(f"{end}{self._total} workloads in {took:.0f} s", file=sys.stderr)

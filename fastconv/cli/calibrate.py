@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
-import time
+
+from .progress import Progress
 
 __all__ = ["add_arguments", "run"]
 
@@ -35,22 +35,9 @@ def run(args: argparse.Namespace) -> int:
         return 0
     from ..planner import calibrate
 
-    table = calibrate.calibrate(_Bar().show)
+    progress = Progress()
+    table = calibrate.calibrate(progress.show)
+    progress.done("measured")
     rates.write(target, table, calibrate.provenance())
-    print(f"\nrates written to {target}")
+    print(f"rates written to {target}")
     return 0
-
-
-class _Bar:
-    """One line on stderr: the share that is done, the time left, and what is measured."""
-
-    def __init__(self) -> None:
-        self._start = time.monotonic()
-
-    def show(self, share: float, what: str) -> None:
-        spent = time.monotonic() - self._start
-        left = spent * (1 - share) / share if share > 0.02 else 0.0
-        filled = round(30 * share)
-        bar = "#" * filled + "." * (30 - filled)
-        line = f"\r[{bar}] {share:4.0%} {left:3.0f} s left  {what:28}"
-        print(line, end="", file=sys.stderr, flush=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
+from .progress import Progress
+
 __all__ = ["add_arguments", "run"]
 
 
@@ -18,20 +20,16 @@ def run(args: argparse.Namespace) -> int:
     """Build every named kernel for every dtype, on all CPUs."""
     from ..runtime.warmup import warmup
 
+    progress = Progress()
+
+    def tell(done: int, total: int, unit: str) -> None:
+        progress.show(done / total, f"{done}/{total} {unit}")
+
     try:
-        summary = warmup(*args.kernels, dtypes=args.dtype, progress=_bar)
+        summary = warmup(*args.kernels, dtypes=args.dtype, progress=tell)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
-    if sys.stderr.isatty():
-        print("\r" + " " * 78 + "\r", end="", file=sys.stderr)
+    progress.done()
     print(summary)
     return int(bool(summary.failed))
-
-
-def _bar(done: int, total: int, unit: str) -> None:
-    if not sys.stderr.isatty():
-        return
-    filled = round(30 * done / total)
-    bar = "#" * filled + "." * (30 - filled)
-    print(f"\r[{bar}] {done}/{total} {unit:30.30}", end="", file=sys.stderr, flush=True)
