@@ -272,7 +272,7 @@ def cv2_2d(dtype: str, k: int, boundary: str = "fill") -> Peer:
 
 
 def torch_2d(dtype: str, stride: int = 1) -> Peer:
-    """Return `torch.nn.functional.conv2d` of one image; of even filters the last row and column are cut."""
+    """Return `torch.nn.functional.conv2d` of one image, cut to "same" where the filter is even."""
 
     def prepare(x: Array, w: Array) -> Call:
         torch = _library("torch")
