@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,8 @@ class Filters:
         self.array = array
         self.keeps = keeps
         self._forms: dict[Hashable, Any] = {}
-        self._lock = new_lock()
+        # Those of one call are one thread's, and a lock costs as much as a small layer's checks.
+        self._lock: Any = new_lock() if keeps else nullcontext()
 
     @property
     def shape(self) -> tuple[int, ...]:

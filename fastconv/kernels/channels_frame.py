@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..runtime.target import Target
+from .arithmetic import Arithmetic
 from .workspace import make_clear, make_copy
 
 
@@ -19,21 +20,26 @@ def make_frame(target: Target, dtype: str) -> Callable[..., Any]:
 
     for c < channels, r < rows, j < columns.
 
-    Assumes: `work` has, beyond `total` and beyond every row, room for one vector; a row's places
-    after its last column are zeros up to the next vector.
+    Assumes: rows of `work` do not overlap and lie in order; `work` has, beyond `total` and beyond
+    every row, room for one vector.
     """
+    lanes = Arithmetic.of(target, dtype).lanes
     clear, copy = make_clear(target, dtype), make_copy(target, dtype)
 
     def frame(
         x: Any, work: Any, total: int, x_at: int, at: int, channels: int, rows: int, columns: int,
         x_ch: int, x_row: int, work_ch: int, work_row: int,
     ) -> None:
-        clear(work, 0, total)
-        if columns <= 0:
-            return
-        for c in range(channels):
-            for r in range(rows):
-                start = x_at + c * x_ch + r * x_row
-                copy(x, start, start + columns, work, at + c * work_ch + r * work_row)
+        # In order of addresses: whole vectors may write too far, and what follows mends it.
+        done = 0
+        if columns > 0:
+            wide = (columns + lanes - 1) // lanes * lanes
+            for c in range(channels):
+                for r in range(rows):
+                    start, goal = x_at + c * x_ch + r * x_row, at + c * work_ch + r * work_row
+                    clear(work, done, goal)
+                    copy(x, start, start + columns, work, goal)
+                    done = goal + wide
+        clear(work, done, total)
 
     return frame

@@ -127,7 +127,7 @@ def filters(value: npt.ArrayLike | Filters, ndim: int, dtype: np.dtype[Any]) -> 
         value = Filters(packed(np.asarray(value)))
     if value.ndim != ndim + 2:
         raise ValueError(f"weight must have {ndim + 2} axes, got shape {value.shape}")
-    if value.dtype != dtype.newbyteorder("="):
+    if value.dtype != dtype and value.dtype != dtype.newbyteorder("="):
         raise TypeError(f"weight must have the dtype of input, {dtype}, got {value.dtype}")
     if 0 in value.shape[2:]:
         raise ValueError(f"weight must have taps, got shape {value.shape}")
@@ -204,7 +204,9 @@ def epilogue_of(
 
 def result_array(x: Images, shape: tuple[int, ...], settings: Settings, *used: Any) -> Array:
     """Return where a layer may write: `out` itself where that is safe, else a fresh array."""
-    dtype = x.array.dtype.newbyteorder("=")
+    dtype = x.array.dtype
+    if not dtype.isnative:
+        dtype = dtype.newbyteorder("=")
     out = settings.out
     if out is None:
         return np.empty(shape, dtype)

@@ -53,6 +53,8 @@ class BlockPlan:
         The outputs of one image.
     offsets : ndarray of int64
         For each channel of a group and each tap, in bytes.
+    taps : int
+        How many offsets.
     channel, pixel, row : int
         From one channel, output column or output row to the next, in the samples.
     out_channel, out_pixel, out_row : int
@@ -66,6 +68,7 @@ class BlockPlan:
 
     bands: tuple[Band, ...]
     offsets: Any
+    taps: int
     channel: int
     pixel: int
     row: int
@@ -136,6 +139,7 @@ def _whole(layer: Layer, bands: list[Band], sides: tuple[int, ...], last: bool) 
     return BlockPlan(
         tuple(bands),
         _offsets(layer, channel, axes),
+        layer.taps,
         channel,
         layer.stride[-1] * axes[-1],
         layer.stride[-2] * axes[-2],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from math import prod
 from typing import Any
 
@@ -15,7 +16,15 @@ from ...runtime import load, threads
 from ...runtime.scratch import scratch
 from ...runtime.target import host_target
 from .block_plan import Band, BlockPlan, plan, reaches_outside
-from .slab import SLACK, activation_of, apply_callable, around, kernel_dtype, slope_of
+from .slab import (
+    SLACK,
+    activation_of,
+    apply_callable,
+    around,
+    kernel_dtype,
+    no_bias,
+    slope_of,
+)
 
 # Filters that take some 0.1 ms to lay out make a band.
 _FILTER_ELEMENTS = 1 << 19
@@ -48,6 +57,7 @@ def work(layer: Layer) -> Work:
     )
 
 
+@cache
 def block_of(dtype: str) -> int:
     """Return the output channels in one block of filters: two vectors."""
     # int8 is multiplied in 16-bit lanes.
@@ -56,46 +66,47 @@ def block_of(dtype: str) -> int:
 
 def execute(layer: Layer, operands: LayerOperands) -> None:
     """Compute all outputs: bands of rows, each for all output channels."""
-    dtype = kernel_dtype(layer.dtype)
-    x, w, out = (a.view(dtype).reshape(-1) for a in (operands.x, operands.w.array, operands.out))
-    found = plan(layer, operands.workers)
+    dtype, whole = kernel_dtype(layer.dtype), operands.out.reshape(-1)
+    x, w, out = operands.x.reshape(-1), operands.w.array.reshape(-1), whole
+    if dtype != layer.dtype:
+        x, w, out = x.view(dtype), w.view(dtype), out.view(dtype)
+    workers = operands.workers
+    found, epilogue = plan(layer, workers), operands.epilogue
     filters = _filters(layer, operands, w, dtype)
-    epilogue = operands.epilogue
-    activation, slope = activation_of(layer, epilogue), slope_of(epilogue, dtype)
-    bias = np.zeros((layer.groups, len(filters[0]) // max(layer.taps, 1)), dtype)
+    activation, slope = activation_of(layer, epilogue), slope_of(epilogue.negative_slope, dtype)
+    blocks = filters.shape[1] // found.taps if found.taps else block_of(dtype)
+    bias = no_bias(layer.groups * blocks, dtype).reshape(layer.groups, blocks)
     if epilogue.bias is not None:
+        bias = bias.copy()
         bias[:, : layer.outputs] = epilogue.bias.view(dtype).reshape(layer.groups, -1)
-    channels = load.kernel("channels", dtype)
-    inside = (layer.taps, found.pixel, found.row)
+    channels, frame = load.kernel("channels", dtype), None
+    inside = (found.taps, found.pixel, found.row)
     outside = (found.out_pixel, found.out_channel, found.out_row, 0, layer.outputs, activation)
+    x_group, out_group = layer.inputs * found.channel, layer.outputs * found.out_channel
+    if found.bands and found.bands[0].frame:
+        frame = load.kernel("frame", dtype)
 
     def one(samples: Any, image: int, band: Band) -> None:
-        at = image * found.out_image + band.out_at
+        if frame is not None:
+            work = scratch(band.frame[0] + SLACK, dtype, "frame")
+            frame(samples, work, *band.frame)
+            samples = work
+        start, at = band.x_at, image * found.out_image + band.out_at
+        size = (band.rows, band.columns)
         for g in range(layer.groups):
-            channels(
-                samples[g * layer.inputs * found.channel :],
-                filters[g],
-                out[at + g * layer.outputs * found.out_channel :],
-                bias[g],
-                slope,
-                found.offsets,
-                *inside,
-                band.rows,
-                band.columns,
-                *outside,
-            )
+            goal, own = out[at + g * out_group :], samples[start + g * x_group :]
+            channels(own, filters[g], goal, bias[g], slope, found.offsets, *inside, *size, *outside)
         if not epilogue.compiled:
             steps = (found.out_channel, found.out_row, found.out_pixel)
-            shape = (layer.groups * layer.outputs, band.rows, band.columns)
-            apply_callable(epilogue, operands.out.reshape(-1)[at:], shape, steps)
+            apply_callable(epilogue, whole[at:], (layer.groups * layer.outputs, *size), steps)
 
     if found.slab:
         images = operands.x.view(dtype)
         for image in range(layer.images):
-            whole = np.moveaxis(images[image], -1, 0) if layer.input_last else images[image]
-            _run(one, found, around(whole, *found.slab).reshape(-1), (image,), operands.workers)
+            lead = np.moveaxis(images[image], -1, 0) if layer.input_last else images[image]
+            _run(one, found, around(lead, *found.slab).reshape(-1), (image,), workers)
     else:
-        _run(one, found, x, range(layer.images), operands.workers)
+        _run(one, found, x, range(layer.images), workers)
 
 
 def _run(one: Any, found: BlockPlan, x: Any, images: Any, workers: int) -> None:
@@ -104,40 +115,41 @@ def _run(one: Any, found: BlockPlan, x: Any, images: Any, workers: int) -> None:
 
     def some(lo: int, hi: int) -> None:
         for job in range(lo, hi):
-            image, band = images[job // len(bands)], bands[job % len(bands)]
-            samples = x[image * step :]
-            if band.frame:
-                samples = _frame(samples, band)
-            one(samples[band.x_at :], image, band)
+            image, band = divmod(job, len(bands))
+            one(x[images[image] * step :], images[image], bands[band])
 
-    threads.run(some, geometry.bands(len(images) * len(bands), 1), workers)
-
-
-def _frame(x: Any, band: Band) -> Any:
-    """Return the samples of a band with the zeros around them."""
-    work = scratch(band.frame[0] + SLACK, x.dtype, "frame")
-    load.kernel("frame", x.dtype.name)(x, work, *band.frame)
-    return work
+    jobs = len(images) * len(bands)
+    if workers > 1:
+        threads.run(some, geometry.bands(jobs, 1), workers)
+    else:
+        some(0, jobs)
 
 
 def _filters(layer: Layer, operands: LayerOperands, w: Any, dtype: str) -> Any:
     """Return the filters of each group in blocks; in scratch unless the caller packed them."""
-    block = block_of(dtype)
-    shape = (layer.groups, -(-layer.outputs // block) * block * layer.taps)
-    kernel, taps = load.kernel("filters", dtype), layer.taps
-
-    def lay_out(into: Any) -> Any:
-        def some(lo: int, hi: int) -> None:
-            for g in range(layer.groups):
-                kernel(w[(g * layer.outputs + lo) * taps :], into[g, lo * taps :], hi - lo, taps)
-
-        rows = max(1, _FILTER_ELEMENTS // max(1, taps * block)) * block
-        threads.run(some, geometry.bands(layer.outputs, rows), operands.workers)
-        return into
-
     if operands.w.keeps:
-        return operands.w.form(("blocks", layer.groups), lambda _: lay_out(np.empty(shape, dtype)))
-    return lay_out(scratch(prod(shape), dtype, "filters").reshape(shape))
+        key = ("blocks", layer.groups)
+        return operands.w.form(key, lambda _: _lay_out(layer, operands, w, dtype, np.empty))
+    return _lay_out(layer, operands, w, dtype, scratch)
+
+
+def _lay_out(layer: Layer, operands: LayerOperands, w: Any, dtype: str, room: Any) -> Any:
+    """Return all filters in blocks of output channels, in memory from ``room(length, dtype)``."""
+    block, outputs, taps = block_of(dtype), layer.outputs, layer.taps
+    length = -(-outputs // block) * block * taps
+    into = room(layer.groups * length, dtype).reshape(layer.groups, length)
+    kernel = load.kernel("filters", dtype)
+
+    def some(lo: int, hi: int) -> None:
+        for g in range(layer.groups):
+            kernel(w[(g * outputs + lo) * taps :], into[g, lo * taps :], hi - lo, taps)
+
+    rows = max(1, _FILTER_ELEMENTS // max(1, taps * block)) * block
+    if operands.workers > 1:
+        threads.run(some, geometry.bands(outputs, rows), operands.workers)
+    else:
+        some(0, outputs)
+    return into
 
 
 PATH = LayerPath(

@@ -17,7 +17,7 @@ from ...runtime import load, threads
 from ...runtime.scratch import scratch
 from ...runtime.target import host_target
 from .block_plan import plan, reaches_outside
-from .slab import SLACK, activation_of, apply_callable, kernel_dtype, slope_of
+from .slab import SLACK, activation_of, apply_callable, kernel_dtype, no_bias, slope_of
 
 # One channel's frame stays in the first cache beside its outputs.
 _FRAME_BYTES = 24 << 10
@@ -96,7 +96,7 @@ def _channels_last(layer: Layer, operands: LayerOperands) -> None:
 
     keeps = operands.w.keeps
     taps = operands.w.form("depthwise_last", lay_out) if keeps else lay_out(None)
-    bias, slope = _bias(layer, operands, dtype), slope_of(operands.epilogue, dtype)
+    bias, slope = _bias(layer, operands, dtype), slope_of(operands.epilogue.negative_slope, dtype)
     activation = activation_of(layer, operands.epilogue)
 
     def some(lo: int, hi: int) -> None:
@@ -136,7 +136,7 @@ def _channels_last(layer: Layer, operands: LayerOperands) -> None:
 
 def _bias(layer: Layer, operands: LayerOperands, dtype: str) -> Any:
     bias = operands.epilogue.bias
-    return np.zeros(layer.groups * layer.outputs, dtype) if bias is None else bias.view(dtype)
+    return no_bias(layer.groups * layer.outputs, dtype) if bias is None else bias.view(dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +202,7 @@ def _channels_first(layer: Layer, operands: LayerOperands) -> None:
     dtype = kernel_dtype(layer.dtype)
     x, w, out = (a.view(dtype).reshape(-1) for a in (operands.x, operands.w.array, operands.out))
     kernel, found = load.kernel("depthwise", dtype), _frames(layer)
-    bias, slope = _bias(layer, operands, dtype), slope_of(operands.epilogue, dtype)
+    bias, slope = _bias(layer, operands, dtype), slope_of(operands.epilogue.negative_slope, dtype)
     activation = activation_of(layer, operands.epilogue)
     size, filters, pixels, taps = prod(layer.signal), layer.outputs, layer.pixels, layer.taps
     each = max(1, _BAND_PRODUCTS * len(found.bands) // (filters * pixels * taps))

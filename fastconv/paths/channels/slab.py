@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -26,9 +27,20 @@ def activation_of(layer: Layer, epilogue: Epilogue) -> int:
     return _ACTIVATIONS[epilogue.activation]
 
 
-def slope_of(epilogue: Epilogue, dtype: str) -> Any:
+@lru_cache(maxsize=64)
+def slope_of(slope: float, dtype: str) -> Any:
     """Return the slope as the kernels take it."""
-    return np.array([epilogue.negative_slope if dtype.startswith("float") else 0], dtype)
+    found = np.array([slope if dtype.startswith("float") else 0], dtype)
+    found.flags.writeable = False
+    return found
+
+
+@lru_cache(maxsize=64)
+def no_bias(count: int, dtype: str) -> Any:
+    """Return so many zeros, which nobody writes to."""
+    found = np.zeros(count, dtype)
+    found.flags.writeable = False
+    return found
 
 
 def apply_callable(
