@@ -11,6 +11,7 @@ from . import request
 from .ndimage.missing import Missing
 from .ndimage.settle import line_pass
 from .numpy_request import answer, extent, mode_name
+from .request import Settings
 
 Array = npt.NDArray[Any]
 
@@ -39,7 +40,7 @@ def convolve_with_gaps(
     """
     missing = Missing(*gaps)
     if missing.plain:
-        return answer("convolve", a, v, mode, axis, stride, *plain, out, workers)
+        return answer("convolve", a, v, mode, axis, stride, Settings(*plain, out, workers))
     if plain != ("auto", None):
         raise ValueError(f"method and accuracy must have their defaults, got {plain}")
     x, w = np.atleast_1d(a), np.atleast_1d(v)

@@ -19,7 +19,7 @@ _MOST_BOXES = 64
 
 
 def quarantine(
-    problem: Problem, x: Array, w: Array, transform_length: int
+    problem: Problem, x: Array, w: Array, transform_length: int, taken: int = 0
 ) -> tuple[Array, list[Box]]:
     """Return a signal that is safe to transform, and the outputs to be computed locally.
 
@@ -31,14 +31,16 @@ def quarantine(
         Signals (batch, *signal) and filters.
     transform_length : int
         Points in one transform: its sums grow by at most this factor.
+    taken : int
+        Bytes of the problem's room that are not left for a copy of the signal.
 
     Returns
     -------
     clean : ndarray
         x itself, or a copy with 0 for every NaN and Inf.
     boxes : list of Box
-        All windows that meet a NaN or an Inf. Everything, where the filter holds one or where a
-        finite input could overflow inside a transform.
+        All windows that meet a NaN or an Inf. Everything, where the filter holds one, where a
+        finite input could overflow inside a transform, or where a copy would take too much room.
     """
     if x.size == 0 or w.size == 0:
         return x, []
@@ -48,6 +50,8 @@ def quarantine(
     peak = _peak(x)
     if np.isfinite(peak):
         return x, _overflow(problem, peak, weight, transform_length)
+    if problem.room is not None and taken + x.nbytes + 3 * x.size > problem.room:
+        return x, everything(problem)
     bad = ~np.isfinite(x)
     clean = np.where(bad, x.dtype.type(0), x)
     risky = _overflow(problem, _peak(clean), weight, transform_length)

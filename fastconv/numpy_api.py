@@ -32,6 +32,7 @@ def convolve(
     accuracy: str | None = None,
     out: npt.NDArray[Any] | None = None,
     workers: int | None = None,
+    max_memory: int | None = None,
     nan_policy: str = "propagate",
     mask: npt.ArrayLike | None = None,
     sample_weights: npt.ArrayLike | None = None,
@@ -62,6 +63,10 @@ def convolve(
         Where to put the result: its shape and dtype exactly. It may overlap the operands.
     workers : int, optional
         The most threads to use; by default as many as there are CPUs. Results do not depend on it.
+    max_memory : int, optional
+        The most bytes to allocate beside the operands and the result: for copies of operands that
+        do not lie in memory as needed (a filter read backwards is one), tables, spectra and work
+        space. Transforms take smaller blocks and fewer threads, or leave the call to direct loops.
     nan_policy, mask, sample_weights, min_count, normalize
         Samples of `a` that are missing, as in `fastconv.ndimage.convolve`; what lies outside counts
         as zeros that are there. With one of them `a` is the signal and `v` the filter, whichever is
@@ -76,7 +81,8 @@ def convolve(
     ------
     ValueError
         If an operand is empty or has more than one dimension, if the mode is unknown, or if a
-        keyword does not suit; before anything is stored.
+        keyword does not suit (where `max_memory` is not enough, the error names the least that is);
+        before anything is stored.
     TypeError
         If the mode is no string or integer, or a keyword or `out` has the wrong type.
 
@@ -115,6 +121,8 @@ def convolve(
     ):
         from .gaps import convolve_with_gaps
 
+        if max_memory is not None:
+            raise ValueError(f"max_memory must be None where samples are missing, got {max_memory}")
         gaps = (nan_policy, mask, sample_weights, min_count, normalize)
         plain = method, accuracy
         return convolve_with_gaps(a, v, mode, axis, stride, out, workers, gaps, plain)
@@ -125,6 +133,7 @@ def convolve(
         and axis is None
         and accuracy is None
         and workers is None
+        and max_memory is None
         and type(mode) is str
         and mode in _EXTENTS
     ):
@@ -136,8 +145,10 @@ def convolve(
         if result is not None:
             return result
     from .numpy_request import answer
+    from .request import Settings
 
-    return answer("convolve", a, v, mode, axis, stride, method, accuracy, out, workers)
+    settings = Settings(method, accuracy, out, workers, max_memory=max_memory)
+    return answer("convolve", a, v, mode, axis, stride, settings)
 
 
 def correlate(
@@ -151,6 +162,7 @@ def correlate(
     accuracy: str | None = None,
     out: npt.NDArray[Any] | None = None,
     workers: int | None = None,
+    max_memory: int | None = None,
 ) -> npt.NDArray[Any]:
     """Cross-correlate two sequences: `numpy.correlate`, with keywords of its own.
 
@@ -162,7 +174,7 @@ def correlate(
         The template, conjugated if complex; with `axis`, of any shape.
     mode : {"valid", "same", "full"} or {0, 1, 2}
         As in `convolve`.
-    axis, stride, method, accuracy, out, workers
+    axis, stride, method, accuracy, out, workers, max_memory
         As in `convolve`.
 
     Returns
@@ -198,6 +210,7 @@ def correlate(
         and axis is None
         and accuracy is None
         and workers is None
+        and max_memory is None
         and type(mode) is str
         and mode in _EXTENTS
     ):
@@ -210,8 +223,10 @@ def correlate(
         if result is not None:
             return result
     from .numpy_request import answer
+    from .request import Settings
 
-    return answer("correlate", a, v, mode, axis, stride, method, accuracy, out, workers)
+    settings = Settings(method, accuracy, out, workers, max_memory=max_memory)
+    return answer("correlate", a, v, mode, axis, stride, settings)
 
 
 def explain(
@@ -227,12 +242,13 @@ def explain(
     out: npt.NDArray[Any] | None = None,
     workers: int | None = None,
     structure: bool = True,
+    max_memory: int | None = None,
 ) -> Explanation:
     """Tell how `convolve` (or `convolve2d`, for 2-D operands) would answer, without doing it.
 
     Parameters
     ----------
-    a, v, mode, axis, stride, method, accuracy, out, workers
+    a, v, mode, axis, stride, method, accuracy, out, workers, max_memory
         As in `convolve`.
     boundary : {"fill", "wrap", "symm"}
     structure : bool
@@ -260,9 +276,10 @@ def explain(
     True
     """
     from .numpy_request import explained
+    from .request import Settings
 
-    settings = method, accuracy, out, workers, structure
-    return explained(a, v, mode, boundary, axis, stride, *settings)
+    settings = Settings(method, accuracy, out, workers, structure, None, max_memory)
+    return explained(a, v, mode, boundary, axis, stride, settings)
 
 
 def choose_method(

@@ -27,13 +27,9 @@ def answer(
     mode: Any,
     axis: Any,
     stride: Any,
-    method: str,
-    accuracy: str | None,
-    out: Array | None,
-    workers: int | None,
+    settings: Settings,
 ) -> Array:
     """Answer NumPy's function `name`, with our keywords."""
-    settings = Settings(method, accuracy, out, workers)
     settings.check()
     original = ORIGINALS[name]
     plain = axis is None and type(stride) is int and stride == 1 and settings.plain
@@ -69,14 +65,9 @@ def explained(
     boundary: str,
     axis: Any,
     stride: Any,
-    method: str,
-    accuracy: str | None,
-    out: Array | None,
-    workers: int | None,
-    structure: bool,
+    settings: Settings,
 ) -> Explanation:
     """Return what `fastconv.explain` shows."""
-    settings = Settings(method, accuracy, out, workers, structure)
     if axis is None and np.ndim(a) == np.ndim(v) == 2:
         from .signal.planes import explain2d
 
@@ -84,7 +75,7 @@ def explained(
     settings.check()
     made = settled("convolve", np.asarray(a), np.asarray(v), mode, axis, stride)
     table = request.explain(made, settings)
-    if (method, accuracy, axis, stride, workers) != ("auto", None, None, 1, None):
+    if axis is not None or stride != 1 or not settings._replace(out=None, structure=True).plain:
         return table
     way = short_way(made.dtype, *made.problem.signal, *made.problem.filter)
     return table._replace(notes=(*table.notes, way)) if way else table

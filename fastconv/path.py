@@ -18,6 +18,12 @@ GUARANTEES: tuple[Guarantee, ...] = ("normwise", "componentwise", "exact")  # we
 Box = tuple[int, int, tuple[tuple[int, int], ...]]
 
 
+# What Python's own objects take, in bounds on work space.
+SLACK = 1 << 14
+# And for each band that threads are handed.
+BAND_BYTES = 100
+
+
 class Work(NamedTuple):
     """What a path does, in counts, never in seconds.
 
@@ -37,6 +43,30 @@ class Work(NamedTuple):
     multiply_adds: int = 0
     butterflies: float = 0.0
     bytes_moved: int = 0
+
+
+class Space(NamedTuple):
+    """The most bytes that a path takes beside its operands and its results.
+
+    Parameters
+    ----------
+    shared : int
+        Tables, spectra, maps of places: once.
+    each : int
+        Work space of one worker.
+    """
+
+    shared: int = 0
+    each: int = 0
+
+    @property
+    def least(self) -> int:
+        """Bytes for one worker."""
+        return self.shared + self.each
+
+    def workers(self, room: int) -> int:
+        """Return how many workers `room` bytes are enough for: one at least."""
+        return max(1, (room - self.shared) // max(1, self.each))
 
 
 class Operands(NamedTuple):
@@ -102,6 +132,9 @@ class Path(NamedTuple):
         Whether it takes images (two axes) of another dtype than the work's.
     gaps : bool
         Whether it computes samples that stand apart (`Problem.up`).
+    space : callable, optional
+        Problem -> Space, for problems that it supports. Without it a path takes no problem whose
+        `room` is limited. One that may choose how much it takes stays within `Problem.room`.
     """
 
     name: str
@@ -115,6 +148,7 @@ class Path(NamedTuple):
     interleaved: bool = False
     converts: bool = False
     gaps: bool = False
+    space: Callable[[Problem], Space] | None = None
 
 
 def everything(problem: Problem) -> list[Box]:

@@ -57,6 +57,8 @@ class Problem(NamedTuple):
     up : int
         How far apart the samples stand: x~ has up - 1 gaps after each, which are left out. One
         axis only, with zeros outside and no dilation.
+    room : int, optional
+        The most bytes of work space that a path may take; None for no limit.
     """
 
     dtype: str
@@ -73,6 +75,7 @@ class Problem(NamedTuple):
     inner: int = 1
     structure: Structure | None = None
     up: int = 1
+    room: int | None = None
 
     @property
     def ndim(self) -> int:
@@ -151,5 +154,7 @@ class Problem(NamedTuple):
         interleaved = f" x {self.inner} interleaved" if self.inner > 1 else ""
         gaps = f" up {self.up}" if self.up > 1 else ""
         known = f", filter of {self.structure}" if self.structure else ""
+        if self.room is not None:
+            known += f", in {self.room} bytes of work space"
         what = f"{self.reduction} {self.dtype} {self.batch} x ({', '.join(axes)})"
         return f"{what}{gaps}{interleaved}{known}"

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from . import budget
 from .forms import Forms
 from .path import Operands
 from .planner import selector
@@ -37,6 +38,8 @@ class Settings(NamedTuple):
         Whether to look for what is special about the filter.
     forms : Forms, optional
         Where what is made of the filter is kept.
+    max_memory : int, optional
+        The most bytes to allocate beside the operands and the result.
     """
 
     method: str = selector.AUTO
@@ -45,11 +48,12 @@ class Settings(NamedTuple):
     workers: int | None = None
     structure: bool = True
     forms: Forms | None = None
+    max_memory: int | None = None
 
     @property
     def plain(self) -> bool:
         """Whether all of them have their defaults."""
-        rest = (self.accuracy, self.out, self.workers)
+        rest = (self.accuracy, self.out, self.workers, self.max_memory)
         known = self.method == selector.AUTO and self.structure is True
         return known and all(value is None for value in rest)
 
@@ -59,6 +63,8 @@ class Settings(NamedTuple):
         selector.check_accuracy(self.accuracy)
         if self.workers is not None:
             positive("workers", self.workers)
+        if self.max_memory is not None:
+            positive("max_memory", self.max_memory)
         if not isinstance(self.structure, (bool, np.bool_)):
             raise TypeError(f"structure must be True or False, got {self.structure!r}")
         if self.out is not None and not isinstance(self.out, np.ndarray):
@@ -123,6 +129,22 @@ def integer(name: str, value: Any) -> int:
         raise TypeError(f"{name} must be an integer, got {value!r}") from None
 
 
+def less(settings: Settings, taken: int) -> Settings:
+    """Return settings without `out`, for a result of so many bytes that is not yet the caller's.
+
+    Raises
+    ------
+    ValueError
+        If `max_memory` is less than that.
+    """
+    most = settings.max_memory
+    if most is None:
+        return settings._replace(out=None)
+    if most <= taken:
+        raise ValueError(f"max_memory must be more than {taken} bytes for this call, got {most}")
+    return settings._replace(out=None, max_memory=most - taken)
+
+
 def answer(request: Request, settings: Settings) -> Array:
     """Compute the request.
 
@@ -143,9 +165,10 @@ def answer(request: Request, settings: Settings) -> Array:
     problem = request.problem
     if found.structure is not None:
         problem = problem._replace(structure=found.structure)
+    problem = _limited(request, problem, settings)
     best = selector.rank(problem, settings.method, settings.accuracy)[0]
     workers = threads.worthwhile(best.seconds, settings.workers)
-    as_it_lies = _interleaved(request)
+    as_it_lies = _interleaved(request) if problem.room is None else None
     if as_it_lies is not None and selector.takes(best.name, as_it_lies):
         return _answer_interleaved(request, as_it_lies, settings, workers)
     x = _as_it_is(request, problem, settings)
@@ -171,11 +194,28 @@ def answer(request: Request, settings: Settings) -> Array:
     return _deliver(result, settings)
 
 
+def _limited(request: Request, problem: Problem, settings: Settings) -> Problem:
+    """Return the problem with the room that `max_memory` leaves, copies of arrays taken off."""
+    if settings.max_memory is None:
+        return problem
+    filters = 1 if problem.shared_filter else problem.batch
+    spent = budget.copied(request.x, (problem.batch, *problem.signal), problem.dtype)
+    spent += budget.copied(request.w, (filters, *problem.filter), problem.dtype)
+    if request.moved is not None or (
+        settings.out is not None and not _writable_as_it_is(settings.out, request)
+    ):
+        spent += request.dtype.itemsize * problem.outputs
+    most = positive("max_memory", settings.max_memory)
+    return budget.limited(problem, most, spent, settings.method, settings.accuracy)
+
+
 def _as_it_is(request: Request, problem: Problem, settings: Settings) -> Array | None:
     """Return an image of narrow numbers unconverted, for a path that converts what it reads."""
     x = request.x
     narrow = x.dtype.kind in "biu" and x.dtype.itemsize < np.dtype(problem.dtype).itemsize
     if problem.ndim != 2 or not narrow or not x.dtype.isnative or not x.flags.aligned:
+        return None
+    if problem.room is not None:
         return None
     path = selector.choose(problem, settings.method, settings.accuracy)
     if not path.converts or not selector.is_ready(path.name, problem):
@@ -207,6 +247,8 @@ def _examine(request: Request, settings: Settings) -> Finding:
     """Return what is special about the filter, in the dtype of the work."""
     unweighted = request.problem.reduction != "sum"
     if not settings.structure or request.problem.ndim != 2 or unweighted:
+        return _NOTHING
+    if not budget.examines(request.problem, settings.max_memory):
         return _NOTHING
     return examine(request.problem, np.asarray(request.w, request.problem.dtype))
 
@@ -260,6 +302,7 @@ def explain(request: Request, settings: Settings) -> Explanation:
     request = _without_zero_taps(request, settings)
     found = _examine(request, settings)
     problem = request.problem._replace(structure=found.structure)
+    problem = _limited(request, problem, settings)
     return explain_problem(problem, settings.method, settings.accuracy, words)
 
 
@@ -288,15 +331,18 @@ def _pack(array: Array, shape: tuple[int, ...], batch: tuple[int, ...], problem:
 
 def _place(out: Array | None, shape: tuple[int, ...], request: Request) -> Array:
     """Return a view of `out` where a kernel may write to it directly, else a fresh array."""
-    if (
-        out is not None
-        and out.flags.c_contiguous
+    if out is not None and _writable_as_it_is(out, request):
+        return np.ndarray(shape, out.dtype, out)
+    return np.empty(shape, request.dtype)
+
+
+def _writable_as_it_is(out: Array, request: Request) -> bool:
+    return (
+        out.flags.c_contiguous
         and out.flags.aligned
         and not np.may_share_memory(out, request.x)
         and not np.may_share_memory(out, request.w)
-    ):
-        return np.ndarray(shape, out.dtype, out)
-    return np.empty(shape, request.dtype)
+    )
 
 
 def count(batch: tuple[int, ...]) -> int:

@@ -96,6 +96,7 @@ def test_signature_is_numpys_and_then_keywords_only(ours, numpys):
         "accuracy": None,
         "out": None,
         "workers": None,
+        "max_memory": None,
     } | (gaps if ours is fastconv.convolve else {})
     assert all(p.kind is inspect.Parameter.KEYWORD_ONLY for p in parameters[3:])
 

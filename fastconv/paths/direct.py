@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import geometry
 from ..kernels import KERNELS
-from ..path import Box, Guarantee, Operands, Path, Work, is_float
+from ..path import BAND_BYTES, SLACK, Box, Guarantee, Operands, Path, Space, Work, is_float
 from ..problem import Problem
 from ..runtime import load, threads
 from ..runtime.scratch import scratch
@@ -62,6 +62,37 @@ def kernels(problem: Problem) -> tuple[tuple[str, str], ...]:
     return ((name, _kernel_dtype(problem.dtype)),)
 
 
+def space(problem: Problem) -> Space:
+    """Return maps of rows and columns, and what strides, volumes and float16 take besides."""
+    if problem.dtype == "float16":
+        single = problem._replace(dtype="float32")
+        samples = problem.batch * prod(problem.signal) * problem.inner
+        taps = problem.taps * (1 if problem.shared_filter else problem.batch)
+        inside = space(single)
+        copies = 4 * (samples + taps + 2 * problem.outputs)
+        return Space(inside.shared + copies, inside.each)
+    if not _is_rows(problem):
+        return planes.space(problem)
+    outputs, of_band = problem.outputs, planes.band(problem.taps)
+    bands = BAND_BYTES * (problem.batch + outputs // max(1, min(outputs, of_band)))
+    return Space(bands + (_phase_bytes(problem) if _takes_phases(problem) else 0), SLACK)
+
+
+def _takes_phases(problem: Problem) -> bool:
+    """Return whether strided outputs go through phases, which take room for copies."""
+    (s,), (d,), (k,) = problem.stride, problem.dilation, problem.filter
+    if problem.inner > 1 or d > 1 or s == 1 or k < _PHASE_TAPS * s:
+        return False
+    return problem.room is None or _phase_bytes(problem) + 2 * SLACK <= problem.room
+
+
+def _phase_bytes(problem: Problem) -> int:
+    (n,), (s,), (k,), (m,) = problem.signal, problem.stride, problem.filter, problem.output
+    filters = 1 if problem.shared_filter else problem.batch
+    elements = problem.batch * (-(-n // s) + m) + filters * -(-k // s)
+    return np.dtype(problem.dtype).itemsize * elements + SLACK
+
+
 def _is_rows(problem: Problem) -> bool:
     return problem.ndim == 1 and problem.boundary == ("zero",)
 
@@ -107,7 +138,7 @@ def _halves(problem: Problem, operands: Operands) -> list[Box]:
 def _rows(problem: Problem, kernel: Any, x: Any, w: Any, out: Any, workers: int) -> None:
     (n,), (k,), (m,) = problem.signal, problem.filter, problem.output
     (s,), (d,), (p,) = problem.stride, problem.dilation, problem.pad
-    if d == 1 and s > 1 and k >= _PHASE_TAPS * s:
+    if _takes_phases(problem):
         _phases(problem, kernel, x, w, out, workers)
         return
     w_step = 0 if problem.shared_filter else k
@@ -188,4 +219,5 @@ PATH = Path(
     kernels=kernels,
     interleaved=True,
     converts=True,
+    space=space,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -84,6 +85,27 @@ def make_transform(
     table = twiddles(shape, (top, *below), dtype, 2 / size)
     table.flags.writeable = False
     return Transform(size, top, levels, table, shape.spectrum * size, 2 * size)
+
+
+class Lengths(NamedTuple):
+    """Reals that a transform takes: a filter's spectrum, work space, the table; and its `top`."""
+
+    spectrum: int
+    scratch: int
+    table: int
+    top: int
+
+
+@lru_cache(maxsize=256)
+def lengths(size: int, dtype: str) -> Lengths:
+    """Return what `transform` would, as to lengths, without making a table."""
+    shape = tile(host_target(), np.dtype(dtype).itemsize)
+    radices = schedule(size, shape)
+    nodes, roots = 1, 0
+    for radix in radices:
+        roots, nodes = roots + nodes * (radix - 1), nodes * radix
+    table = 2 * (roots + nodes * (shape.rows + shape.inner - 2)) + 1
+    return Lengths(shape.spectrum * size, 2 * size, table, radices[0])
 
 
 def sizes(dtype: str, limit: int) -> list[int]:

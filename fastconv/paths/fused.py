@@ -11,7 +11,7 @@ import numpy as np
 from .. import geometry
 from ..forms import Forms, recall
 from ..nonfinite import quarantine
-from ..path import Box, Guarantee, Operands, Path, Work, everything
+from ..path import BAND_BYTES, SLACK, Box, Guarantee, Operands, Path, Space, Work, everything
 from ..problem import Problem
 from ..runtime import load, threads
 from ..runtime.scratch import scratch
@@ -41,6 +41,8 @@ def supports(problem: Problem) -> str:
         return "zeros outside only"
     if problem.dilation != (1,):
         return "no dilation"
+    if problem.room is not None and min(problem.output) > 0 and not _fitting(problem):
+        return f"no block that fits into {problem.room} bytes"
     return ""
 
 
@@ -68,10 +70,15 @@ def _spectrum_length(plan: fft_tables.Transform) -> int:
 
 
 @lru_cache(maxsize=4096)
-def block_points(n: int, k: int, outputs: int, dtype: str) -> int:
-    """Return the complex points M of a block that computes all results most cheaply."""
+def block_points(n: int, k: int, outputs: int, dtype: str, most: int | None = None) -> int:
+    """Return the complex points M of a block that computes all results most cheaply.
+
+    Of those of at most `most` points, if there is one; else the smallest that holds a window.
+    """
     sizes = np.array(fft_tables.sizes(dtype, max(1024, n + k)))
     sizes = sizes[2 * sizes >= k]
+    if most is not None:
+        sizes = sizes[: max(1, int(np.count_nonzero(sizes <= most)))]
     blocks = np.where(n + k - 1 <= 2 * sizes, 1, -(-outputs // np.maximum(2 * sizes - k + 1, 1)))
     spectrum, block = costs(sizes, dtype)
     return int(sizes[np.argmin(spectrum + blocks * block)])
@@ -83,7 +90,46 @@ def _span(problem: Problem) -> int:
 
 
 def _size(problem: Problem) -> int:
-    return block_points(problem.signal[0], problem.filter[0], _span(problem), problem.dtype)
+    if problem.room is not None:
+        return _fitting(problem)
+    return _best(problem, None)
+
+
+def _best(problem: Problem, most: int | None) -> int:
+    (n,), (k,) = problem.signal, problem.filter
+    return block_points(n, k, _span(problem), problem.dtype, most)
+
+
+@lru_cache(maxsize=1024)
+def _fitting(problem: Problem) -> int:
+    """Return the points of the cheapest block that keeps within the room; 0 if there is none."""
+    assert problem.room is not None
+    size = _best(problem, None)
+    while _space(problem, size).least > problem.room:
+        smaller = _best(problem, size * 7 // 8)
+        if smaller >= size:
+            return 0
+        size = smaller
+    return size
+
+
+def space(problem: Problem) -> Space:
+    """Return 2 to 3 blocks' bytes for each filter, and another one for each worker."""
+    return _space(problem, _size(problem)) if _span(problem) > 0 else Space()
+
+
+def _space(problem: Problem, size: int) -> Space:
+    itemsize, filters = np.dtype(problem.dtype).itemsize, 1
+    if not problem.shared_filter:
+        filters = problem.batch
+    need = fft_tables.lengths(size, problem.dtype)
+    spectrum = 2 * size if size >= _COMPACT else need.spectrum
+    between = problem.batch * _span(problem) if problem.stride != (1,) else 0
+    cut = _cut(problem, size)
+    norms = 2 * problem.batch * cut.blocks
+    bands = BAND_BYTES * (problem.batch + cut.blocks * cut.step // _BAND + 1)
+    reals = filters * spectrum + need.table + between + norms
+    return Space(itemsize * reals + bands + SLACK, itemsize * need.scratch + SLACK)
 
 
 def work(problem: Problem) -> Work:
@@ -112,7 +158,9 @@ def execute(problem: Problem, operands: Operands) -> list[Box]:
     if np.isfinite(_compute(problem, operands, operands.x)).all():
         return []
     # The kernel met something that is not finite, or close to overflow. Now it is worth looking.
-    clean, boxes = quarantine(problem, operands.x, operands.w, 2 * _size(problem))
+    shared, each = space(problem)
+    taken = shared + operands.workers * each
+    clean, boxes = quarantine(problem, operands.x, operands.w, 2 * _size(problem), taken)
     if boxes == everything(problem):
         return boxes
     again = _compute(problem, operands, clean)
@@ -129,9 +177,10 @@ class _Cut(NamedTuple):
     shift: int
 
 
-def _cut(problem: Problem) -> _Cut:
+def _cut(problem: Problem, size: int | None = None) -> _Cut:
     (n,), (k,), (pad,), outputs = problem.signal, problem.filter, problem.pad, _span(problem)
-    size = _size(problem)
+    if size is None:
+        size = _size(problem)
     if n + k - 1 <= 2 * size and 0 <= pad < k:
         # The whole signal and its tail fit into one block: nothing wraps, its head is good too.
         return _Cut(size, 1, outputs, pad - k + 1, k - 1 - pad)
@@ -270,4 +319,5 @@ PATH = Path(
     work=work,
     execute=execute,
     kernels=kernels,
+    space=space,
 )

@@ -11,7 +11,7 @@ import numpy as np
 from .. import geometry
 from ..forms import recall
 from ..nonfinite import quarantine
-from ..path import Box, Guarantee, Operands, Path, Work, everything
+from ..path import BAND_BYTES, SLACK, Box, Guarantee, Operands, Path, Space, Work, everything
 from ..problem import Problem
 from ..runtime import load, threads
 from ..runtime.scratch import scratch
@@ -48,6 +48,8 @@ def supports(problem: Problem) -> str:
         return "zeros outside only"
     if problem.dilation != (1,):
         return "no dilation"
+    if problem.room is not None and min(problem.output) > 0 and not _fitting(problem):
+        return f"no block that fits into {problem.room} bytes"
     return ""
 
 
@@ -63,10 +65,15 @@ def kernels(problem: Problem) -> tuple[tuple[str, str], ...]:
 
 
 @lru_cache(maxsize=4096)
-def block_points(n: int, k: int, outputs: int, dtype: str) -> int:
-    """Return the points M of a block that computes all results most cheaply."""
+def block_points(n: int, k: int, outputs: int, dtype: str, most: int | None = None) -> int:
+    """Return the points M of a block that computes all results most cheaply.
+
+    Of those of at most `most` points, if there is one; else the smallest that holds a window.
+    """
     sizes = fft_tables.sizes(PARTS[dtype], max(1024, 2 * (n + k)))
     usable = [size for size in sizes if size >= k]
+    if most is not None:
+        usable = [size for size in usable if size <= most] or usable[:1]
     return min(usable, key=lambda size: _cost(size, _blocks(size, n, k, outputs), dtype))
 
 
@@ -89,7 +96,47 @@ def _span(problem: Problem) -> int:
 
 
 def _size(problem: Problem) -> int:
-    return block_points(problem.signal[0], problem.filter[0], _span(problem), problem.dtype)
+    if problem.room is not None:
+        return _fitting(problem)
+    return _best(problem, None)
+
+
+def _best(problem: Problem, most: int | None) -> int:
+    (n,), (k,) = problem.signal, problem.filter
+    return block_points(n, k, _span(problem), problem.dtype, most)
+
+
+@lru_cache(maxsize=1024)
+def _fitting(problem: Problem) -> int:
+    """Return the points of the cheapest block that keeps within the room; 0 if there is none."""
+    assert problem.room is not None
+    size = _best(problem, None)
+    while _space(problem, size).least > problem.room:
+        smaller = _best(problem, size * 7 // 8)
+        if smaller >= size:
+            return 0
+        size = smaller
+    return size
+
+
+def space(problem: Problem) -> Space:
+    """Return 2 to 3 blocks' bytes for each filter, and another one for each worker."""
+    return _space(problem, _size(problem)) if _span(problem) > 0 else Space()
+
+
+def _space(problem: Problem, size: int) -> Space:
+    (n,), (k,), outputs = problem.signal, problem.filter, _span(problem)
+    part = PARTS[problem.dtype]
+    filters = 1 if problem.shared_filter else problem.batch
+    need = fft_tables.lengths(size, part)
+    between = problem.batch * outputs if problem.stride != (1,) else 0
+    # A block may be counted as the only one and be cut after all, where the pad is odd.
+    blocks = max(_blocks(size, n, k, outputs), -(-outputs // (size - k + 1)))
+    norms = 2 * problem.batch * blocks
+    bands = BAND_BYTES * (problem.batch + blocks * size // _BAND + 1)
+    reals = filters * (need.spectrum + 2 * k) + need.table + 2 * between + norms
+    itemsize = np.dtype(part).itemsize
+    return Space(itemsize * reals + bands + SLACK, itemsize * need.scratch + SLACK)
 
 
 def work(problem: Problem) -> Work:
@@ -118,7 +165,9 @@ def execute(problem: Problem, operands: Operands) -> list[Box]:
     if np.isfinite(_compute(problem, operands, operands.x)).all():
         return []
     # The kernel met something that is not finite, or close to overflow. Now it is worth looking.
-    clean, boxes = quarantine(problem, operands.x, operands.w, _size(problem))
+    shared, each = space(problem)
+    taken = shared + operands.workers * each
+    clean, boxes = quarantine(problem, operands.x, operands.w, _size(problem), taken)
     if boxes == everything(problem):
         return boxes
     again = _compute(problem, operands, clean)
@@ -188,4 +237,5 @@ PATH = Path(
     work=work,
     execute=execute,
     kernels=kernels,
+    space=space,
 )

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import geometry
+from ..path import BAND_BYTES, SLACK, Space
 from ..problem import Problem
 from ..runtime import threads
 from ..runtime.scratch import scratch
@@ -130,11 +131,8 @@ def run_volume(
     value = x.dtype.type(fill if not skip else 0)
     inside = arguments(plane, x.dtype.type(fill))
     outside = (np.full_like(inside[0], -1), *inside[1:])
-    (oh, ow), slices = problem.output[-2:], problem.output[-3]
-    row_bytes = max(1, ow * out.itemsize)
-    # Whole register tiles of 2, 5 and 6 rows.
-    rows = min(max(oh, 1), max(30, _BLOCK_BYTES // row_bytes // 30 * 30))
-    deep = max(1, _BLOCK_BYTES // (row_bytes * rows))
+    oh, slices = problem.output[-2], problem.output[-3]
+    rows, deep = _block(problem, out.itemsize)
 
     def block(b: int, i: tuple[int, ...], first: int, last: int) -> None:
         """Make slices first..last-1 of the last leading axis, at position i of the others."""
@@ -227,15 +225,71 @@ def strides_columns(problem: Problem) -> bool:
     return problem.ndim == 2 and problem.stride[1] > 1
 
 
+def space(problem: Problem) -> Space:
+    """Return the most bytes that the functions here take."""
+    size, ndim = np.dtype(problem.dtype).itemsize, problem.ndim
+    reach = [(m - 1) * s + geometry.span(k, d) for m, s, k, d in zip(
+        problem.output, problem.stride, problem.filter, problem.dilation, strict=True)]  # fmt: skip
+    maps = 24 * sum(max(0, r) for r in reach[-2:]) + SLACK
+    maps += BAND_BYTES * problem.batch * (problem.output[-2] if ndim > 1 else 1)
+    if ndim > 2:
+        return _volume_space(problem, maps, max(0, reach[-1]), size)
+    if not strides_columns(problem):
+        return Space(maps, 0)
+    if _apart(problem):
+        maps += _phase_bytes(problem)
+    width = (problem.output[1] - 1) * problem.stride[1] + 1
+    return Space(maps + 24 * max(0, width), max(30 * max(width, 1) * size, _BLOCK_BYTES) + SLACK)
+
+
+def _volume_space(problem: Problem, maps: int, columns: int, size: int) -> Space:
+    """Return the numbers of slices, and copies of the slices that a block reads."""
+    lead, height = problem.ndim - 2, problem.signal[-2]
+    numbers = prod(problem.filter[:lead]) * prod(problem.output[:lead])
+    _, deep = _block(problem, size)
+    reach = (deep - 1) * problem.stride[lead - 1]
+    reach += geometry.span(problem.filter[lead - 1], problem.dilation[lead - 1])
+    slices = min(reach, problem.signal[lead - 1]) * prod(
+        min(k, n) for k, n in zip(problem.filter[: lead - 1], problem.signal, strict=False)
+    )
+    of_block = slices * height * (problem.signal[-1] + columns) * size
+    here = 200 * deep * prod(problem.filter[:lead])
+    blocks = 200 * -(-prod(problem.output[:lead]) // deep) * problem.batch
+    return Space(maps + 40 * numbers + blocks, of_block + here + SLACK)
+
+
+def _block(problem: Problem, size: int) -> tuple[int, int]:
+    """Return how many rows and slices of a volume's results are made at a time."""
+    oh, ow = problem.output[-2:]
+    row_bytes = max(1, ow * size)
+    # Whole register tiles of 2, 5 and 6 rows.
+    rows = min(max(oh, 1), max(30, _BLOCK_BYTES // row_bytes // 30 * 30))
+    return rows, max(1, _BLOCK_BYTES // (row_bytes * rows))
+
+
+def _apart(problem: Problem) -> bool:
+    """Return whether columns are taken apart, where that costs less and there is room for it."""
+    # To take columns apart costs some 25 products for each sample.
+    pays = problem.taps * (problem.stride[1] - 1) > _APART_PRODUCTS * prod(problem.stride)
+    if not pays or problem.dilation[1] != 1:
+        return False
+    return problem.room is None or _phase_bytes(problem) <= problem.room // 2
+
+
+def _phase_bytes(problem: Problem) -> int:
+    (_, kw), (_, ow), s = problem.filter, problem.output, problem.stride[1]
+    columns = ow - 1 + -(-kw // s)
+    return np.dtype(problem.dtype).itemsize * (
+        problem.batch * problem.signal[0] * columns + problem.taps
+    )
+
+
 def run_strided(
     problem: Problem, kernel: Any, x: Any, w: Any, out: Any, fill: Any, workers: int
 ) -> None:
     """Compute every s-th column by loops of stride 1."""
-    s, taps = problem.stride[1], problem.taps
-    # To take columns apart costs some 25 products for each sample.
-    apart = taps * (s - 1) > _APART_PRODUCTS * prod(problem.stride)
     # There a zero is multiplied where a sample is missing: not with taps that are not finite.
-    if apart and problem.dilation[1] == 1 and (w.dtype.kind not in "fc" or np.isfinite(w).all()):
+    if _apart(problem) and (w.dtype.kind not in "fc" or np.isfinite(w).all()):
         _by_phases(problem, kernel, x, w, out, fill, workers)
     else:
         _all_columns(problem, kernel, x, w, out, fill, workers)

@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import geometry
 from ..kernels import KERNELS
-from ..path import Box, Guarantee, Operands, Path, Work
+from ..path import SLACK, Box, Guarantee, Operands, Path, Space, Work
 from ..problem import Problem
 from ..runtime import load, threads
 from ..runtime.scratch import scratch
@@ -81,6 +81,20 @@ def kernels(problem: Problem) -> tuple[tuple[str, str], ...]:
     return (("separable", _kernel_dtype(problem.dtype)),)
 
 
+def _work_length(problem: Problem) -> int:
+    """Return the elements of work space that one worker needs."""
+    width, ow, (kh, kw) = problem.signal[1], problem.output[1], problem.filter
+    return _ROWS * (2 * ow + kw + _ROUNDING) + (_ROWS + kh) * (width + _ROUNDING)
+
+
+def space(problem: Problem) -> Space:
+    """Return some rows for each worker, the maps of rows and columns, and a mark for each row."""
+    maps = sum(m + k - 1 for m, k in zip(problem.output, problem.filter, strict=True))
+    marks = problem.batch * problem.output[0]
+    itemsize = np.dtype(problem.dtype).itemsize
+    return Space(24 * maps + 16 * marks + SLACK, itemsize * _work_length(problem) + SLACK)
+
+
 def execute(problem: Problem, operands: Operands) -> list[Box]:
     """Compute all outputs; return the rows in which an inner sum may have overflowed."""
     assert problem.structure is not None
@@ -99,7 +113,7 @@ def execute(problem: Problem, operands: Operands) -> list[Box]:
     outside = operands.fill if "fill" in problem.boundary else 0
     fill = np.asarray(outside).astype(operands.x.dtype).view(dtype).reshape(1)
     wild = np.zeros(problem.batch * oh, np.int64)
-    length = _ROWS * (2 * ow + kw + _ROUNDING) + (_ROWS + kh) * (width + _ROUNDING)
+    length = _work_length(problem)
     sizes = (width, ow, width, problem.structure.rank, kh, kw)
 
     def some_rows(lo: int, hi: int) -> None:
@@ -137,4 +151,5 @@ PATH = Path(
     work=work,
     execute=execute,
     kernels=kernels,
+    space=space,
 )

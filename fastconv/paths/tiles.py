@@ -11,7 +11,7 @@ import numpy as np
 from .. import geometry
 from ..forms import recall
 from ..nonfinite import quarantine
-from ..path import Box, Guarantee, Operands, Path, Work, everything
+from ..path import SLACK, Box, Guarantee, Operands, Path, Space, Work, everything
 from ..problem import Problem
 from ..runtime import load, threads
 from ..runtime.scratch import scratch
@@ -24,6 +24,8 @@ DTYPES = ("float64", "float32")
 _BAND = 1 << 16
 # Where rows lie is kept for the next call if it is no more than this: 0.5 MB.
 _KEPT_ROWS = 1 << 15
+# For the bound on work space: bytes for each row while `_rows` counts.
+_ROW_BYTES = 72
 
 
 def supports(problem: Problem) -> str:
@@ -42,6 +44,8 @@ def supports(problem: Problem) -> str:
         return "nothing to compute"
     if layout(problem) is None:
         return "no tile that fits"
+    if problem.room is not None and _fitting(problem) is None:
+        return f"no tile that fits into {problem.room} bytes"
     return ""
 
 
@@ -56,9 +60,39 @@ def kernels(problem: Problem) -> tuple[tuple[str, str], ...]:
 
 
 def _layout(problem: Problem) -> Layout:
-    found = layout(problem)
+    found = layout(problem) if problem.room is None else _fitting(problem)
     assert found is not None  # `supports` has seen to it.
     return found
+
+
+@lru_cache(maxsize=1024)
+def _fitting(problem: Problem) -> Layout | None:
+    """Return the cheapest tiles whose work space, for one worker, keeps within the room."""
+    assert problem.room is not None
+    free = problem._replace(room=None)
+    plan = layout(free)
+    while plan is not None and _space(problem, plan).least > problem.room:
+        plan = layout(free, plan.size * 7 // 8)
+    return plan
+
+
+def space(problem: Problem) -> Space:
+    """Return some 3 tiles' bytes, and another one for each worker."""
+    return _space(problem, _layout(problem))
+
+
+def _space(problem: Problem, plan: Layout) -> Space:
+    itemsize = np.dtype(problem.dtype).itemsize
+    need = fft_tables.lengths(plan.size, problem.dtype)
+    reals = need.spectrum + need.table + _flat_length(problem, plan)
+    rows = problem.batch * prod(plan.grid[:-1]) * plan.rows
+    columns = (plan.grid[-1] - 1) * plan.step[-1] + plan.shape[-1]
+    # Rows of tiles are numbered by way of some arrays as long as they are many.
+    numbers = _ROW_BYTES * rows + 24 * columns + 2 * itemsize * problem.batch * plan.tiles
+    return Space(
+        itemsize * reals + numbers + SLACK,
+        itemsize * (need.scratch + (2 * need.top + 1) * plan.shape[-1] + 128) + SLACK,
+    )
 
 
 def work(problem: Problem) -> Work:
@@ -83,7 +117,9 @@ def execute(problem: Problem, operands: Operands) -> list[Box]:
     if np.isfinite(_compute(problem, operands, operands.x, plan)).all():
         return []
     # The kernel met something that is not finite, or close to overflow. Now it is worth looking.
-    clean, boxes = quarantine(problem, operands.x, operands.w, 2 * plan.size)
+    shared, each = _space(problem, plan)
+    taken = shared + operands.workers * each
+    clean, boxes = quarantine(problem, operands.x, operands.w, 2 * plan.size, taken)
     if boxes == everything(problem):
         return boxes
     again = _compute(problem, operands, clean, plan)
@@ -131,9 +167,8 @@ def _compute(problem: Problem, operands: Operands, x: Any, plan: Layout) -> Any:
 
 def _spectrum(problem: Problem, plan: Layout, w: Any, made: fft_tables.Transform) -> Any:
     """Lay the filter's rows as far apart as the tile's, and transform it."""
-    pitches = [prod(plan.shape[a + 1 :]) for a in range(problem.ndim)]
-    pairs = zip(reaches(problem), pitches, strict=True)
-    flat = np.zeros(sum((reach - 1) * pitch for reach, pitch in pairs) + 1, w.dtype)
+    pitches = _pitches(plan)
+    flat = np.zeros(_flat_length(problem, plan), w.dtype)
     steps = [d * p * w.itemsize for d, p in zip(problem.dilation, pitches, strict=True)]
     np.lib.stride_tricks.as_strided(flat, w.shape, steps)[...] = w
     spectrum = np.empty(made.spectrum_length, w.dtype)
@@ -142,6 +177,16 @@ def _spectrum(problem: Problem, plan: Layout, w: Any, made: fft_tables.Transform
         made.size, made.top, made.levels,
     )  # fmt: skip
     return spectrum
+
+
+def _pitches(plan: Layout) -> list[int]:
+    return [prod(plan.shape[a + 1 :]) for a in range(len(plan.shape))]
+
+
+def _flat_length(problem: Problem, plan: Layout) -> int:
+    """Return the samples from a filter's first tap to its last, laid into a tile."""
+    pairs = zip(reaches(problem), _pitches(plan), strict=True)
+    return sum((reach - 1) * pitch for reach, pitch in pairs) + 1
 
 
 def _bytes(spectrum: Any) -> int:
@@ -201,4 +246,5 @@ PATH = Path(
     work=work,
     execute=execute,
     kernels=kernels,
+    space=space,
 )

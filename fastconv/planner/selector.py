@@ -55,6 +55,8 @@ def _verdict(path: Path, problem: Problem, accuracy: str | None) -> Verdict:
         why_not = "one signal after the other only"
     if not why_not and problem.up > 1 and not path.gaps:
         why_not = "no gaps between samples"
+    if not why_not and problem.room is not None:
+        why_not = _too_large(path, problem)
     if why_not:
         return Verdict(path.name, why_not, None, float("inf"))
     guarantee = path.guarantee(problem)
@@ -62,6 +64,31 @@ def _verdict(path: Path, problem: Problem, accuracy: str | None) -> Verdict:
     if accuracy is not None and GUARANTEES.index(guarantee) < GUARANTEES.index(accuracy):
         why_not = f"is {guarantee}, not {accuracy}"
     return Verdict(path.name, why_not, guarantee, seconds)
+
+
+def _too_large(path: Path, problem: Problem) -> str:
+    """Return "" or why a path does not keep within the problem's room."""
+    if path.space is None:
+        return "states no bound on its work space"
+    assert problem.room is not None
+    least = path.space(problem).least
+    if least > problem.room:
+        return f"takes {least} bytes of work space"
+    if path.local:
+        return ""
+    # What a transform would spread goes to a local path.
+    local = (p for p in PATHS.values() if p.local and p.space is not None)
+    mends = any(not p.supports(problem) and not _too_large(p, problem) for p in local)
+    return "" if mends else "leaves no room for the local path that mends it"
+
+
+def fits(problem: Problem, method: str, accuracy: str | None) -> bool:
+    """Return whether a path with that name and guarantee keeps within the problem's room."""
+    return any(
+        not _verdict(path, problem, accuracy).why_not
+        for path in PATHS.values()
+        if method in (AUTO, path.name)
+    )
 
 
 @lru_cache(maxsize=4096)
@@ -145,9 +172,18 @@ def run(
     problem: Problem, operands: Operands, method: str = AUTO, accuracy: str | None = None
 ) -> None:
     """Compute `operands.out` by the chosen path; a local path mends what it returns."""
-    boxes = choose(problem, method, accuracy).execute(problem, operands)
+    path = choose(problem, method, accuracy)
+    boxes = path.execute(problem, _within(path, problem, operands))
     for box in boxes:
         _mend(problem, operands, box)
+
+
+def _within(path: Path, problem: Problem, operands: Operands) -> Operands:
+    """Return the operands with as many workers as the problem's room is enough for."""
+    if problem.room is None or path.space is None:
+        return operands
+    most = path.space(problem).workers(problem.room)
+    return operands._replace(workers=min(operands.workers, most))
 
 
 def _mend(problem: Problem, operands: Operands, box: Box) -> None:
@@ -160,9 +196,9 @@ def _mend(problem: Problem, operands: Operands, box: Box) -> None:
     contiguous = out if out.flags.c_contiguous else out.copy()
     local = [c for c in _candidates(part, AUTO, None) if c.path.local]
     ready = [c for c in local if load.all_ready(c.units, c.saving)]
-    (ready or local)[0].path.execute(
-        part, Operands(operands.x[first:last], w, contiguous, operands.fill, operands.workers)
-    )
+    path = (ready or local)[0].path
+    there = Operands(operands.x[first:last], w, contiguous, operands.fill, operands.workers)
+    path.execute(part, _within(path, part, there))
     if contiguous is not out:
         out[...] = contiguous
 

@@ -37,6 +37,7 @@ def convolve(
     accuracy: str | None = None,
     out: Array | None = None,
     workers: int | None = None,
+    max_memory: int | None = None,
 ) -> Array:
     """Convolve two N-dimensional arrays: `scipy.signal.convolve`, with keywords of its own.
 
@@ -57,7 +58,7 @@ def convolve(
     boundary : {"fill", "wrap", "symm", "mirror", "nearest"}
         What lies outside `in1`: zeros, its other side, its mirror image with the edge repeated or
         not, or its edge.
-    accuracy, out, workers
+    accuracy, out, workers, max_memory
         As in `fastconv.convolve`.
 
     Returns
@@ -100,6 +101,7 @@ def convolve(
         and out is None
         and accuracy is None
         and workers is None
+        and max_memory is None
         and in1.dtype is in2.dtype
         and type(mode) is type(method) is type(boundary) is str
         and boundary == "fill"
@@ -120,7 +122,7 @@ def convolve(
                 result = None if recipe is None else recipe(in1, in2[::-1, ::-1].copy())
                 if result is not None:
                     return result
-    settings = Settings(method, accuracy, out, workers)
+    settings = Settings(method, accuracy, out, workers, max_memory=max_memory)
     return _answer("convolve", in1, in2, mode, stride, boundary, settings, key)
 
 
@@ -135,6 +137,7 @@ def correlate(
     accuracy: str | None = None,
     out: Array | None = None,
     workers: int | None = None,
+    max_memory: int | None = None,
 ) -> Array:
     """Cross-correlate two N-dimensional arrays: `scipy.signal.correlate`, with more keywords.
 
@@ -144,7 +147,7 @@ def correlate(
         The signal.
     in2 : array_like, shape (k0, k1, ...)
         The template, conjugated if complex.
-    mode, method, stride, boundary, accuracy, out, workers
+    mode, method, stride, boundary, accuracy, out, workers, max_memory
         As in `convolve`.
 
     Returns
@@ -180,6 +183,7 @@ def correlate(
         and out is None
         and accuracy is None
         and workers is None
+        and max_memory is None
         and in1.dtype is in2.dtype
         and type(mode) is type(method) is type(boundary) is str
         and boundary == "fill"
@@ -192,7 +196,7 @@ def correlate(
         result = shortcut(in1.dtype)(in1, in2, _EXTENTS[mode], CORRELATE, None)
         if result is not None:
             return result
-    settings = Settings(method, accuracy, out, workers)
+    settings = Settings(method, accuracy, out, workers, max_memory=max_memory)
     return _answer("correlate", in1, in2, mode, stride, boundary, settings, None)
 
 

@@ -72,6 +72,10 @@ def beside(
         kind = getattr(result, "dtype", type(result).__name__)
         raise ValueError(f"boundary must be {theirs!r} for a result of {kind}, got {boundary!r}")
     plain = settings.out is None and settings.accuracy is None and settings.workers is None
+    if settings.max_memory is not None:
+        raise ValueError(
+            f"max_memory must be None where SciPy itself answers, got {settings.max_memory}"
+        )
     if plain and settings.method == "auto" and (type(strides) is int and strides == 1):
         return result
     if not isinstance(result, np.ndarray):

@@ -190,7 +190,7 @@ def answer(made: Request, settings: Settings, dtype: Any) -> Array:
         return request.answer(made, settings)
     if settings.out is not None:
         request.check_out(settings.out, made.shape, dtype)
-    result = request.answer(made, settings._replace(out=None))
+    result = request.answer(made, request.less(settings, made.dtype.itemsize * prod(made.shape)))
     with np.errstate(over="ignore"):  # As silent as NumPy's float16 loop.
         cast = result.astype(dtype)
     if settings.out is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ def fftconvolve(
     accuracy: str | None = None,
     out: Array | None = None,
     workers: int | None = None,
+    max_memory: int | None = None,
 ) -> Array:
     """Convolve in floating point: `scipy.signal.fftconvolve`, with keywords of its own.
 
@@ -43,7 +45,7 @@ def fftconvolve(
         As in `convolve`.
     axes : int or tuple of int, optional
         Which to convolve, by default all; the others broadcast.
-    stride, boundary, accuracy, out, workers
+    stride, boundary, accuracy, out, workers, max_memory
         As in `convolve`; a tuple of strides has one for each of `axes`.
 
     Returns
@@ -78,11 +80,12 @@ def fftconvolve(
         and out is None
         and accuracy is None
         and workers is None
+        and max_memory is None
     ):
         result = shortcut(in1.dtype)(in1, in2, _EXTENTS[mode], CONVOLVE, None)  # type: ignore[union-attr, arg-type]
         if result is not None:
             return result
-    settings = Settings("auto", accuracy, out, workers)
+    settings = Settings("auto", accuracy, out, workers, max_memory=max_memory)
     return _answer("fftconvolve", in1, in2, mode, axes, stride, boundary, settings)
 
 
@@ -97,12 +100,13 @@ def oaconvolve(
     accuracy: str | None = None,
     out: Array | None = None,
     workers: int | None = None,
+    max_memory: int | None = None,
 ) -> Array:
     """Convolve in floating point: `scipy.signal.oaconvolve`, with keywords of its own.
 
     Parameters
     ----------
-    in1, in2, mode, axes, stride, boundary, accuracy, out, workers
+    in1, in2, mode, axes, stride, boundary, accuracy, out, workers, max_memory
         As in `fftconvolve`.
 
     Returns
@@ -134,11 +138,12 @@ def oaconvolve(
         and out is None
         and accuracy is None
         and workers is None
+        and max_memory is None
     ):
         result = shortcut(in1.dtype)(in1, in2, _EXTENTS[mode], CONVOLVE, None)  # type: ignore[union-attr, arg-type]
         if result is not None:
             return result
-    settings = Settings("auto", accuracy, out, workers)
+    settings = Settings("auto", accuracy, out, workers, max_memory=max_memory)
     return _answer("oaconvolve", in1, in2, mode, axes, stride, boundary, settings)
 
 
@@ -197,7 +202,8 @@ def _answer(
     rest = [(a, steps[a]) for a in wanted if a not in (convolved or wanted) and steps[a] > 1]
     if not rest:
         return settle.answer(made, settings, dtype)
-    whole = settle.answer(made, Settings("auto", settings.accuracy, None, settings.workers), dtype)
+    whole_bytes = dtype.itemsize * prod(made.shape)
+    whole = settle.answer(made, request.less(settings, whole_bytes), dtype)
     keep = dict(rest)
     sliced = whole[tuple(slice(None, None, keep.get(a, 1)) for a in range(x.ndim))]
     if settings.out is None:

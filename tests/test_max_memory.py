@@ -1,0 +1,193 @@
+"""`max_memory`: no call allocates more beside its operands and result, and none changes meaning."""
+
+import tracemalloc
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+import fastconv
+from fastconv import signal
+from fastconv.paths import PATHS, fft_tables, tile_layout, tiles
+from fastconv.planner import selector
+from fastconv.problem import Problem
+from fastconv.runtime import scratch
+
+MB = 1 << 20
+
+
+def whole(shape, dtype="d", seed=0):
+    """Small whole numbers: a transform is off by less than a half, so rounding it is exact."""
+    return np.random.default_rng(seed).integers(0, 5, shape).astype(dtype)
+
+
+@contextmanager
+def nothing_kept():
+    """Tables, places and work space that earlier calls have kept are made again."""
+    fft_tables._kept.clear()
+    tiles._kept_places.cache_clear()
+    scratch._here.__dict__.clear()
+    yield
+
+
+def allocated(call):
+    """The call's result, and the most bytes it had beside it."""
+    call()  # Kernels and plans are made once.
+    with nothing_kept():
+        tracemalloc.start()
+        result = call()
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    return result, peak - result.nbytes
+
+
+def least(call):
+    """The fewest bytes that the call can do with, in the words of its refusal."""
+    with pytest.raises(ValueError, match=r"max_memory must be at least \d+ bytes .*, got 1$") as no:
+        call(max_memory=1)
+    return int(str(no.value).split()[5])
+
+
+CALLS = {
+    "image": lambda: (fastconv.convolve2d, whole((700, 900)), whole((21, 20)), {}),
+    "image, reflected": lambda: (
+        fastconv.convolve2d, whole((700, 900), "f"), whole((21, 20), "f"), {"boundary": "symm"}
+    ),
+    "every second output": lambda: (
+        fastconv.convolve2d, whole((300, 300)), whole((11, 11)), {"stride": 2}
+    ),
+    "whole numbers, taken apart": lambda: (
+        fastconv.convolve2d, whole((300, 300), "i8"), whole((19, 19), "i8"), {"stride": 2}
+    ),
+    "narrow image": lambda: (
+        fastconv.convolve2d, whole((300, 300), "i1"), whole((5, 5), "i8"), {}
+    ),
+    "box": lambda: (fastconv.convolve2d, whole((600, 600)), np.ones((13, 13)), {}),
+    "volume": lambda: (signal.convolve, whole((60, 50, 70)), whole((5, 5, 5)), {}),
+    "strided volume": lambda: (
+        signal.convolve, whole((40, 30, 70)), whole((3, 3, 3)), {"stride": 2}
+    ),
+    "signal": lambda: (fastconv.convolve, whole(200_000), whole(1000), {}),
+    "equal lengths": lambda: (fastconv.convolve, whole(20_000), whole(20_000), {}),
+    "every third": lambda: (fastconv.correlate, whole(200_000), whole(50), {"stride": 3}),
+    "complex": lambda: (signal.fftconvolve, whole(100_000, "D"), whole(1000, "D"), {}),
+    "half": lambda: (signal.oaconvolve, whole((90, 80), "e"), whole((9, 9), "e"), {}),
+    "columns": lambda: (fastconv.convolve, whole((2000, 50)), whole(100), {"axis": 0}),
+    "filters": lambda: (fastconv.convolve, whole((20, 5000)), whole((20, 500)), {"axis": -1}),
+    "whole numbers": lambda: (fastconv.convolve, whole(50_000, "i8"), whole(500, "i8"), {}),
+}  # fmt: skip
+
+
+def named(name):
+    """The call of that name, its operands made."""
+    function, x, w, keywords = CALLS[name]()
+    return lambda **more: function(x, w, **keywords, **more)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_call_keeps_within_what_it_may_take(name):
+    call = named(name)
+    expected = np.rint(call(workers=1))
+    lowest = least(call)
+    for most in (lowest, 3 * lowest, 4 * MB):
+        if most < lowest:
+            continue
+        result, peak = allocated(lambda most=most: call(workers=1, max_memory=most))
+        assert peak <= most
+        np.testing.assert_array_equal(np.rint(result), expected)
+
+
+@pytest.mark.parametrize("name", ["image", "signal", "volume", "columns"])
+def test_less_than_the_least_is_refused_before_anything_is_stored(name):
+    call = named(name)
+    lowest, result = least(call), call()
+    out = np.full_like(result, 77)
+    kept = out.copy()
+    with pytest.raises(ValueError, match=f"at least {lowest} bytes"):
+        call(max_memory=lowest - 1, out=out)
+    np.testing.assert_array_equal(out, kept)
+    assert call(max_memory=lowest, out=out) is out
+
+
+def test_tiles_take_three_tiles_and_one_for_each_worker():
+    for n, k in ((1024, 32), (4096, 64), (4096, 128)):
+        for dtype in ("float64", "float32"):
+            problem = Problem(
+                dtype, 1, True, (n, n), (k, k), (n, n), (1, 1), (1, 1), (k // 2, k // 2),
+                ("reflect", "reflect"),
+            )  # fmt: skip
+            tile = tile_layout.layout(problem).size * 2 * np.dtype(dtype).itemsize
+            shared, each = tiles.space(problem)
+            # The filter's spectrum (twice a tile) and its taps laid out, twiddles, places of rows.
+            assert shared <= 3.3 * tile + 150 * n
+            assert each <= 1.5 * tile
+            half = problem._replace(room=(shared + each) // 2)
+            assert tiles.supports(half) == ""
+            assert tiles.space(half).least <= half.room
+
+
+def test_limited_room_is_for_fewer_threads():
+    space = PATHS["tiles"].space
+    problem = Problem(
+        "float64", 1, True, (2000, 2000), (40, 40), (2000, 2000), (1, 1), (1, 1), (20, 20),
+        ("zero", "zero"),
+    )  # fmt: skip
+    shared, each = space(problem)
+    assert space(problem).workers(shared + 3 * each) == 3
+    assert space(problem).workers(shared) == 1
+    x, w = whole((2000, 2000)), whole((40, 40))
+    call = {"mode": "same", "method": "tiles", "max_memory": shared + 2 * each}
+    one, many = (fastconv.convolve2d(x, w, workers=n, **call) for n in (1, 4))
+    np.testing.assert_array_equal(one, many)
+
+
+def test_bad_pixels_stay_within_their_windows_and_the_room():
+    x, w = whole((400, 300)), whole((20, 17)) + 0.5
+    x[7, 290] = x[200, 150] = np.nan
+    expected = np.isnan(fastconv.convolve2d(x, w))
+    lowest = least(lambda **k: fastconv.convolve2d(x, w, method="tiles", **k))
+    for most in (lowest, MB, 8 * MB):
+        result, peak = allocated(
+            lambda most=most: fastconv.convolve2d(x, w, method="tiles", workers=1, max_memory=most)
+        )
+        assert peak <= most
+        np.testing.assert_array_equal(np.isnan(result), expected)
+
+
+@pytest.mark.parametrize("wrong", [0, -1, True, 1.5, "1MB"])
+def test_only_positive_integers_are_amounts_of_memory(wrong):
+    x, w = np.ones((9, 9)), np.ones((3, 3))
+    for call in (fastconv.convolve, fastconv.correlate):
+        with pytest.raises((TypeError, ValueError), match=r"max_memory must .*, got"):
+            call(x[0], w[0], max_memory=wrong)
+    for call in (fastconv.convolve2d, signal.correlate2d, signal.convolve, signal.correlate,
+                 signal.fftconvolve, signal.oaconvolve):  # fmt: skip
+        with pytest.raises((TypeError, ValueError), match=r"max_memory must .*, got"):
+            call(x, w, max_memory=wrong)
+
+
+def test_where_others_answer_no_limit_can_be_promised():
+    x, w = np.ones((9, 9)), np.ones((3, 3))
+    with pytest.raises(ValueError, match=r"max_memory must be None .*, got 1000000"):
+        fastconv.convolve(x[0].astype("g"), w[0], max_memory=10**6)
+    for call in (fastconv.convolve2d, signal.fftconvolve, signal.convolve):
+        with pytest.raises(ValueError, match=r"max_memory must be None .*, got 1000000"):
+            call(x.astype("g"), w, max_memory=10**6)
+    with pytest.raises(ValueError, match=r"max_memory must be None .*, got 5"):
+        fastconv.convolve(x[0], w[0], nan_policy="omit", max_memory=5)
+    with pytest.raises(ValueError, match=r"max_memory must be None .*, got 1000000"):
+        fastconv.convolve(x[0], w[0], method="library", max_memory=10**6)
+
+
+def test_explain_says_what_takes_too_much():
+    x, w = whole(200_000), whole(1000)
+    table = fastconv.explain(x, w, max_memory=100_000)
+    why = {row.name: row.why for row in table.rows if not row.supported}
+    assert "states no bound" in why["fft"]
+    assert table.chosen == "fused"
+    assert "bytes of work space" in table.problem
+    limited = Problem(
+        "float64", 1, True, (200_000,), (100_000,), (299_999,), (1,), (1,), (99_999,), ("zero",),
+        room=500_000,
+    )  # fmt: skip
+    assert selector.rank(limited)[0].name == "direct"
