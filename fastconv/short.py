@@ -46,6 +46,8 @@ DTYPES = (
     "uint16",
     "uint8",
 )
+# float16 has a loop that converts; its bits are passed as integers.
+_HALF, _HALF_UNIT = "float16", ("half_rows", "float16")
 _LONGEST = 1 << 20
 # Up to this many products NumPy answers while there is no kernel: that takes it 1 ms at most, and
 # the engine would take tens of them to be imported.
@@ -64,7 +66,7 @@ def shortcut(dtype: np.dtype[Any]) -> Shortcut:
     """Return the short way for two arrays of `dtype`."""
     found = _shortcuts.get(dtype)
     if found is None:
-        known = dtype.isnative and dtype.name in DTYPES
+        known = dtype.isnative and (dtype.name in DTYPES or dtype.name == _HALF)
         found = _shortcuts[dtype] = _short_way(dtype) if known else _numpys_way
     return found
 
@@ -104,9 +106,9 @@ def _numpys_way(a: Array, v: Array, extent: int, order: int, out: Array | None) 
 
 def short_way(dtype: np.dtype[Any], n: int, k: int) -> str:
     """Return in words how a plain call of n samples, k taps goes past the planner, if it does."""
-    if dtype.name not in DTYPES or n * k > BRIEF_PRODUCTS:
+    if dtype.name not in (*DTYPES, _HALF) or n * k > BRIEF_PRODUCTS:
         return ""
-    unit = ("rows", dtype.name.removeprefix("u"))
+    unit = _unit(dtype.name)
     if load.ready(*unit, 0.0) is not None:
         return f"plain calls go straight to {'_'.join(unit)}, past the planner"
     if n * k > _SMALL:
@@ -129,9 +131,14 @@ def longest_filter(dtype: str) -> int:
     return longest
 
 
+def _unit(dtype: str) -> tuple[str, str]:
+    """Return the loop that serves `dtype`: unsigned integers wrap as signed ones do."""
+    return _HALF_UNIT if dtype == _HALF else ("rows", dtype.removeprefix("u"))
+
+
 def _short_way(dtype: np.dtype[Any]) -> Shortcut:
-    # Unsigned integers wrap as signed ones do, by the same loop.
-    loop_dtype = dtype.name.removeprefix("u")
+    unit, half = _unit(dtype.name), dtype.name == _HALF
+    loop_dtype = "int16" if half else unit[1]
     signed = None if loop_dtype == dtype.name else np.dtype(loop_dtype)
     type_number, until_look = dtype.num, 0
     # How many taps are few enough for any signal is asked once it matters.
@@ -165,7 +172,7 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
                 return None
             if products > _SMALL:
                 rented += products
-                if dtype.kind != "f" or rented > _RENTED or "scipy.fft" in sys.modules:
+                if dtype.kind != "f" or half or rented > _RENTED or "scipy.fft" in sys.modules:
                     return None
             return _numpy_correlate(a, v, extent)  # type: ignore[no-any-return]
         if products > BRIEF_PRODUCTS and k > longest:
@@ -184,7 +191,7 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
         ):
             return None
         if transform:
-            if dtype.kind != "f":
+            if dtype.kind != "f" or half:
                 return None
             from .short_transform import transformed
 
@@ -204,8 +211,8 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
         until_look -= 1
         if until_look < 0 or products > _SMALL:
             until_look = _CALLS_PER_LOOK
-            kernel = load.ready("rows", loop_dtype, missed_seconds)
-            whole_call = load.whole_call("rows", loop_dtype)
+            kernel = load.ready(*unit, missed_seconds)
+            whole_call = load.whole_call(*unit)
             missed_seconds = 0.0
         return kernel is not None
 

@@ -456,3 +456,14 @@ def test_workloads_cannot_be_changed():
     assert isinstance(SOME, Workload)
     with pytest.raises(AttributeError):
         SOME.name = "other"
+
+
+def test_the_sweep_against_numpy_covers_longer_filters_and_every_dtype_numpy_multiplies():
+    from benchmarks import never_slower
+
+    cells = list(never_slower.grid())
+    assert all(n * k <= never_slower.PRODUCTS for n, k in cells)
+    assert any(k > n for n, k in cells) and (1, 1) in cells and (10_000_000, 1) in cells
+    assert set(never_slower.DTYPES) == {np.dtype(code).name for code in "?bBhHiIlLefdFD"}
+    cell = never_slower.measure("float16", 3, 2, "full", 1e-4)
+    assert cell.ratio > 0 and "float16 n=3 k=2 full" in str(cell)

@@ -39,7 +39,7 @@ class Kernel(NamedTuple):
     integers : int
         How many int64 arguments follow the arrays.
     one_call : bool
-        Whether it has the signature of ``rows`` and gets an entry that answers a whole call.
+        Whether it has the arguments of ``rows`` and gets an entry that answers a whole call.
     """
 
     name: str
@@ -55,6 +55,7 @@ KERNELS: dict[str, Kernel] = {
     for k in (
         Kernel("rows", "direct1d", (*FLOATS, *COMPLEX, *INTEGERS, "bool"), ("T", "T", "T"), 10,
                one_call=True),
+        Kernel("half_rows", "direct1d_half", ("float16",), ("int16",) * 3, 10, one_call=True),
         Kernel("columns", "direct1d_columns", (*FLOATS, *COMPLEX, *INTEGERS, "bool"),
                ("T", "T", "T"), 13),
         Kernel("plane", "direct2d", (*FLOATS, *COMPLEX, *INTEGERS, "bool"),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import types
 
 from ..runtime.jit import intrinsic
@@ -123,7 +124,17 @@ def emit_taps(
         left = b.and_(b.icmp_signed("<", start, ragged), b.not_(longer))
         return choose(b, b.zext(left, I64), {1: mixed}, totals)
 
-    totals = loop(b, rounds, totals, phases)
+    def unless_all_true(step: Any, totals: Values) -> Values:
+        both = totals[0]
+        for total in totals[1:]:
+            both = b.and_(both, total)
+        true = b.icmp_unsigned("!=", both, a.zero())
+        bits = b.bitcast(true, ir.IntType(true.type.count))
+        more = b.icmp_unsigned("!=", bits, ir.Constant(bits.type, -1))
+        return choose(b, b.zext(more, I64), {1: lambda t: phases(step, t)}, totals)
+
+    # A sum of products that is true stays so: NumPy's loop ends there, too.
+    totals = loop(b, rounds, totals, unless_all_true if a.dtype == "bool" else phases)
     merged = totals[:per_set]
     for chosen in range(1, tile.sets):
         merged = [a.add(b, m, totals[chosen * per_set + j]) for j, m in enumerate(merged)]
