@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from .runtime.settings import policy as in_force
 from .short import CONVOLVE, CORRELATE, converted, shortcut
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def convolve(
     sample_weights: npt.ArrayLike | None = None,
     min_count: int = 1,
     normalize: bool | None = None,
+    policy: str | None = None,
 ) -> npt.NDArray[Any]:
     """Convolve two sequences: `numpy.convolve`, with keywords of its own.
 
@@ -67,6 +69,9 @@ def convolve(
         The most bytes to allocate beside the operands and the result: for copies of operands that
         do not lie in memory as needed (a filter read backwards is one), tables, spectra and work
         space. Transforms take smaller blocks and fewer threads, or leave the call to direct loops.
+    policy : {None, "adaptive", "compile", "never"}
+        What this call does about a kernel that is not built yet, as in `fastconv.policy`; None
+        leaves it to the context and the environment.
     nan_policy, mask, sample_weights, min_count, normalize
         Samples of `a` that are missing, as in `fastconv.ndimage.convolve`; what lies outside counts
         as zeros that are there. With one of them `a` is the signal and `v` the filter, whichever is
@@ -112,6 +117,13 @@ def convolve(
     >>> fastconv.convolve([1.0, float("nan"), 4.0], [1, 1], "same", nan_policy="omit")
     array([0.5, 1. , 4. ])
     """
+    if policy is not None:
+        with in_force(policy):
+            return convolve(
+                a, v, mode, axis=axis, stride=stride, method=method, accuracy=accuracy, out=out,
+                workers=workers, max_memory=max_memory, nan_policy=nan_policy, mask=mask,
+                sample_weights=sample_weights, min_count=min_count, normalize=normalize,
+            )  # fmt: skip
     if (
         nan_policy is not _PROPAGATE
         or mask is not None
@@ -163,6 +175,7 @@ def correlate(
     out: npt.NDArray[Any] | None = None,
     workers: int | None = None,
     max_memory: int | None = None,
+    policy: str | None = None,
 ) -> npt.NDArray[Any]:
     """Cross-correlate two sequences: `numpy.correlate`, with keywords of its own.
 
@@ -174,7 +187,7 @@ def correlate(
         The template, conjugated if complex; with `axis`, of any shape.
     mode : {"valid", "same", "full"} or {0, 1, 2}
         As in `convolve`.
-    axis, stride, method, accuracy, out, workers, max_memory
+    axis, stride, method, accuracy, out, workers, max_memory, policy
         As in `convolve`.
 
     Returns
@@ -204,6 +217,12 @@ def correlate(
     >>> fastconv.correlate([1, 2, 3], [0, 1, 0.5], "full")
     array([0.5, 2. , 3.5, 3. , 0. ])
     """
+    if policy is not None:
+        with in_force(policy):
+            return correlate(
+                a, v, mode, axis=axis, stride=stride, method=method, accuracy=accuracy, out=out,
+                workers=workers, max_memory=max_memory,
+            )  # fmt: skip
     if (
         method is _AUTO
         and stride is _ONE

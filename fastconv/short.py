@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 from numpy._core import multiarray, numeric
 
+from .kernels.direct1d_call import BRIEF_PRODUCTS, MOST_OUTPUTS, MOST_PRODUCTS
 from .runtime import load
-from .runtime.entry import BRIEF_PRODUCTS, MOST_OUTPUTS, MOST_PRODUCTS
+from .runtime.settings import waits
 
 Array = npt.NDArray[Any]
 # (a, v, extent, order, out) -> the result, or None where the long way must decide. The extent is
@@ -28,7 +29,7 @@ _numpy_correlate: Any = multiarray.correlate
 # NumPy's own functions, whatever np.convolve and np.correlate may name later.
 ORIGINALS: dict[str, Any] = {"convolve": numeric.convolve, "correlate": numeric.correlate}
 
-# Order: a convolution reverses the taps, a correlation keeps them (`runtime.entry` knows the 4).
+# Order: a convolution reverses the taps, a correlation keeps them (the compiled entry knows the 4).
 CONVOLVE, CORRELATE = 0, 4
 
 DTYPES = (
@@ -209,7 +210,7 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
         """Return whether the kernel is there now; look not too often."""
         nonlocal kernel, whole_call, until_look, missed_seconds
         until_look -= 1
-        if until_look < 0 or products > _SMALL:
+        if until_look < 0 or products > _SMALL or waits():
             until_look = _CALLS_PER_LOOK
             kernel = load.ready(*unit, missed_seconds)
             whole_call = load.whole_call(*unit)

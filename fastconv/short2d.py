@@ -27,6 +27,9 @@ _MOST_RECIPES = 512
 # An image of up to so many samples that does not lie as the loop wants it is copied for it.
 COPIED = 1 << 14
 _recipes: dict[Hashable, Recipe] = {}
+# For each of SciPy's two functions and each dtype: the compiled entry that answers a whole call, if
+# it is a small one (`kernels.direct2d_call`), and NumPy's number of the dtype.
+calls: dict[str, dict[np.dtype[Any], tuple[Any, int]]] = {"convolve2d": {}, "correlate2d": {}}
 
 
 def recipe(key: Hashable) -> Recipe | None:
@@ -52,6 +55,11 @@ def keep(key: Hashable, problem: Problem, dtype: np.dtype[Any]) -> None:
     kernel = load.ready(name, loop_dtype)
     if kernel is None or name != "plane":
         return
+    whole_call = load.whole_call(name, loop_dtype)
+    if whole_call is not None:
+        for function, of_dtypes in calls.items():
+            if dtype.kind != "c" or function == "convolve2d":  # The other one conjugates.
+                of_dtypes[dtype] = whole_call, dtype.num
     if len(_recipes) >= _MOST_RECIPES:
         _recipes.clear()
     _recipes[key] = _recipe(kernel, problem, dtype, np.dtype(loop_dtype))

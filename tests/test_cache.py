@@ -1,13 +1,17 @@
 """The cache of built kernels: warmed, shown, bounded, cleared; and the settings around it."""
 
 import os
+import shutil
+import subprocess
+import sys
+import textwrap
 import time
 
 import numpy as np
 import pytest
 
 import fastconv
-from fastconv import cli
+from fastconv import cli, short, short2d
 from fastconv.runtime import cache, load, settings, threads
 from fastconv.runtime.warmup import warmup
 
@@ -114,6 +118,55 @@ def test_workers_must_be_positive(workers):
 def test_workers_must_be_an_integer(workers):
     with pytest.raises(TypeError, match="workers must be an integer"):
         fastconv.set_workers(workers)
+
+
+@pytest.mark.parametrize("name", ["convolve", "correlate", "convolve2d", "correlate2d"])
+def test_a_calls_own_policy_holds_for_that_call(name, monkeypatch):
+    seen = []
+    monkeypatch.setattr(load, "_acquire", lambda *_: seen.append(settings.policy_in_force()))
+    monkeypatch.setattr(load, "_loaded", {})
+    monkeypatch.setattr(load, "_calls", {})
+    monkeypatch.setattr(short, "_shortcuts", {})
+    monkeypatch.setattr(short2d, "_recipes", {})
+    function, before = getattr(fastconv, name), settings.policy_in_force()
+    shape = (9, 8) if "2d" in name else (9,)
+    x, w = np.ones(shape), np.ones(shape)[:3]
+    for value in ("never", "compile", "adaptive"):
+        seen.clear()
+        short._shortcuts.clear()
+        expected = function(x, w, "same", policy="never", method="library")
+        np.testing.assert_array_equal(function(x, w, "same", policy=value), expected)
+        assert set(seen) <= {"never", value}
+        assert value in seen
+        assert settings.policy_in_force() == before
+    with pytest.raises(ValueError, match="policy must be one of"):
+        function(x, w, policy="sometimes")
+
+
+def test_a_call_that_waits_for_its_kernel_gets_it(tmp_path):
+    program = """
+        import numpy as np, fastconv
+        from fastconv.runtime import load
+        x, w = np.ones(50), np.ones(3)
+        for _ in range(3):
+            fastconv.convolve(x, w)
+        fastconv.convolve(x, w, policy="never")
+        print(load.tier("rows", "float64"))
+        fastconv.convolve(x, w, policy="compile")
+        print(load.tier("rows", "float64"))
+    """
+    package = tmp_path / "copy" / "fastconv"
+    shutil.copytree(cache.PACKAGE_PARENT + "/fastconv", package,
+                    ignore=shutil.ignore_patterns("ready", "__pycache__"))  # fmt: skip
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("FASTCONV_", "NUMBA_"))}
+    clean |= {"FASTCONV_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(package.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        env=clean, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=True,
+    )  # fmt: skip
+    before, after = done.stdout.splitlines()
+    assert before == "not built"
+    assert after != before
 
 
 def test_an_unknown_policy_is_named():

@@ -97,6 +97,7 @@ def test_signature_is_numpys_and_then_keywords_only(ours, numpys):
         "out": None,
         "workers": None,
         "max_memory": None,
+        "policy": None,
     } | (gaps if ours is fastconv.convolve else {})
     assert all(p.kind is inspect.Parameter.KEYWORD_ONLY for p in parameters[3:])
 

@@ -39,7 +39,7 @@ class Kernel(NamedTuple):
     integers : int
         How many int64 arguments follow the arrays.
     one_call : bool
-        Whether it has the arguments of ``rows`` and gets an entry that answers a whole call.
+        Whether ``call_<name>`` in its module returns an entry that answers a whole call.
     """
 
     name: str
@@ -59,7 +59,7 @@ KERNELS: dict[str, Kernel] = {
         Kernel("columns", "direct1d_columns", (*FLOATS, *COMPLEX, *INTEGERS, "bool"),
                ("T", "T", "T"), 13),
         Kernel("plane", "direct2d", (*FLOATS, *COMPLEX, *INTEGERS, "bool"),
-               ("T", "T", "T", "int64", "int64", "T"), 19),
+               ("T", "T", "T", "int64", "int64", "T"), 19, one_call=True),
         Kernel("separable", "separable2d", (*FLOATS, *INTEGERS[:3]),
                ("T",) * 5 + ("int64", "int64", "T", "int64"), 10),
         Kernel("ordered", "ordered", ("float64",), ("T", "T", "T", "int64", "int64"), 10),

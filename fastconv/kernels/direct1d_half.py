@@ -16,13 +16,16 @@ from numba.np.arrayobj import make_array, populate_array
 from ..runtime.jit import inline, intrinsic
 from ..runtime.target import Target
 from .arithmetic import Arithmetic
-from .direct1d import make_rows
+from .direct1d import call_rows, make_rows
 from .emit import Values, index, loop
 from .scalar import get, put
 from .workspace import address
 
 # Outputs and taps that are converted at a time; all four pieces together take 24 KiB.
 _OUTPUTS, _TAPS = 1024, 512
+
+# A whole call is one of ``rows`` on elements of two bytes.
+call_half_rows = call_rows
 
 
 def make_half_rows(target: Target, dtype: str) -> Callable[..., Any]:

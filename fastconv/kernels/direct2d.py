@@ -8,10 +8,13 @@ from typing import Any
 from ..runtime.jit import inline
 from ..runtime.target import Target
 from .direct2d_band import make_band
+from .direct2d_call import call_plane
 from .direct2d_element import element_of
 from .direct2d_rim import divide_columns, workspace
 from .direct2d_tile import ACCUMULATE, Shape
 from .scalar import get, join, madd, put, zero_like
+
+__all__ = ["call_plane", "exact", "make_plane", "shapes_of"]
 
 # Rows are packed in chunks that fit here. More than this many bytes of source rows (a filter of
 # some 40 x 40 doubles) leaves the rims to the loop `exact`.

@@ -66,7 +66,15 @@ def _unit_ir(kernel: Kernel, dtype: str, target: Target) -> str:
     symbol, text = compile_kernel(*function_and_signature(kernel, dtype, target))
     text = _make_internal(text)
     sizes = [np.dtype(dtype if a == "T" else a).itemsize for a in kernel.arrays]
-    return text + entries(f"{kernel.name}_{dtype}", symbol, sizes, kernel.integers, kernel.one_call)
+    unit = f"{kernel.name}_{dtype}"
+    text += entries(unit, symbol, sizes, kernel.integers)
+    return text + _factory(kernel, "call")(unit, sizes[0]) if kernel.one_call else text
+
+
+def _factory(kernel: Kernel, kind: str) -> Any:
+    """Return ``make_<kernel>`` or ``call_<kernel>`` of a kernel's module."""
+    module = importlib.import_module(f"fastconv.kernels.{kernel.module}")
+    return getattr(module, f"{kind}_{kernel.name}")
 
 
 def function_and_signature(kernel: Kernel, dtype: str, target: Target) -> tuple[Any, Any]:
@@ -75,8 +83,7 @@ def function_and_signature(kernel: Kernel, dtype: str, target: Target) -> tuple[
     from numba import types
     from numba.np.numpy_support import from_dtype
 
-    module = importlib.import_module(f"fastconv.kernels.{kernel.module}")
-    function = getattr(module, f"make_{kernel.name}")(target, dtype)
+    function = _factory(kernel, "make")(target, dtype)
     dtypes = [dtype if a == "T" else a for a in kernel.arrays]
     arrays = [types.Array(from_dtype(np.dtype(d)), 1, "C") for d in dtypes]
     return function, tuple(arrays + [types.int64] * kernel.integers)

@@ -75,6 +75,11 @@ def check_policy(name: str, value: Any) -> str:
     return value
 
 
+def waits() -> bool:
+    """Return whether this context, or the call itself, asks to wait for builds; quickly."""
+    return _policy.get() == "compile"
+
+
 def policy_in_force() -> str:
     """Return the policy of this context, or that of the variable ``FASTCONV_POLICY``."""
     value = _policy.get()

@@ -9,15 +9,17 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import geometry, request, short2d
+from ..kernels.direct2d_call import ORDER, RULE
 from ..path import is_float
 from ..planner.explain import Explanation
 from ..problem import Problem
 from ..request import Request, Settings
+from ..runtime.settings import policy as in_force
 from .originals import original
 
 __all__ = ["convolve2d", "correlate2d"]
 
-_AUTO, _ONE = "auto", 1
+_AUTO, _ZERO, _ONE = "auto", 0, 1
 
 _MODES = ("full", "same", "valid")
 _BOUNDARIES = {
@@ -29,6 +31,14 @@ _BOUNDARIES = {
     "mirror": "mirror",
     "nearest": "nearest",
 }
+_EXTENTS = {"valid": 0, "same": 1, "full": 2}
+_RULES = {"fill": 0, "wrap": 1, "symm": 2}
+# For each mode and boundary what the compiled entry of a whole call is told.
+_CONVOLVE2D, _CORRELATE2D = (
+    {(m, b): e + order + RULE * r for m, e in _EXTENTS.items() for b, r in _RULES.items()}
+    for order in (0, ORDER)
+)
+_calls_convolve2d, _calls_correlate2d = short2d.calls["convolve2d"], short2d.calls["correlate2d"]
 # bool, float16, longdouble and objects are SciPy's own: it refuses them or has loops for them.
 _COMPILED = "iufc"
 
@@ -47,6 +57,7 @@ def convolve2d(
     workers: int | None = None,
     structure: bool = True,
     max_memory: int | None = None,
+    policy: str | None = None,
 ) -> npt.NDArray[Any]:
     """Convolve two 2-D arrays: `scipy.signal.convolve2d`, with keywords of its own.
 
@@ -66,7 +77,7 @@ def convolve2d(
         For ``boundary="fill"``.
     stride : int or pair of int
         Compute every `stride`-th row and column only.
-    method, accuracy, out, workers, max_memory
+    method, accuracy, out, workers, max_memory, policy
         As in `fastconv.convolve`.
     structure : bool
         Whether to look for factors of a large filter: a product or a short sum of products of a
@@ -107,18 +118,31 @@ def convolve2d(
     if (
         method is _AUTO
         and stride is _ONE
+        and fillvalue is _ZERO
         and accuracy is None
         and workers is None
         and max_memory is None
         and structure is True
-        and type(mode) is type(boundary) is str
-        and _plain(in1, in2, fillvalue)
+        and policy is None
     ):
-        result = _kept("convolve2d", in1, in2, mode, boundary, out)
-        if result is not None:
-            return result
+        try:
+            call, number = _calls_convolve2d[in1.dtype]  # type: ignore[union-attr]
+            what = _CONVOLVE2D[mode, boundary]
+        except (AttributeError, KeyError, TypeError):
+            pass
+        else:
+            result = call(in1, in2, what, number, out)
+            if result is not None:
+                return result  # type: ignore[no-any-return]
+        if type(mode) is type(boundary) is str and _plain(in1, in2, fillvalue):
+            result = _kept("convolve2d", in1, in2, mode, boundary, out)
+            if result is not None:
+                return result
     settings = Settings(method, accuracy, out, workers, structure, None, max_memory)
-    return _answer("convolve2d", in1, in2, mode, boundary, fillvalue, stride, settings)
+    if policy is None:
+        return _answer("convolve2d", in1, in2, mode, boundary, fillvalue, stride, settings)
+    with in_force(policy):
+        return _answer("convolve2d", in1, in2, mode, boundary, fillvalue, stride, settings)
 
 
 def correlate2d(
@@ -135,6 +159,7 @@ def correlate2d(
     workers: int | None = None,
     structure: bool = True,
     max_memory: int | None = None,
+    policy: str | None = None,
 ) -> npt.NDArray[Any]:
     """Cross-correlate two 2-D arrays: `scipy.signal.correlate2d`, with keywords of its own.
 
@@ -144,7 +169,7 @@ def correlate2d(
         The image.
     in2 : array_like, shape (k0, k1)
         The template, conjugated if complex.
-    mode, boundary, fillvalue, stride, method, accuracy, out, workers, structure, max_memory
+    mode, boundary, fillvalue, stride, method, accuracy, out, workers, structure, max_memory, policy
         As in `convolve2d`. For even sizes "same" is centred one sample later than `convolve2d`
         has it, as in SciPy.
 
@@ -176,18 +201,31 @@ def correlate2d(
     if (
         method is _AUTO
         and stride is _ONE
+        and fillvalue is _ZERO
         and accuracy is None
         and workers is None
         and max_memory is None
         and structure is True
-        and type(mode) is type(boundary) is str
-        and _plain(in1, in2, fillvalue)
+        and policy is None
     ):
-        result = _kept("correlate2d", in1, in2, mode, boundary, out)
-        if result is not None:
-            return result
+        try:
+            call, number = _calls_correlate2d[in1.dtype]  # type: ignore[union-attr]
+            what = _CORRELATE2D[mode, boundary]
+        except (AttributeError, KeyError, TypeError):
+            pass
+        else:
+            result = call(in1, in2, what, number, out)
+            if result is not None:
+                return result  # type: ignore[no-any-return]
+        if type(mode) is type(boundary) is str and _plain(in1, in2, fillvalue):
+            result = _kept("correlate2d", in1, in2, mode, boundary, out)
+            if result is not None:
+                return result
     settings = Settings(method, accuracy, out, workers, structure, None, max_memory)
-    return _answer("correlate2d", in1, in2, mode, boundary, fillvalue, stride, settings)
+    if policy is None:
+        return _answer("correlate2d", in1, in2, mode, boundary, fillvalue, stride, settings)
+    with in_force(policy):
+        return _answer("correlate2d", in1, in2, mode, boundary, fillvalue, stride, settings)
 
 
 def explain2d(

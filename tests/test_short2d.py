@@ -1,0 +1,121 @@
+"""Small 2-D calls that one compiled entry answers have SciPy's meaning, bit for bit in integers."""
+
+import sys
+
+import numpy as np
+import pytest
+import scipy.signal
+from agreement import assert_fresh, assert_identical, assert_same_kind
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import LAYOUTS, MODES, lay_out, random_array
+
+import fastconv
+from fastconv import short2d
+from fastconv.kernels import direct2d_call
+from fastconv.paths.direct import PATH as DIRECT
+from fastconv.runtime import bind
+from fastconv.signal import planes
+
+BOUNDARIES = list(planes._RULES)
+DTYPES = ["d", "f", "D", "F", "b", "B", "h", "i", "l", "q", "L"]
+FACES = ["convolve2d", "correlate2d"]
+
+pytestmark = pytest.mark.skipif(not bind.layout_is_known(), reason="arrays lie otherwise here")
+
+
+def entry(face, dtype):
+    """The compiled entry of that function for that dtype; a long call finds it."""
+    dtype = np.dtype(dtype)
+    if dtype not in short2d.calls[face]:
+        fastconv.convolve2d(np.ones((3, 3), dtype), np.ones((2, 2), dtype))
+    call, number = short2d.calls[face][dtype]
+    return lambda x, w, mode="full", boundary="fill", out=None: call(
+        x,
+        w,
+        planes._EXTENTS[mode]
+        + direct2d_call.ORDER * (face == "correlate2d")
+        + direct2d_call.RULE * planes._RULES[boundary],
+        number,
+        out,
+    )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@given(data=st.data())
+def test_a_plain_call_means_what_scipys_means(dtype, data):
+    face = data.draw(st.sampled_from(FACES[: 1 + (np.dtype(dtype).kind != "c")]))
+    mode, boundary = data.draw(st.sampled_from(MODES)), data.draw(st.sampled_from(BOUNDARIES))
+    k = data.draw(st.tuples(st.integers(1, 5), st.integers(1, 5)))
+    n = tuple(taps + data.draw(st.integers(0, 30)) for taps in k)
+    rng = np.random.default_rng(data.draw(st.integers(0, 99)))
+    x, w = random_array(rng, dtype, n), random_array(rng, dtype, k)
+    w = lay_out(w, data.draw(st.sampled_from([name for name in LAYOUTS if name != "swapped"])))
+    result = entry(face, dtype)(x, w, mode, boundary)
+    with np.errstate(all="ignore"):
+        expected = getattr(scipy.signal, face)(x, w, mode, boundary)
+        size = getattr(scipy.signal, face)(np.abs(x), np.abs(w), mode, boundary)
+    assert_fresh(result)
+    if expected.dtype.kind in "iu":
+        assert_identical(result, np.ascontiguousarray(expected))
+    else:
+        assert_same_kind(result, expected)
+        there = np.isfinite(expected) & np.isfinite(size)
+        bound = (2 * w.size + 8) * np.finfo(result.dtype).eps * size
+        assert (np.abs(result - expected)[there] <= bound[there]).all()
+    again = np.empty_like(expected, order="C")
+    assert entry(face, dtype)(x, w, mode, boundary, again) is again
+    assert again.tobytes() == result.tobytes()
+    long_way = getattr(fastconv, face)(x, w, mode, boundary, workers=1, method=DIRECT.name)
+    np.testing.assert_array_equal(result, long_way)
+
+
+@pytest.mark.parametrize("wild", [np.inf, np.nan])
+def test_a_tap_that_is_not_finite_meets_the_zeros_outside_as_in_scipy(wild):
+    x, w = np.arange(1.0, 31).reshape(5, 6), np.ones((3, 2))
+    w[0, 1] = wild
+    with np.errstate(all="ignore"):
+        expected = scipy.signal.convolve2d(x, w)
+    np.testing.assert_array_equal(entry("convolve2d", "d")(x, w), expected)
+
+
+def test_what_is_not_plain_is_declined():
+    call, x, w = entry("convolve2d", "d"), np.ones((6, 7)), np.ones((3, 3))
+    assert call(x, w) is not None
+    read_only = np.ones((8, 9))
+    read_only.flags.writeable = False
+    within = np.ones(100)
+    shared = within[:42].reshape(6, 7)
+    for declined in (
+        (x[:, ::2], w), (x.T, w), (w, x), (x, np.ones((1, 9))), (x, w.astype("f")), (x, w[0]),
+        (x, [[1.0]]), ([[1.0]], w), (x, np.ones((0, 3))), (x, x.view(np.matrix)), (None, w),
+        (np.ones((9, 2000)), w), (np.ones((800, 800)), w), (np.ones((40, 40)), np.ones((20, 20))),
+    ):  # fmt: skip
+        assert call(*declined) is None
+    for out in (
+        read_only, np.ones((8, 8)), np.ones((8, 9), "f"), np.ones((8, 9))[::-1], np.ones(72),
+        np.ones((9, 8)).T, [[0.0]], within[20:92].reshape(8, 9),
+    ):  # fmt: skip
+        assert call(shared, w, out=out) is None
+
+
+def test_out_may_be_the_image_itself():
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(9, 8)), rng.normal(size=(3, 3))
+    entry("convolve2d", "d")
+    expected = fastconv.convolve2d(x, w, "same")
+    assert fastconv.convolve2d(x, w, "same", out=x) is x
+    np.testing.assert_array_equal(x, expected)
+
+
+def test_no_reference_is_lost_or_kept():
+    call, x, w = entry("convolve2d", "d"), np.ones((6, 7)), np.ones((3, 3))
+    out = np.empty((8, 9))
+    objects = (x, w, out, x.dtype, None)
+    before = [sys.getrefcount(o) for o in objects]
+    for _ in range(1000):
+        call(x, w, "same")
+        call(x, w, out=out)
+        call(x.T, w)
+    after = [sys.getrefcount(o) for o in objects]
+    assert all(abs(a - b) < 50 for a, b in zip(after, before, strict=True))
