@@ -5,9 +5,12 @@ Each program runs in a process of its own with a limit on its time; all of them 
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ import pytest
 import fastconv
 
 PACKAGE = Path(fastconv.__file__).parent
+SECONDS = 240
 
 # What every program has: operands of many kinds and NumPy's answers.
 COMMON = """
@@ -57,17 +61,55 @@ def run(program, tmp_path=None, policy="compile", **environment):
         clean["PYTHONPATH"] = str(place)
         clean["FASTCONV_CACHE_DIR"] = str(tmp_path / "cache")
     # Not in the checkout: Python would look for the package there first.
-    done = subprocess.run(
+    # In a session of its own: what a program forked ends with it, whatever it waits for.
+    process = subprocess.Popen(
         [sys.executable, "-W", "error::RuntimeWarning", "-c", COMMON + textwrap.dedent(program)],
         env=clean | environment,
         cwd=tmp_path,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=240,
-        check=False,
+        start_new_session=True,
     )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout, done.stderr
+    try:
+        output, errors = process.communicate(timeout=SECONDS)
+        assert process.returncode == 0, errors[-3000:]
+    except BaseException:
+        end(process)
+        raise
+    return output, errors
+
+
+def end(process):
+    """Kill a program and all that it has forked."""
+    if hasattr(os, "killpg"):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.communicate()
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="this system has no /proc")
+def test_a_program_that_hangs_takes_its_children_with_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "SECONDS", 3)
+    monkeypatch.setattr(sys.modules[__name__], "COMMON", "import os")
+    left = tmp_path / "child"
+    program = """
+    import time
+    child = os.fork()
+    if child:
+        with open(os.environ["LEFT"], "w") as file:
+            file.write(str(child))
+    time.sleep(100)
+    """
+    with pytest.raises(subprocess.TimeoutExpired):
+        run(program, LEFT=str(left))
+    for _ in range(100):  # Until whoever adopted it has taken note of its end.
+        state = Path(f"/proc/{left.read_text()}/stat")
+        if not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z":
+            return
+        time.sleep(0.05)
+    raise AssertionError("the child must end, too")
 
 
 RACE = """
@@ -169,6 +211,33 @@ with ThreadPoolExecutor(6) as pool:
 
 def test_pools_within_pools_answer_rightly():
     run(POOLS)
+
+
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_a_pool_of_threads_within_joblib_answers_rightly(backend):
+    pytest.importorskip("joblib")
+    # Loky sends what `task` needs by value: its processes make their first calls at once.
+    run(
+        POOLS.partition("with ThreadPoolExecutor(6)")[0]
+        + """
+import joblib
+with joblib.parallel_config(os.environ["BACKEND"], n_jobs=3):
+    for _ in range(2):
+        joblib.Parallel()(joblib.delayed(task)(i) for i in range(12))
+""",
+        BACKEND=backend,
+    )
+
+
+def test_tasks_of_dask_answer_rightly():
+    pytest.importorskip("dask")
+    run(
+        POOLS.partition("with ThreadPoolExecutor(6)")[0]
+        + """
+import dask
+dask.compute(*(dask.delayed(task)(i) for i in range(24)), scheduler="threads", num_workers=4)
+"""
+    )
 
 
 @pytest.mark.parametrize("method", ["spawn", "fork"])
