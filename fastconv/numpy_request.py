@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from . import geometry, request
-from .planner.explain import Explanation
 from .problem import Problem
 from .request import Request, Settings
 from .short import ORIGINALS, short_way
+
+if TYPE_CHECKING:
+    from .planner.explain import Explanation
 
 Array = npt.NDArray[Any]
 

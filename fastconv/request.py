@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from math import prod
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +13,12 @@ from . import budget
 from .forms import Forms
 from .path import Operands
 from .planner import selector
-from .planner.explain import Explanation, explain_problem
 from .planner.structure import Finding, describe, examine, pays, used_taps
 from .problem import Problem
 from .runtime import threads
+
+if TYPE_CHECKING:
+    from .planner.explain import Explanation
 
 Array = npt.NDArray[Any]
 
@@ -303,6 +305,8 @@ def explain(request: Request, settings: Settings) -> Explanation:
     found = _examine(request, settings)
     problem = request.problem._replace(structure=found.structure)
     problem = _limited(request, problem, settings)
+    from .planner.explain import explain_problem
+
     return explain_problem(problem, settings.method, settings.accuracy, words)
 
 

@@ -22,7 +22,6 @@ and rounded once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod
 from typing import Any, NamedTuple
@@ -146,8 +145,7 @@ class _Axis(NamedTuple):
                      self.pad - lo * self.stride, self.rule)  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class _Loops:
+class _Loops(NamedTuple):
     """How the passes of one request reduce: the loops, their number for it, and values outside."""
 
     name: str
@@ -167,7 +165,7 @@ class _Loops:
         """
         if self.op != _OPS["box"] or self.fill is self.nothing or k == 1:
             return self
-        return replace(self, fill=self.fill * np.asarray(k).astype(self.dtype))
+        return self._replace(fill=self.fill * np.asarray(k).astype(self.dtype))
 
     def rows(self) -> Any:
         return load.kernel("window_rows", self.name)

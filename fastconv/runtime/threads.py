@@ -14,8 +14,12 @@ import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cache
-from queue import SimpleQueue
 from typing import Any
+
+try:
+    from _queue import SimpleQueue  # queue takes 0.6 ms, for heapq.
+except ImportError:
+    from queue import SimpleQueue
 
 from .settings import workers_in_force
 

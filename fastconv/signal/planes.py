@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,11 +11,13 @@ import numpy.typing as npt
 from .. import geometry, request, short2d
 from ..kernels.direct2d_call import ORDER, RULE
 from ..path import is_float
-from ..planner.explain import Explanation
 from ..problem import Problem
 from ..request import Request, Settings
 from ..runtime.settings import policy as in_force
 from .originals import original
+
+if TYPE_CHECKING:
+    from ..planner.explain import Explanation
 
 __all__ = ["convolve2d", "correlate2d"]
 
