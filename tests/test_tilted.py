@@ -41,13 +41,18 @@ def assert_componentwise(a, v, mode="full", stride=1, method="tilted"):
 
 def left_to_others(a, v):
     """How many outputs no transform proves."""
+    return sum(high - low for low, high in boxes_left_to_others(a, v))
+
+
+def boxes_left_to_others(a, v):
+    """The ranges of outputs that no transform proves."""
     n, k = len(a), len(v)
     problem = Problem(
         str(a.dtype), 1, True, (n,), (k,), (n + k - 1,), (1,), (1,), (k - 1,), ("zero",)
     )
     out = np.empty((1, n + k - 1), a.dtype)
     boxes = tilted.execute(problem, Operands(a[None], v[None, ::-1].copy(), out))
-    return sum(high - low for _, _, ((low, high),) in boxes)
+    return [axis for _, _, (axis,) in boxes]
 
 
 # ---------------------------------------------------------------- tails
@@ -76,6 +81,25 @@ def test_tilts_prove_nearly_all_of_long_distributions():
         low, high = max(0, i - n + 1), min(n, i + 1)
         exact = (p[low:high].astype("g") * q[i - high + 1 : i - low + 1][::-1].astype("g")).sum()
         assert abs(result[i] - exact) <= 5e-11 * exact + 1e-300
+
+
+@pytest.mark.parametrize("n", [20_000, 100_000])
+def test_a_few_tilts_reach_both_tails(n, monkeypatch):
+    # Noise on a bell: less than a tenth of the products is left.
+    q = bell(n, n / 3, n / 12) * np.random.default_rng(6).random(n)
+    taken, take = [], tilted._Search._take_tilt
+
+    def counted(search, *rest):
+        taken.append(take(search, *rest))
+        return taken[-1]
+
+    monkeypatch.setattr(tilted._Search, "_take_tilt", counted)
+    left = boxes_left_to_others(q, q)
+    place = np.concatenate([np.arange(low, high) for low, high in left])
+    taps = np.minimum(np.minimum(place + 1, 2 * n - 1 - place), n)
+    assert taps.sum() < 0.1 * n * n
+    assert 1 <= len(taken) <= 6
+    assert min(taken) > 0
 
 
 def test_asking_for_componentwise_takes_it_for_long_distributions():

@@ -25,7 +25,7 @@ _MOST_ERROR = {"float64": 5e-11, "float32": 5e-6}
 _TILT_ERROR = 8
 # What a tilt costs in products of the direct loop: in itself, per sample of the operands, and per
 # sample that it keeps (AVX-512, 2026-11).
-_CALL_PRODUCTS, _SCAN_PRODUCTS, _TILT_PRODUCTS = 30_000_000, 300, 1000
+_CALL_PRODUCTS, _SCAN_PRODUCTS, _TILT_PRODUCTS = 5_000_000, 200, 500
 # Weights below exp(-45) = 3e-20 of the largest are dropped: less than roundoff.
 _DROPPED = 45.0
 _MOST_STEPS = 200
@@ -235,11 +235,11 @@ class _Search:
             if failures == 3 or not self.worth_more(first, end):
                 left[first:end] |= self.pending[first:end]
                 self.pending[first:end] = False
-                reach, failures = 2 * reach, 0
+                reach, failures = min(2 * reach, total), 0
                 continue
             tilts = tilts or _Tilts(self.x, self.w, self.pad)
-            aim = min(first + reach, first + gap / 2)
-            taken = self._take_tilt(tilts, tilts.theta(aim, reach / 16))
+            ahead = min(reach, gap / 2)
+            taken = self._take_tilt(tilts, tilts.theta(first + ahead, ahead / 16))
             # Tilts that take nothing where they aim are in vain: noise is the same everywhere.
             if taken and not self.pending[first]:
                 reach, failures, balance = 0.45 * taken, 0, max(balance - 1, -2)
