@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy._core import multiarray, numeric
 
-from .kernels.direct1d_call import BRIEF_PRODUCTS, MOST_OUTPUTS, MOST_PRODUCTS
+from .kernels.direct1d_call import BRIEF_PRODUCTS, MOST_OUTPUTS, MOST_PRODUCTS, MOST_TAPS
 from .runtime import load
 from .runtime.settings import waits
 
@@ -59,6 +59,10 @@ _RENTED = 1 << 30
 # What NumPy's loop loses to ours, roughly: per call, and per product.
 _CALL_SECONDS, _PRODUCT_SECONDS = 0.4e-6, 0.2e-9
 _CALLS_PER_LOOK = 64
+# From here on filters of more than `MOST_TAPS` taps are asked of the planner: two signals of 1000
+# samples take the loop 18 us and a transform 8. That is worth importing the engine once it would
+# have saved as many products as that takes.
+_PLANNED_PRODUCTS, _ENGINE_PRODUCTS = 1 << 18, 1 << 30
 
 _shortcuts: dict[np.dtype[Any], Shortcut] = {}
 
@@ -110,6 +114,9 @@ def short_way(dtype: np.dtype[Any], n: int, k: int) -> str:
     if dtype.name not in (*DTYPES, _HALF) or n * k > BRIEF_PRODUCTS:
         return ""
     unit = _unit(dtype.name)
+    planned = min(n, k) > MOST_TAPS and n * k > _PLANNED_PRODUCTS
+    if planned and dtype.kind == "f" and dtype.name != _HALF:
+        return "plain calls go to the loop, or to fused where that saves the engine's time"
     if load.ready(*unit, 0.0) is not None:
         return f"plain calls go straight to {'_'.join(unit)}, past the planner"
     if n * k > _SMALL:
@@ -141,10 +148,11 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
     unit, half = _unit(dtype.name), dtype.name == _HALF
     loop_dtype = "int16" if half else unit[1]
     signed = None if loop_dtype == dtype.name else np.dtype(loop_dtype)
-    type_number, until_look = dtype.num, 0
+    type_number, until_look, floats = dtype.num, 0, dtype.kind == "f" and not half
     # How many taps are few enough for any signal is asked once it matters.
     longest, longest_calls = 1, 0
-    missed_seconds, rented = 0.0, 0
+    missed_seconds, rented, looped = 0.0, 0, 0
+    transformed: Any = None
     kernel: Any = None
     whole_call: Any = None
 
@@ -156,7 +164,7 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
         return other(a, v, extent, order, out)
 
     def other(a: Array, v: Array, extent: int, order: int, out: Array | None) -> Array | None:
-        nonlocal longest, longest_calls, missed_seconds, rented
+        nonlocal longest, longest_calls, missed_seconds, rented, looped, transformed
         if a.ndim != 1 or v.ndim != 1:
             return None
         n, k = a.size, v.size
@@ -184,6 +192,9 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
             if longest_calls == 2:
                 longest = longest_filter(dtype.name)
             transform = k > longest
+        elif floats and k > MOST_TAPS and products > _PLANNED_PRODUCTS:
+            looped += products
+            transform = looped > _ENGINE_PRODUCTS or "fastconv.planner.selector" in sys.modules
         else:
             transform = False
         pad, m = ((0, n - k + 1), (k // 2, n), (k - 1, n + k - 1))[extent]
@@ -192,11 +203,15 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
         ):
             return None
         if transform:
-            if dtype.kind != "f" or half:
+            if not floats:
                 return None
-            from .short_transform import transformed
+            if transformed is None:
+                from .short_transform import transformed as found
 
-            return transformed(a, v, pad, m, out)
+                transformed = found
+            result = transformed(a, v, pad, m, out, products > BRIEF_PRODUCTS)
+            if result is not NotImplemented:
+                return result  # type: ignore[no-any-return]
         w = v.copy()
         if out is None:
             out = np.empty(m, dtype)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from .paths import fused
 from .planner import selector
+from .planner.rates import rates
 from .problem import Problem
 from .runtime import load, threads
 
@@ -23,38 +24,44 @@ Array = npt.NDArray[Any]
 Recipe = Callable[[Array, Array, Array], bool]
 
 _MOST_RECIPES = 32
-_recipes: dict[tuple[int, int, int, str], Recipe | None] = {}
+_CALLS_SECONDS = 2e-6
+_recipes: dict[tuple[int, int, int, np.dtype[Any]], Recipe | None] = {}
 
 
-def transformed(x: Array, w: Array, pad: int, m: int, out: Array | None) -> Array | None:
+def transformed(
+    x: Array, w: Array, pad: int, m: int, out: Array | None, engine: bool = True
+) -> Array | None:
     """Return the m results from windows that begin at -pad, or None where the engine must decide.
+
+    NotImplemented where the direct loop is best, unless the engine is to see to it.
 
     Parameters
     ----------
     x, w : ndarray
         C-contiguous signal, and taps in correlation order, of one native dtype.
+    engine : bool
+        Whether a call that is not for one transform is left to the engine.
     pad, m : int
         As in a `Problem`.
     out : ndarray or None
         Where they go; it shares no memory with the operands.
     """
-    key = (x.size, w.size, pad, x.dtype.name)
+    key = (x.size, w.size, pad, x.dtype)
     recipe = _recipes.get(key)
     if recipe is None:
-        if key in _recipes:
-            return None
-        recipe = _keep(key, m)
+        recipe = None if key in _recipes else _keep(key, m)
         if recipe is None:
-            return None
+            return None if engine else NotImplemented
     result = np.empty(m, x.dtype) if out is None else out
     # What is not finite stays within its windows the long way.
     return result if recipe(x, np.ascontiguousarray(w), result) else None
 
 
-def _keep(key: tuple[int, int, int, str], m: int) -> Recipe | None:
+def _keep(key: tuple[int, int, int, np.dtype[Any]], m: int) -> Recipe | None:
     n, k, pad, dtype = key
-    problem = Problem(dtype, 1, True, (n,), (k,), (m,), (1,), (1,), (pad,), ("zero",))
-    best = selector.rank(problem)[0]
+    problem = Problem(dtype.name, 1, True, (n,), (k,), (m,), (1,), (1,), (pad,), ("zero",))
+    # What a request costs the engine, it costs nobody here: the transform's calls are some 2 us.
+    best = min(selector.rank(problem), key=_seconds_here(problem))
     recipe = None
     # More threads than one are the engine's business.
     alone = best.seconds < 2 * threads.SECONDS_PER_WORKER
@@ -66,6 +73,14 @@ def _keep(key: tuple[int, int, int, str], m: int) -> Recipe | None:
         _recipes.clear()
     _recipes[key] = recipe
     return recipe
+
+
+def _seconds_here(problem: Problem) -> Callable[[selector.Verdict], float]:
+    def seconds(verdict: selector.Verdict) -> float:
+        own = _CALLS_SECONDS if verdict.name == fused.PATH.name else 0.0
+        return verdict.seconds - rates(verdict.name, problem.dtype, "1d").request + own
+
+    return seconds
 
 
 def _recipe(problem: Problem) -> Recipe | None:

@@ -19,13 +19,21 @@ def fresh(monkeypatch):
 def test_it_answers_as_the_engine_does(face, dtype):
     rng = np.random.default_rng(1)
     call = getattr(fastconv, face)
-    for n, k in ((3000, 3000), (20_000, 700), (700, 20_000), (100_000, 3000)):
+    for n, k in ((1400, 1400), (3000, 3000), (20_000, 700), (700, 20_000), (100_000, 3000)):
         x, w = rng.standard_normal(n).astype(dtype), rng.standard_normal(k).astype(dtype)
         for mode in ("full", "same") if n == k else ("full", "same", "valid"):
             expected = call(x, w, mode, method="fused")
             for _ in range(2):
                 assert_identical(call(x, w, mode), expected)
     assert any(recipe is not None for recipe in short_transform._recipes.values())
+
+
+def test_what_no_transform_is_quicker_for_is_left_to_the_loop(monkeypatch):
+    x, w = np.ones(600), np.ones(300)
+    monkeypatch.setattr(short_transform, "_CALLS_SECONDS", 1.0)
+    assert short_transform.transformed(x, w, 299, 899, None, False) is NotImplemented
+    assert short_transform.transformed(x, w, 299, 899, None, True) is None
+    np.testing.assert_array_equal(fastconv.convolve(x, w), np.convolve(x, w))
 
 
 def test_out_receives_the_result_or_keeps_its_values():
@@ -55,6 +63,6 @@ def test_recipes_are_few_and_small():
         fastconv.convolve(np.ones(n), np.ones(2500))
     assert len(short_transform._recipes) <= short_transform._MOST_RECIPES
     fastconv.convolve(np.ones(10**6), np.ones(10**6))
-    key = (10**6, 10**6, 10**6 - 1, "float64")
+    key = (10**6, 10**6, 10**6 - 1, np.dtype("float64"))
     assert short_transform._recipes[key] is None  # Its table is larger than fused.MOST_PREPARED.
     assert fused.MOST_PREPARED < 10**6
