@@ -180,6 +180,8 @@ def check_depthwise(functions, level, dtype, rng, arrays, small):
     kh, kw = (int(v) for v in rng.integers(1, 4, 2))
     sr, sc = (int(v) for v in rng.integers(1, 4, 2))
     dr, dc = (int(v) for v in rng.integers(1, 3, 2))
+    if rng.integers(0, 2):  # Windows with loops of their own.
+        kh, kw, sr, sc, dr, dc = 3, 3, 1, 1, 1, 1
     pad = int(rng.integers(0, 3))
     rows = (height + 2 * pad - (kh - 1) * dr - 1) // sr + 1
     width = (across + 2 * pad - (kw - 1) * dc - 1) // sc + 1
@@ -253,11 +255,42 @@ def check_depthwise_last(functions, level, dtype, rng, arrays, small):
     agrees(got, activate(want, activation, slope), terms, kh * kw, what)
 
 
+def check_square_last(functions, level, dtype, rng, arrays, small):
+    lanes = block_of(level, dtype) // 2
+    channels = lanes * int(rng.integers(8, 10)) if rng.integers(0, 2) else (
+        int(rng.integers(lanes, 2 * lanes + 3)))
+    height, across = int(rng.integers(0, 6)), int(rng.integers(0, 9))
+    up, left = (int(v) for v in rng.integers(0, 4, 2))
+    rows = int(rng.integers(0, max(height + 2 * up - 2, 0) + 1))
+    width = max(across + 2 * left - 2, 0)
+    x = numbers(rng, dtype, (channels, height, across))
+    w = numbers(rng, dtype, (channels, 1, 3, 3))
+    bias = numbers(rng, dtype, (channels, 1))
+    slope = np.array([0.25], dtype)
+    activation = int(rng.integers(0, 3))
+    x_row, out_row = across * channels, width * channels
+    out = arrays(np.full(rows * out_row, 3, dtype))
+    functions["square_last"](
+        arrays(np.moveaxis(x, 0, -1)), arrays(w.reshape(channels, -1).T), out, arrays(bias),
+        arrays(slope), arrays(np.zeros(channels, dtype)), -up * x_row - left * channels, x_row,
+        channels, up, up + height, left, left + across, rows, width, channels, out_row, channels,
+        activation,
+    )
+    around = np.pad(x, ((0, 0), (up, up), (left, left)))
+    want, terms = np.zeros((channels, 1, rows, width), np.longdouble), 0
+    if out.size:
+        want, terms = definition(around, w, bias, (1, 1), (1, 1), (rows, width))
+    got = np.moveaxis(out.reshape(rows, width, channels), -1, 0)[:, None]
+    what = (channels, height, across, up, left, rows, width)
+    agrees(got, activate(want, activation, slope), terms, 9, what)
+
+
 CHECKS = {
     ("channels", "filters"): check_channels,
     ("frame",): check_frame,
     ("depthwise",): check_depthwise,
     ("depthwise_last",): check_depthwise_last,
+    ("square_last",): check_square_last,
 }
 
 

@@ -73,6 +73,7 @@ KERNELS: dict[str, Kernel] = {
                ("T", "T", "T", "T", "T", "int64", "T"), 20),
         Kernel("depthwise_last", "channels_depthwise", (*FLOATS, *INTEGERS),
                ("T", "T", "T", "T", "T", "int64"), 9),
+        Kernel("square_last", "channels_patch", FLOATS, ("T",) * 6, 13),
         Kernel("filters", "channels_filters", (*FLOATS, *COMPLEX, *INTEGERS), ("T", "T"), 2),
         Kernel("frame", "channels_frame", (*FLOATS, *COMPLEX, *INTEGERS), ("T", "T"), 10),
         Kernel("polyphase", "polyphase", (*FLOATS, *COMPLEX),

@@ -8,7 +8,8 @@ from typing import Any
 from ..runtime.jit import inline
 from ..runtime.target import Target
 from .arithmetic import Arithmetic
-from .channels_strip import SQUARE, make_strip
+from .channels_roll import EDGE, has_masks, make_roll, widths
+from .channels_strip import make_strip
 from .scalar import get, put
 from .workspace import make_clear, make_copy
 
@@ -33,6 +34,29 @@ def make_depthwise(target: Target, dtype: str) -> Callable[..., Any]:
     a = Arithmetic.of(target, dtype)
     strip, lanes, size = make_strip(a, True, (1, 2)), a.lanes, a.size
     clear, copy = make_clear(target, dtype), make_copy(target, dtype)
+    roll, masks, widest = make_roll(target, a), has_masks(target), widths(target)[0]
+
+    @inline
+    def columns(
+        x: Any, start: int, x_row: int, top: int, bottom: int, low: int, end: int, zeros: Any,
+        w: Any, w_at: int, out: Any, out_at: int, rows: int, width: int,
+        bias: Any, f: int, activation: int, slope: Any,
+    ) -> None:
+        """Compute all outputs of one 3 x 3 filter, some vectors of columns at a time."""
+        j = 0
+        while j < width:
+            left = (width - j + lanes - 1) // lanes
+            wide = 2 if left >= 2 else 1
+            if left >= widest and low <= j and j + widest * lanes + 2 <= end:
+                wide = widest
+            elif masks and (j < low or j + wide * lanes + 2 > end):
+                wide += EDGE
+            count = min(width - j, wide % EDGE * lanes)
+            roll(
+                wide, x, start + j, x_row, top, bottom, low - j, end - j, zeros, w, w_at,
+                out, out_at + j, width, rows, count, bias, f, activation, slope,
+            )
+            j += count
 
     @inline
     def spread(x: Any, start: int, work: Any, at: int, count: int, phases: int) -> None:
@@ -50,12 +74,24 @@ def make_depthwise(target: Target, dtype: str) -> Callable[..., Any]:
         total: int, x_at: int, frame_at: int, high: int, low: int, end: int, x_row: int,
         pitch: int, phases: int, half: int, step_r: int, rows: int, width: int, activation: int,
     ) -> None:
+        square = phases == 1 and step_r == 1 and taps == 9
+        for t in range(taps):
+            square = square and get(offsets, t) == (t // 3 * pitch + t % 3) * size
+        if square and masks:
+            # No frame: rows and columns outside are left out where samples are loaded.
+            top = frame_at // pitch
+            clear(work, 0, 4 * lanes + 2)
+            for c in range(channels):
+                start = c * x_ch + x_at - top * x_row - low
+                for m in range(filters):
+                    f = c * filters + m
+                    columns(
+                        x, start, x_row, top, top + high, low, end, work, w, f * taps,
+                        out, c * out_ch + m * out_filter, rows, width, bias, f, activation, slope,
+                    )
+            return
         clear(work, 0, total)
         row = step_r * pitch * size
-        square = 0
-        if (taps == 9 and get(offsets, 3) - get(offsets, 0) == row
-                and get(offsets, 6) - get(offsets, 3) == row):
-            square = SQUARE
         for c in range(channels):
             for r in range(high):
                 start, at = c * x_ch + x_at + r * x_row, frame_at + r * pitch
@@ -69,6 +105,12 @@ def make_depthwise(target: Target, dtype: str) -> Callable[..., Any]:
                     spread(x, start + first - low, work, goal, max(count, 0), phases)
             for m in range(filters):
                 f = c * filters + m
+                if square:
+                    columns(
+                        work, 0, pitch, 0, rows + 2, 0, width + 2, work, w, f * taps,
+                        out, c * out_ch + m * out_filter, rows, width, bias, f, activation, slope,
+                    )
+                    continue
                 i = 0
                 while i < rows:
                     left = rows - i
@@ -77,7 +119,7 @@ def make_depthwise(target: Target, dtype: str) -> Callable[..., Any]:
                     while j < width:
                         count = min(width - j, 2 * lanes)
                         strip(
-                            height + square, 2 if count > lanes else 1,
+                            height, 2 if count > lanes else 1,
                             work, i * step_r * pitch + j, row,
                             w, f * taps, 1, offsets, taps,
                             out, c * out_ch + m * out_filter + i * width + j, width, count,

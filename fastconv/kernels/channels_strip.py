@@ -19,8 +19,6 @@ from .emit import I64, Values, function, index, loop
 from .workspace import address
 
 HEIGHTS = (8, 4, 2, 1)
-# Added to a height: the strip of a 3 x 3 filter whose rows of taps lie as the strip's rows do.
-SQUARE = 16
 
 
 def make_strip(a: Arithmetic, shared: bool, widths: tuple[int, ...]) -> Callable[..., Any]:
@@ -34,10 +32,6 @@ def make_strip(a: Arithmetic, shared: bool, widths: tuple[int, ...]) -> Callable
     for r < rows, j < count, with the terms in parentheses unless taps and bias are `shared` by
     all lanes; `offsets` and `x_row` count in bytes of x.
 
-    With shared taps, ``rows + SQUARE`` is the strip of 9 taps with ``offsets[3*u + v] ==
-    u*x_row + offsets[v]``: each vector of samples is loaded once for all rows that it belongs to,
-    and every sum still runs over the taps in order.
-
     Assumes: the dtype is real; `rows` is one of HEIGHTS, `vectors` one of `widths`,
     (vectors - 1) * lanes < count <= vectors * lanes; whole vectors of x may be read, of w and bias
     too where they are not shared.
@@ -49,11 +43,6 @@ def make_strip(a: Arithmetic, shared: bool, widths: tuple[int, ...]) -> Callable
         bias: Any, bias_at: int, activation: int, slope: Any,
     ) -> None:
         lanes = vectors * a.lanes
-        if rows > SQUARE:
-            rows -= SQUARE
-            if not shared or taps != 9 or any(offsets[t] != t // 3 * x_row + offsets[t % 3]
-                                              for t in range(9)):
-                raise ValueError("taps must be a square of three rows")
         if rows not in HEIGHTS or vectors not in widths or not lanes - a.lanes < count <= lanes:
             raise ValueError(f"strip must fit, got {rows} x {vectors} for {count}")
         own = 1 if shared else lanes
@@ -99,8 +88,7 @@ def make_strip(a: Arithmetic, shared: bool, widths: tuple[int, ...]) -> Callable
             end = builder.append_basic_block("strip.end")
             selector = builder.add(builder.mul(args[0], index(4)), args[1])
             switch = builder.switch(selector, end)
-            heights = (*HEIGHTS, *(SQUARE + h for h in HEIGHTS)) if shared else HEIGHTS
-            for high in heights:
+            for high in HEIGHTS:
                 for wide in widths:
                     block = builder.append_basic_block("strip.kind")
                     switch.add_case(I64(high * 4 + wide), block)
@@ -123,7 +111,6 @@ def make_strip(a: Arithmetic, shared: bool, widths: tuple[int, ...]) -> Callable
 def _emit(builder: Any, a: Arithmetic, shared: bool, rows: int, wide: int, args: Values) -> None:
     x, x_row, w, w_step, offsets, taps, out, out_row, count, bias, activation, slope = args
     byte = ir.IntType(8)
-    square, rows = rows > SQUARE, rows % SQUARE
     twice = builder.add(x_row, x_row)
     hops = [None, x_row, twice, builder.add(twice, x_row)]
     four = builder.add(twice, twice)
@@ -157,26 +144,7 @@ def _emit(builder: Any, a: Arithmetic, shared: bool, rows: int, wide: int, args:
                 j += 1
         return new
 
-    if square:
-        factors = [own(a.at(builder, w, t))[0] for t in range(9)]
-        columns = [
-            builder.load(builder.gep(offsets, [index(v)], source_etype=I64), typ=I64, align=8)
-            for v in range(3)
-        ]
-        row = x
-        for s in range(rows + 2):
-            for v, offset in enumerate(columns):
-                here = builder.gep(row, [offset], source_etype=byte)
-                samples = [a.load(builder, a.at(builder, here, q * a.lanes)) for q in vectors]
-                for r in range(max(0, s - 2), min(rows, s + 1)):
-                    for q in vectors:
-                        j = r * wide + q
-                        sums[j] = a.multiply_add(
-                            builder, samples[q], factors[(s - r) * 3 + v], sums[j]
-                        )
-            row = builder.gep(row, [x_row], source_etype=byte)
-    else:
-        sums = loop(builder, taps, sums, tap)
+    sums = loop(builder, taps, sums, tap)
     finished = activate(
         builder, a, [a.finish(builder, [total]) for total in sums], activation, slope
     )

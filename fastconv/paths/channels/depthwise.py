@@ -16,8 +16,9 @@ from ...path import Work
 from ...runtime import load, threads
 from ...runtime.scratch import scratch
 from ...runtime.target import host_target
-from .block_plan import plan, reaches_outside
-from .slab import SLACK, activation_of, apply_callable, kernel_dtype, no_bias, slope_of
+from . import depthwise_last
+from .depthwise_last import bias_of, is_square
+from .slab import SLACK, activation_of, apply_callable, kernel_dtype, slope_of
 
 # One channel's frame stays in the first cache beside its outputs.
 _FRAME_BYTES = 24 << 10
@@ -53,13 +54,10 @@ def _is_last(layer: Layer) -> bool:
 
 
 def kernels(layer: Layer) -> tuple[tuple[str, str], ...]:
-    """Return the loop for the layout; channels last need frames where there are zeros."""
-    dtype = kernel_dtype(layer.dtype)
-    if not _is_last(layer):
-        return (("depthwise", dtype),)
-    if reaches_outside(layer):
-        return (("depthwise_last", dtype), ("frame", dtype))
-    return (("depthwise_last", dtype),)
+    """Return the loops for the layout."""
+    if _is_last(layer):
+        return depthwise_last.kernels(layer)
+    return (("depthwise", kernel_dtype(layer.dtype)),)
 
 
 def work(layer: Layer) -> Work:
@@ -80,63 +78,9 @@ def execute(layer: Layer, operands: LayerOperands) -> None:
     """Compute all outputs."""
     layer = layer.as_planes()
     if _is_last(layer):
-        _channels_last(layer, operands)
+        depthwise_last.execute(layer, operands)
     else:
         _channels_first(layer, operands)
-
-
-def _channels_last(layer: Layer, operands: LayerOperands) -> None:
-    dtype = kernel_dtype(layer.dtype)
-    x, w, out = (a.view(dtype) for a in (operands.x, operands.w.array, operands.out))
-    x, out, channels = x.reshape(-1), out.reshape(-1), layer.groups
-    kernel, found = load.kernel("depthwise_last", dtype), plan(layer, operands.workers)
-
-    def lay_out(_: Any) -> Any:
-        return np.ascontiguousarray(w.reshape(channels, -1).T).reshape(-1)
-
-    keeps = operands.w.keeps
-    taps = operands.w.form("depthwise_last", lay_out) if keeps else lay_out(None)
-    bias, slope = _bias(layer, operands, dtype), slope_of(operands.epilogue.negative_slope, dtype)
-    activation = activation_of(layer, operands.epilogue)
-
-    def some(lo: int, hi: int) -> None:
-        for job in range(lo, hi):
-            image, band = divmod(job, len(found.bands))
-            b = found.bands[band]
-            samples = x[image * found.x_image :]
-            if b.frame:
-                room = scratch(b.frame[0] + SLACK, dtype, "frame")
-                load.kernel("frame", dtype)(samples, room, *b.frame)
-                samples = room
-            at = image * found.out_image + b.out_at
-            kernel(
-                samples[b.x_at :],
-                taps,
-                out[at:],
-                bias,
-                slope,
-                found.offsets,
-                layer.taps,
-                found.pixel,
-                found.row,
-                b.rows,
-                b.columns,
-                found.out_pixel,
-                found.out_row,
-                channels,
-                activation,
-            )
-            if not operands.epilogue.compiled:
-                steps = (1, found.out_row, found.out_pixel)
-                shape = (channels, b.rows, b.columns)
-                apply_callable(operands.epilogue, operands.out.reshape(-1)[at:], shape, steps)
-
-    threads.run(some, geometry.bands(layer.images * len(found.bands), 1), operands.workers)
-
-
-def _bias(layer: Layer, operands: LayerOperands, dtype: str) -> Any:
-    bias = operands.epilogue.bias
-    return no_bias(layer.groups * layer.outputs, dtype) if bias is None else bias.view(dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +102,11 @@ class _Frames:
     half: int
 
 
+def _is_rolled(layer: Layer) -> bool:
+    """Return whether the loop reads the image itself: 3 x 3 windows, and loads that have masks."""
+    return is_square(layer) and host_target().name == "x86-64-v4"
+
+
 @lru_cache(maxsize=256)
 def _frames(layer: Layer) -> _Frames:
     (height, width), (kh, kw) = layer.signal, layer.filter
@@ -167,6 +116,8 @@ def _frames(layer: Layer) -> _Frames:
     half = -(-columns // sc)
     pitch = sc * half
     most = max(1, (_FRAME_BYTES // (pitch * size) - geometry.span(kh, dr)) // sr + 1)
+    if _is_rolled(layer):
+        most = max(8, _BAND_PRODUCTS // (layer.output[1] * layer.taps))
     even = -(-layer.output[0] // -(-layer.output[0] // most))
     high = -(-even // 8) * 8  # Whole strips of eight rows.
     low, end = min(max(pc, 0), columns), max(0, min(width + pc, columns))
@@ -202,7 +153,7 @@ def _channels_first(layer: Layer, operands: LayerOperands) -> None:
     dtype = kernel_dtype(layer.dtype)
     x, w, out = (a.view(dtype).reshape(-1) for a in (operands.x, operands.w.array, operands.out))
     kernel, found = load.kernel("depthwise", dtype), _frames(layer)
-    bias, slope = _bias(layer, operands, dtype), slope_of(operands.epilogue.negative_slope, dtype)
+    bias, slope = bias_of(layer, operands, dtype), slope_of(operands.epilogue.negative_slope, dtype)
     activation = activation_of(layer, operands.epilogue)
     size, filters, pixels, taps = prod(layer.signal), layer.outputs, layer.pixels, layer.taps
     each = max(1, _BAND_PRODUCTS * len(found.bands) // (filters * pixels * taps))
