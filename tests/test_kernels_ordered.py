@@ -17,10 +17,12 @@ from fastconv.runtime.target import TARGETS
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="guard pages are made by mprotect")
 
 
-LINES = KERNELS["ordered_line"].dtypes
+# One dtype of each way to convert: the others differ by a width.
+LINES = ("float64", "float32", "uint8", "uint32", "int64")
 CASES = [(level, "ordered", "float64") for level in LEVELS]
-for KERNEL in ("ordered_line", "ordered_window"):
-    CASES += [(HOST, KERNEL, dtype) for dtype in LINES if dtype != "int16"]
+for KERNEL in ("ordered_line", "ordered_window", "mean_line", "extreme_window"):
+    assert set(LINES) <= set(KERNELS[KERNEL].dtypes)
+    CASES += [(HOST, KERNEL, dtype) for dtype in LINES]
     CASES += [(level, KERNEL, "uint8") for level in LEVELS if level in ("x86-64-v2", "aarch64")]
 
 
@@ -34,6 +36,8 @@ def test_a_kernel_adds_in_order_without_the_jit(level):
     run_script("model", level, "ordered", "float64", NUMBA_DISABLE_JIT="1")
     run_script("model", level, "ordered_line", "int16", NUMBA_DISABLE_JIT="1")
     run_script("model", level, "ordered_window", "uint16", NUMBA_DISABLE_JIT="1")
+    run_script("model", level, "mean_line", "int8", NUMBA_DISABLE_JIT="1")
+    run_script("model", level, "extreme_window", "float32", NUMBA_DISABLE_JIT="1")
 
 
 def run_script(*args, **environment):
@@ -90,6 +94,36 @@ def check(function, rng, at_end):
                 assert np.all(out[goal + width : goal + out_row] == 3.0), "a gap was written to"
 
 
+def converted(values, dtype):
+    """Doubles as C converts them."""
+    return (values.astype(np.int64) if np.dtype(dtype).kind in "iu" else values).astype(dtype)
+
+
+def check_mean(function, rng, at_end, dtype):
+    outer, n = int(rng.integers(0, 3)), int(rng.choice([1, 2, 5, 9, 40, 70, 200, 1500]))
+    inner, k = int(rng.choice([1, 2, 3, 8, 9, 64, 65, 130])), int(rng.choice([1, 2, 3, 7, 20, 66]))
+    lo = int(rng.integers(0, n)) if outer < 2 else 0
+    hi = int(rng.integers(lo, n + 1)) if outer < 2 else n
+    panel = min(int(rng.choice([64, 128, 256])), inner)
+    rule = str(rng.choice(["reflect", "mirror", "nearest", "wrap", "fill"]))
+    pad = int(rng.integers(0, k))
+    source = geometry.source_map(-pad, n + k - 1, n, rule)
+    x = fenced(rng.integers(0, 100, outer * n * inner).astype(dtype), at_end)
+    out = fenced(np.full(outer * n * inner, 3, dtype), at_end)
+    work = fenced(np.empty(2 * (hi - lo + k - 1) * panel), at_end)
+    size, fill = fenced(np.array([float(k)]), at_end), fenced(np.array([2.0]), at_end)
+    function(x, size, out, fenced(source[: hi + k - 1], at_end), fill, work, outer, n * inner,
+             n * inner, inner, lo, hi, k - 1, panel, pad, pad + n)
+    for b in range(outer):
+        signal = x.reshape(outer, n, inner)[b].astype("d")
+        around = np.where(source[:, None] < 0, 2.0, signal[source])[lo : hi + k - 1]
+        got = out.reshape(outer, n, inner)[b]
+        # Sums of whole numbers are exact in every order.
+        want = sum(around[t : t + hi - lo] for t in range(k)) / k
+        np.testing.assert_array_equal(got[lo:hi], converted(want, dtype))
+        assert (got[:lo] == 3).all() and (got[hi:] == 3).all()
+
+
 def check_line(function, rng, at_end, dtype):
     outer, n = int(rng.integers(0, 3)), int(rng.choice([1, 2, 5, 9, 40, 70, 200]))
     inner, k = int(rng.choice([1, 2, 3, 8, 9, 64, 65, 130])), int(rng.integers(1, 9))
@@ -121,7 +155,7 @@ def check_line(function, rng, at_end, dtype):
             width = (hi - lo) * inner
             want = textbook(flat, w, 0, order * inner, order * inner, width, singles, 1)
             got = out.reshape(outer, n, inner)[b]
-            want = want.astype(dtype).reshape(hi - lo, inner)
+            want = converted(want, dtype).reshape(hi - lo, inner)
             np.testing.assert_array_equal(got[lo:hi], want)
             assert (got[:lo] == 3).all() and (got[hi:] == 3).all()
 
@@ -154,14 +188,42 @@ def check_window(function, rng, at_end, dtype):
         for p, r in np.ndindex(shape[:2]):
             at = (p * high + r) * wide
             want = textbook(flat, taps, at, offsets, offsets, shape[2], len(first), 1)
-            np.testing.assert_array_equal(out.reshape(shape)[p, r], want.astype(dtype))
+            np.testing.assert_array_equal(out.reshape(shape)[p, r], converted(want, dtype))
+
+
+def check_footprint(function, rng, at_end, dtype):
+    shape = tuple(int(n) for n in rng.choice([1, 1, 2, 3, 5, 8, 30, 70, 300], 3))
+    size = tuple(int(k) for k in rng.integers(1, 4, 3))
+    pad = tuple(int(rng.integers(0, k)) for k in size)
+    rule, greatest = str(rng.choice(["reflect", "wrap", "fill"])), int(rng.integers(0, 2))
+    maps = [geometry.source_map(-p, n + k - 1, n, rule)
+            for p, n, k in zip(pad, shape, size, strict=True)]
+    samples = rng.integers(0, 100, shape).astype(dtype)
+    if samples.dtype.kind == "f":
+        samples[rng.random(shape) < 0.05] = np.nan
+    around = np.full([len(m) for m in maps], 2, dtype)
+    around[np.ix_(*[m >= 0 for m in maps])] = samples[np.ix_(*[m[m >= 0] for m in maps])]
+    places = np.argwhere(rng.random(size) < 0.6)
+    places = places if len(places) else np.zeros((1, 3), np.int64)
+    _, high, wide = around.shape
+    first = fenced(np.ascontiguousarray(places @ [high * wide, wide, 1]), at_end)
+    x = fenced(samples.reshape(-1), at_end)
+    out = fenced(np.full(x.size, 3, dtype), at_end)
+    maps = [fenced(m, at_end) for m in maps]
+    function(x, out, first, *maps, fenced(np.array([2], dtype), at_end),
+             fenced(np.empty(around.size, dtype), at_end), shape[1], shape[2], shape[0], shape[1],
+             shape[1] * shape[2], size[0] - 1, size[1] - 1, wide, pad[2], len(first), greatest)
+    best = np.maximum if greatest else np.minimum
+    parts = [around[tuple(slice(t, t + n) for t, n in zip(place, shape, strict=True))]
+             for place in places]
+    np.testing.assert_array_equal(out.reshape(shape), best.reduce(parts))
 
 
 def main(mode, level, kernel, dtype):
     rng = np.random.default_rng(5)
     if mode == "model":
         module = import_module(f"fastconv.kernels.{kernel}")
-        function, times = getattr(module, f"make_{kernel}")(TARGETS[level], dtype), 100
+        function, times = getattr(module, f"make_{kernel}")(TARGETS[level], dtype), 40
     else:
         function, times = built(kernel, level, dtype), 250
     for j in range(times):
@@ -169,6 +231,10 @@ def main(mode, level, kernel, dtype):
             check(function, rng, j % 2 == 0)
         elif kernel == "ordered_line":
             check_line(function, rng, j % 2 == 0, dtype)
+        elif kernel == "mean_line":
+            check_mean(function, rng, j % 2 == 0, dtype)
+        elif kernel == "extreme_window":
+            check_footprint(function, rng, j % 2 == 0, dtype)
         else:
             check_window(function, rng, j % 2 == 0, dtype)
 

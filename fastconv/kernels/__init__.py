@@ -19,8 +19,8 @@ COMPLEX = ("complex128", "complex64")
 INTEGERS = ("int64", "int32", "int16", "int8")
 # Comparisons tell them from signed ones.
 UNSIGNED = ("uint64", "uint32", "uint16", "uint8")
-# What cameras, scanners and sound cards deliver, where the sign matters.
-SAMPLES = ("uint8", "uint16", "int16", "int32")
+# What cameras, scanners, sound cards and lists of numbers deliver, where the sign matters.
+SAMPLES = ("uint8", "uint16", "int16", "int32", "int8", "uint32", "int64")
 
 
 class Kernel(NamedTuple):
@@ -67,6 +67,8 @@ KERNELS: dict[str, Kernel] = {
                ("T", "float64", "T", "int64", "int64", "int64", "float64", "float64"), 13),
         Kernel("ordered_window", "ordered_window", (*FLOATS, *SAMPLES),
                ("T", "float64", "T", *("int64",) * 4, "float64", "float64"), 10),
+        Kernel("mean_line", "mean_line", (*FLOATS, *SAMPLES),
+               ("T", "float64", "T", "int64", "float64", "float64"), 10),
         Kernel("channels", "channels", (*FLOATS, *COMPLEX, *INTEGERS),
                ("T", "T", "T", "T", "T", "int64"), 11),
         Kernel("depthwise", "channels_depthwise", (*FLOATS, *INTEGERS),
@@ -83,6 +85,8 @@ KERNELS: dict[str, Kernel] = {
                ("T", "T", "T", "T", "int64", "int64", "int64"), 10),
         Kernel("window_columns", "window_columns", (*FLOATS, *INTEGERS, *UNSIGNED),
                ("T", "T", "T", "T", "int64"), 9),
+        Kernel("extreme_window", "extreme_window", (*FLOATS, *INTEGERS, *UNSIGNED),
+               ("T", "T", *("int64",) * 4, "T", "T"), 11),
         Kernel("pool_max", "pool", (*FLOATS, *INTEGERS, *UNSIGNED),
                ("T", "T", "T", "int64", "int64"), 8),
         Kernel("pool_mean", "pool", FLOATS, ("T",) * 5 + ("int64", "int64"), 8),

@@ -29,9 +29,11 @@ def from_double(b: Any, value: Any, dtype: str, count: int) -> Any:
         return value
     if dtype == "float32":
         return b.fptrunc(value, ir.VectorType(ir.FloatType(), count))
-    whole = b.fptosi(value, ir.VectorType(ir.IntType(32), count))
     bits = 8 * np.dtype(dtype).itemsize
-    return whole if bits == 32 else b.trunc(whole, ir.VectorType(ir.IntType(bits), count))
+    # Through the signed type that holds all values of `dtype`, as those compilers go.
+    through = 64 if dtype in ("uint32", "int64") else 32
+    whole = b.fptosi(value, ir.VectorType(ir.IntType(through), count))
+    return whole if bits == through else b.trunc(whole, ir.VectorType(ir.IntType(bits), count))
 
 
 def element_of(dtype: str) -> Any:

@@ -17,6 +17,7 @@ Array = npt.NDArray[Any]
 
 _DIFFERENCE = np.array([-1.0, 0.0, 1.0])
 _SECOND = np.array([1.0, -2.0, 1.0])
+_BOX, _TENT = np.array([1.0, 1.0, 1.0]), np.array([1.0, 2.0, 1.0])
 
 
 def prewitt(
@@ -69,7 +70,7 @@ def prewitt(
            [3, 9, 6],
            [3, 9, 6]])
     """
-    return _gradient(input, axis, output, mode, cval, workers, np.array([1.0, 1.0, 1.0]))
+    return _gradient("prewitt", input, axis, output, mode, cval, workers, _BOX)
 
 
 def sobel(
@@ -114,13 +115,18 @@ def sobel(
            [ 4, 12,  8],
            [ 4, 12,  8]])
     """
-    return _gradient(input, axis, output, mode, cval, workers, np.array([1.0, 2.0, 1.0]))
+    return _gradient("sobel", input, axis, output, mode, cval, workers, _TENT)
 
 
 def _gradient(
-    input: Any, axis: Any, output: Any, mode: Any, cval: Any, workers: Any, smooth: Array
-) -> Array:
+    name: str, input: Any, axis: Any, output: Any, mode: Any, cval: Any, workers: Any,
+    smooth: Array,
+) -> Array:  # fmt: skip
     arguments.keywords(workers, None)
+    key = arguments.key_of(name, input, None, output, axis, mode, cval)
+    result = arguments.remembered(key, input, output)
+    if result is not None:
+        return result
     x = np.asarray(input)
     axis = arguments.one_axis(axis, x.ndim)
     modes = arguments.per_axis(mode, x.ndim)
@@ -136,7 +142,7 @@ def _gradient(
         line_pass(_DIFFERENCE if a == axis else smooth, a, arguments.rule(modes[a]), 0)
         for a in order
     ]
-    run_passes(x, out, passes, cval, workers)
+    run_passes(x, out, passes, cval, workers, key)
     return out
 
 

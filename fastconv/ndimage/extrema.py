@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..paths import footprints, recalled
 from ..paths.bands import Pass, Samples, cast, chain
 from ..paths.sliding import extreme_pass, footprint_window
 from ..paths.windows import slide
@@ -231,6 +232,11 @@ def _along(
     origin: Any, workers: Any,
 ) -> Array:  # fmt: skip
     arguments.keywords(workers, None)
+    name = "maximum_filter1d" if greatest else "minimum_filter1d"
+    key = arguments.key_of(name, input, None, output, size, axis, mode, cval, origin)
+    result = arguments.remembered(key, input, output)
+    if result is not None:
+        return result
     x = np.asarray(input)
     if x.dtype.kind == "c":
         raise TypeError("Complex type not supported")
@@ -238,10 +244,9 @@ def _along(
     if size < 1:
         raise RuntimeError("incorrect filter size")
     if not arguments.native(x):
-        name = "maximum_filter1d" if greatest else "minimum_filter1d"
         return arguments.beside(name, x, size, axis, output, mode, cval, origin)
     out = arguments.place(output, x.dtype, x.shape)
-    _run(x, out, [_pass(greatest, axis, size, origin, mode)], cval, workers)
+    _run(x, out, [_pass(greatest, axis, size, origin, mode)], cval, workers, key)
     return out
 
 
@@ -250,6 +255,12 @@ def _over(
     origin: Any, axes: Any, workers: Any,
 ) -> Array:  # fmt: skip
     arguments.keywords(workers, None)
+    name, key = "maximum_filter" if greatest else "minimum_filter", None
+    if size is None or footprint is None:
+        key = arguments.key_of(name, input, footprint, output, size, mode, cval, origin, axes)
+        result = arguments.remembered(key, input, output)
+        if result is not None:
+            return result
     if size is not None and footprint is not None:
         warnings.warn("ignoring size because footprint is set", UserWarning, stacklevel=3)
     if footprint is None and size is None:
@@ -264,7 +275,6 @@ def _over(
     if x.dtype.kind == "c":
         raise TypeError("Complex type not supported")
     if not arguments.native(x):
-        name = "maximum_filter" if greatest else "minimum_filter"
         return arguments.beside(
             name, x, size if footprint is None else None, footprint, output, mode, cval, origin,
             axes=axes,
@@ -272,7 +282,7 @@ def _over(
     out = arguments.place(output, x.dtype, x.shape)
     chosen = arguments.some_axes(axes, x.ndim)
     if footprint is not None:
-        _under(greatest, x, footprint, out, mode, cval, origin, chosen, workers)
+        _under(greatest, x, footprint, out, mode, cval, origin, chosen, workers, key)
         return out
     columns = [arguments.per_axis(v, len(chosen)) for v in (size, origin, mode)]
     passes = [
@@ -281,7 +291,7 @@ def _over(
         if s > 1
     ]
     if passes:
-        _run(x, out, passes, cval, workers)
+        _run(x, out, passes, cval, workers, key)
     else:
         out[...] = x
     return out
@@ -294,7 +304,9 @@ def _pass(greatest: bool, axis: int, size: int, origin: Any, mode: Any) -> Pass:
     return extreme_pass(axis, arguments.integer(size), pad, arguments.rule(mode), greatest)
 
 
-def _run(x: Array, out: Array, passes: list[Pass], cval: Any, workers: Any) -> None:
+def _run(
+    x: Array, out: Array, passes: list[Pass], cval: Any, workers: Any, key: Any = None
+) -> None:
     if not x.size:
         return
     rules = [q.boundary for q in passes]
@@ -308,7 +320,7 @@ def _run(x: Array, out: Array, passes: list[Pass], cval: Any, workers: Any) -> N
         return
     x = arguments.apart(x, out)
     reduction = "max" if passes[0].greatest else "min"
-    if work == x.dtype == out.dtype and by_scans(reduction, x, out, passes, fill, team):
+    if work == x.dtype == out.dtype and by_scans(reduction, x, out, passes, fill, team, key):
         return
     source = Samples(x, work.type(fill) if work == x.dtype else fill)
     if work == out.dtype:
@@ -336,7 +348,7 @@ def _work(x: Array, rules: list[str], fill: float) -> np.dtype[Any]:
 
 def _under(
     greatest: bool, x: Array, footprint: Array, out: Array, mode: Any, cval: Any, origin: Any,
-    axes: tuple[int, ...], workers: Any,
+    axes: tuple[int, ...], workers: Any, key: Any,
 ) -> None:  # fmt: skip
     origins = arguments.per_axis(origin, len(axes))
     if len(axes) < x.ndim:
@@ -364,7 +376,17 @@ def _under(
         return
     # SciPy compares in double, but casts what lies outside to the samples' dtype.
     work = x.dtype.newbyteorder("=")
-    source = Samples(arguments.apart(x, out), cast(np.asarray(float(cval)), work)[()])
+    outside = cast(np.asarray(float(cval)), work)[()]
+    if work == x.dtype == out.dtype and out.flags.carray:
+        marks = np.ascontiguousarray(footprint).tobytes()
+        sizes = footprint.shape
+        found = footprints.plan(work.name, x.shape, marks, sizes, pads, rule, greatest)
+        packed = np.require(arguments.apart(x, out), work, ("C", "A"))
+        team = arguments.crew(x.size * int(np.count_nonzero(footprint)), workers)
+        if found is not None and found.run(packed, out, outside, team):
+            recalled.keep(key, work.name, x.shape, found.small(outside))
+            return
+    source = Samples(arguments.apart(x, out), outside)
     team = arguments.crew(x.size * int(np.count_nonzero(footprint)) * 4, workers)
     window = footprint_window(footprint, pads, rule, greatest)
     if work == out.dtype:

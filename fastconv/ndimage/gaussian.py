@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..paths import recalled
 from ..paths.bands import Pass
 from . import arguments
 from .derivatives import generic_gradient_magnitude, generic_laplace
@@ -101,8 +100,8 @@ def gaussian_filter1d(
             truncate,
             radius,
         )
-        known = None if key is None else recalled.recipe(key)
-        if known is not None and (result := known(x)) is not None:
+        result = arguments.remembered(key, x, output)
+        if result is not None:
             return result
     taps = _taps(sigma, order, truncate, radius)
     if not arguments.native(x):
@@ -187,8 +186,8 @@ def gaussian_filter(
         key = arguments.key_of(
             "gaussian_filter", input, None, output, sigma, order, mode, cval, truncate, radius, axes
         )
-        known = None if key is None else recalled.recipe(key)
-        if known is not None and (result := known(x)) is not None:
+        result = arguments.remembered(key, x, output)
+        if result is not None:
             return result
     if not arguments.native(x) or x.dtype.kind == "c":
         missing.refuse(f"{x.dtype}")

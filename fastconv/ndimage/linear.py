@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..paths import recalled
 from . import arguments
 from .missing import NOTHING, missing_of
 from .settle import along, over
@@ -94,8 +93,8 @@ def correlate1d(
     key = None
     if missing is NOTHING and accuracy is None and type(stride) is int and stride == 1:
         key = arguments.key_of("correlate1d", input, weights, output, axis, mode, cval, origin)
-        known = None if key is None else recalled.recipe(key)
-        if known is not None and (result := known(input)) is not None:  # type: ignore[arg-type]
+        result = arguments.remembered(key, input, output)
+        if result is not None:
             return result
     return along(
         input, weights, axis, output, mode, cval, origin, stride, accuracy,
@@ -162,8 +161,8 @@ def convolve1d(
     key = None
     if missing is NOTHING and accuracy is None and type(stride) is int and stride == 1:
         key = arguments.key_of("convolve1d", input, weights, output, axis, mode, cval, origin)
-        known = None if key is None else recalled.recipe(key)
-        if known is not None and (result := known(input)) is not None:  # type: ignore[arg-type]
+        result = arguments.remembered(key, input, output)
+        if result is not None:
             return result
     w = np.asarray(weights)[::-1]
     origin = -origin
@@ -250,8 +249,8 @@ def correlate(
     key = None
     if missing is NOTHING and accuracy is None and type(stride) is int and stride == 1:
         key = arguments.key_of("correlate", input, weights, output, mode, cval, origin, axes)
-        known = None if key is None else recalled.recipe(key)
-        if known is not None and (result := known(input)) is not None:  # type: ignore[arg-type]
+        result = arguments.remembered(key, input, output)
+        if result is not None:
             return result
     return over(
         input, weights, output, mode, cval, origin, False, axes, stride, accuracy, workers,
@@ -342,8 +341,8 @@ def convolve(
     key = None
     if missing is NOTHING and accuracy is None and type(stride) is int and stride == 1:
         key = arguments.key_of("convolve", input, weights, output, mode, cval, origin, axes)
-        known = None if key is None else recalled.recipe(key)
-        if known is not None and (result := known(input)) is not None:  # type: ignore[arg-type]
+        result = arguments.remembered(key, input, output)
+        if result is not None:
             return result
     return over(
         input, weights, output, mode, cval, origin, True, axes, stride, accuracy, workers,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..path import Operands
-from ..paths import PATHS
+from ..paths import PATHS, recalled, scan
 from ..paths.bands import Pass
 from ..planner import selector
 from ..problem import Problem
@@ -19,8 +19,9 @@ Array = npt.NDArray[Any]
 
 
 def by_scans(
-    reduction: str, x: Array, out: Array, passes: Sequence[Pass], fill: float, workers: int
-) -> bool:
+    reduction: str, x: Array, out: Array, passes: Sequence[Pass], fill: float, workers: int,
+    key: Hashable = None,
+) -> bool:  # fmt: skip
     """Run all passes at once, if the loops are ready; return whether they were.
 
     Parameters
@@ -35,6 +36,8 @@ def by_scans(
         Samples outside, for the rule "fill".
     workers : int
         How many threads may be used.
+    key : hashable
+        Under which the calls are kept for the next time.
     """
     if not out.flags.carray or not out.dtype.isnative:
         return False
@@ -47,6 +50,8 @@ def by_scans(
     nothing = np.broadcast_to(np.zeros((), out.dtype), (1, *problem.filter))
     operands = Operands(x, nothing, out[None], out.dtype.type(fill), workers)
     PATHS["scan"].execute(problem, operands)
+    if key is not None:
+        recalled.keep(key, out.dtype.name, x.shape[1:], scan.small(problem, fill))
     return True
 
 

@@ -37,7 +37,7 @@ def run_passes(
     x: Array, out: Array, passes: Sequence[Pass], outside: Any, workers: int | None,
     key: Hashable = None,
 ) -> None:  # fmt: skip
-    """Run linear passes from x into `out`, rounding to its dtype in between."""
+    """Run linear passes, or means, from x into `out`, rounding to its dtype in between."""
     if not x.size:
         return
     if _as_they_lie(x, out, passes, outside, workers, key):
@@ -51,7 +51,7 @@ def _as_they_lie(
     x: Array, out: Array, passes: Sequence[Pass], outside: Any, workers: int | None,
     key: Hashable,
 ) -> bool:  # fmt: skip
-    """Run linear passes by `lines`, where dtypes and layouts allow; return whether they did."""
+    """Run passes by `lines`, where dtypes and layouts allow; return whether they did."""
     packed = _packed(x, out)
     if packed is None:
         return False
@@ -62,8 +62,8 @@ def _as_they_lie(
         return False
     done = found.run(packed, out, float(outside), arguments.crew(found.products, workers))
     if done and key is not None and x.dtype == out.dtype:
-        kernel = load.kernel("ordered_line", name)
-        recalled.keep(key, kernel, name, x.shape, found.calls(float(outside)))
+        kernel = load.kernel(found.kernel, name)
+        recalled.keep(key, name, x.shape, recalled.in_turn(kernel, found.calls(float(outside))))
     return done
 
 
@@ -97,7 +97,8 @@ def _one_window(
     done = found.run(packed, out, outside, arguments.crew(found.products, workers))
     if done and key is not None and x.dtype == out.dtype:
         kernel = load.kernel("ordered_window", out.dtype.name)
-        recalled.keep(key, kernel, out.dtype.name, x.shape, found.calls(outside))
+        run = recalled.in_turn(kernel, found.calls(outside))
+        recalled.keep(key, out.dtype.name, x.shape, run)
     return done
 
 

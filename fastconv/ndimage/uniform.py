@@ -7,19 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..paths import recalled
-from ..paths.bands import Pass, Samples, chain
+from ..paths.bands import Pass
 from ..paths.sliding import mean_pass
 from . import arguments
 from .missing import NOTHING, Missing, missing_of
-from .scans import by_scans
-from .settle import line_pass, run_passes
+from .settle import run_passes
 
 Array = npt.NDArray[Any]
-
-
-# So few samples and taps are added up one by one.
-_FEW, _SHORT = 1 << 14, 32
 
 
 def uniform_filter1d(
@@ -81,19 +75,19 @@ def uniform_filter1d(
     array([4, 3, 4, 1, 4, 6, 6, 3])
     """
     arguments.keywords(workers, None)
+    missing = missing_of(nan_policy, mask, sample_weights, min_count, normalize)
+    key = None
+    if missing is NOTHING:
+        key = arguments.key_of(
+            "uniform_filter1d", input, None, output, size, axis, mode, cval, origin
+        )
+        result = arguments.remembered(key, input, output)
+        if result is not None:
+            return result
     x = np.asarray(input)
     axis = arguments.one_axis(axis, x.ndim)
     if size < 1:
         raise RuntimeError("incorrect filter size")
-    missing = missing_of(nan_policy, mask, sample_weights, min_count, normalize)
-    key = None
-    if missing is NOTHING and x.size <= _FEW:
-        key = arguments.key_of(
-            "uniform_filter1d", input, None, output, size, axis, mode, cval, origin
-        )
-        known = None if key is None else recalled.recipe(key)
-        if known is not None and (sums := known(x)) is not None:
-            return np.divide(sums, float(size), out=sums)
     kind = missing.dtype(x)
     if not arguments.native(x):
         return arguments.beside("uniform_filter1d", x, size, axis, output, mode, cval, origin)
@@ -160,8 +154,16 @@ def uniform_filter(
     np.float64(4.0)
     """
     arguments.keywords(workers, None)
-    x = np.asarray(input)
     missing = missing_of(nan_policy, mask, sample_weights, min_count, normalize)
+    key = None
+    if missing is NOTHING:
+        key = arguments.key_of(
+            "uniform_filter", input, None, output, size, mode, cval, origin, axes
+        )
+        result = arguments.remembered(key, input, output)
+        if result is not None:
+            return result
+    x = np.asarray(input)
     kind = missing.dtype(x)
     if not arguments.native(x):
         return arguments.beside("uniform_filter", x, size, output, mode, cval, origin, axes=axes)
@@ -170,7 +172,7 @@ def uniform_filter(
     columns = [arguments.per_axis(v, len(chosen)) for v in (size, origin, mode)]
     passes = [_pass(a, int(s), o, m) for a, s, o, m in zip(chosen, *columns, strict=True) if s > 1]
     if passes:
-        _run(x, out, passes, cval, workers, missing)
+        _run(x, out, passes, cval, workers, missing, key)
     else:
         out[...] = x
     return out
@@ -181,22 +183,6 @@ def _pass(axis: int, size: int, origin: Any, mode: Any) -> Pass:
         raise ValueError(f"invalid origin: must keep the window on its sample, got {origin}")
     pad = size // 2 + arguments.integer(origin)
     return mean_pass(axis, arguments.integer(size), pad, arguments.rule(mode))
-
-
-def _doubles(x: Array, out: Array, passes: list[Pass], fill: float, workers: int, key: Any) -> None:
-    """Take means of doubles one axis after the other, as they lie."""
-    for number, q in enumerate(passes):
-        x = arguments.apart(x, out)
-        if x.size <= _FEW and q.size <= _SHORT:
-            # Few samples: ones as taps, by a call that is remembered.
-            one = line_pass(np.ones(q.size), q.axis, q.boundary, q.pad - q.size // 2)
-            run_passes(x, out, [one], fill, workers, key if number == 0 else None)
-        elif not by_scans("box", x, out, [q], fill, workers):
-            chain([Samples(x, fill)], out, passes[number:], np.float64, workers)
-            return
-        with np.errstate(all="ignore"):
-            np.divide(out, float(q.size), out=out)
-        x = out
 
 
 def _run(
@@ -211,12 +197,7 @@ def _run(
         _run(x.real, out.real, passes, np.real(cval), workers, missing)
         _run(x.imag, out.imag, passes, np.imag(cval), workers, missing)
     elif missing.plain:
-        team = arguments.crew(8 * x.size * len(passes), workers)
-        if x.dtype == out.dtype == np.float64:
-            _doubles(x, out, passes, float(cval), team, key)
-            return
-        source = Samples(arguments.apart(x, out), float(cval))
-        chain([source], out, passes, np.float64, team, between=out.dtype)
+        run_passes(x, out, passes, float(cval), workers, key)
     else:
         # Means of zeros and ones: the numbers there are, over the window's size.
         scale = float(np.prod([q.size for q in passes]))

@@ -43,8 +43,8 @@ class Pass(NamedTuple):
         One of `geometry.BOUNDARIES` but "zero".
     operation : callable
         Computes the windows of continued signals.
-    taps : bytes
-        The doubles of a linear pass, in correlation order.
+    taps : bytes or int
+        The doubles of a linear pass, in correlation order; the size of a mean's windows.
     greatest : bool
         Whether an extreme pass looks for the greatest sample.
     """
@@ -54,7 +54,7 @@ class Pass(NamedTuple):
     pad: int
     boundary: str
     operation: Operation
-    taps: bytes = b""
+    taps: bytes | int = b""
     greatest: bool = False
 
 

@@ -1,7 +1,8 @@
 """Linear passes over arrays as they lie, one compiled call for each pass of a band.
 
-What `bands` does for any source and any operation, the kernel ``ordered_line`` does in one call
-for C-contiguous arrays of one dtype: it continues, converts, adds in order and converts back.
+What `bands` does for any source and any operation, the kernels ``ordered_line`` and ``mean_line``
+do in one call for C-contiguous arrays of one dtype: they continue, convert, add in order (or take
+means) and convert back.
 """
 
 from __future__ import annotations
@@ -23,13 +24,15 @@ from .recalled import Call
 
 Array = npt.NDArray[Any]
 
-# axis, taps (the bytes of doubles), samples before the first, boundary rule
-Key = tuple[int, bytes, int, str]
+# axis, taps (the bytes of doubles) or the size of windows to take means of, samples of the first
+# window before the first sample, boundary rule
+Key = tuple[int, bytes | int, int, str]
 
 DTYPES = frozenset(KERNELS["ordered_line"].dtypes)
 # Outputs in a band, and doubles in the work space of one call: both fit a second-level cache.
 BAND_OUTPUTS, _WORK = 1 << 15, 1 << 14
 _STEP = 64  # The widest strip of the kernel.
+_MEAN = 8  # A mean costs as much as a filter of so many taps.
 _COUNTING = np.arange(1 << 12)
 
 
@@ -41,30 +44,41 @@ class _Stage:
     size: int
     pad: int
     boundary: str
-    taps: ordered.Taps
+    weights: Array
     n: int
     inner: int
     source: Array | None
-
-    @property
-    def counts(self) -> tuple[int, int, int]:
-        return self.taps.singles, self.taps.terms, self.taps.sign
+    # What else the kernel takes: arrays after `out`, counts at the end, room in panels.
+    arrays: tuple[Array, ...]
+    counts: tuple[int, ...]
+    rooms: int
 
 
 @lru_cache(maxsize=512)
 def plan(dtype: str, shape: tuple[int, ...], keys: tuple[Key, ...]) -> Plan | None:
-    """Return how to run passes over an array, or None where ``ordered_line`` does not serve."""
+    """Return how to run passes over an array, or None where the kernels do not serve.
+
+    All passes are of one kind: linear, or means.
+    """
     if dtype not in DTYPES or not prod(shape):
         return None
     stages = []
     for axis, taps, pad, boundary in keys:
-        w = np.frombuffer(taps)
-        n, size = shape[axis], len(w)
+        means = isinstance(taps, int)
+        n, size = shape[axis], taps if isinstance(taps, int) else len(taps) // 8
         whole = axis > 0 or n <= BAND_OUTPUTS // 2
         source = geometry.source_map(-pad, n + size - 1, n, boundary) if whole else None
         inner = prod(shape[axis + 1 :])
-        stages.append(_Stage(axis, size, pad, boundary, ordered.line(w), n, inner, source))
-    return Plan(dtype, shape, tuple(stages))
+        weights = np.full(1, float(size))
+        arrays: tuple[Array, ...] = ()
+        counts: tuple[int, ...] = ()
+        if isinstance(taps, bytes):
+            terms = ordered.line(np.frombuffer(taps))
+            weights, arrays = terms.weights, (terms.first, terms.second)
+            counts = (terms.singles, terms.terms, terms.sign)
+        stages.append(_Stage(axis, size, pad, boundary, weights, n, inner, source, arrays, counts,
+                             1 + means))  # fmt: skip
+    return Plan(dtype, shape, tuple(stages), "mean_line" if means else "ordered_line")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,11 +88,13 @@ class Plan:
     dtype: str
     shape: tuple[int, ...]
     stages: tuple[_Stage, ...]
+    kernel: str
 
     @property
     def products(self) -> int:
-        """Number of products."""
-        return prod(self.shape) * sum(s.size for s in self.stages)
+        """Number of products, or what means cost in products."""
+        each = sum(s.size if s.arrays else _MEAN for s in self.stages)
+        return prod(self.shape) * each
 
     def run(self, x: Array, out: Array, outside: float, workers: int) -> bool:
         """Compute `out`; return False where the kernel is not ready yet.
@@ -92,12 +108,13 @@ class Plan:
         workers : int
             How many threads may be used.
         """
-        kernel = load.ready("ordered_line", self.dtype, 1e-9 * self.products)
+        kernel = load.ready(self.kernel, self.dtype, 1e-9 * self.products)
         if kernel is None:
             return False
         fill = np.array([outside], np.float64)
         at = next((j for j, s in enumerate(self.stages) if s.axis == 0), None)
-        if at:  # What goes before the first axis's pass reads rows of other bands.
+        if at and prod(self.shape) > BAND_OUTPUTS:
+            # What goes before the first axis's pass reads rows of other bands.
             between = np.empty(self.shape, self.dtype)
             self._bands(kernel, x, between, self.stages[:at], fill, workers)
             self._bands(kernel, between, out, self.stages[at:], fill, workers)
@@ -119,7 +136,8 @@ class Plan:
             for number, stage in enumerate(stages):
                 here = out[lo * row : hi * row]
                 if stage.axis == 0:
-                    _along_the_first(kernel, stage, x, here, lo, hi, fill)
+                    source = x if number == 0 else out  # As a later pass it has the only band.
+                    _along_the_first(kernel, stage, source, here, lo, hi, fill)
                 else:
                     source = first if number == 0 else here
                     _within_rows(kernel, stage, source, here, (hi - lo) * row, fill)
@@ -131,8 +149,7 @@ class Plan:
 
     def calls(self, outside: float) -> tuple[Call, ...]:
         """Return the compiled calls of a plan of one band; none if it needs more."""
-        at = next((j for j, s in enumerate(self.stages) if s.axis == 0), None)
-        if at or prod(self.shape) > BAND_OUTPUTS:
+        if prod(self.shape) > BAND_OUTPUTS:
             return ()
         fill, found = np.array([outside], np.float64), []
         for s in self.stages:
@@ -143,8 +160,7 @@ class Plan:
             lines = s.n * s.inner
             counts = (outer, lines, lines, s.inner, 0, s.n, s.size - 1, panel, s.pad,
                       s.pad + s.n, *s.counts)  # fmt: skip
-            arrays = (s.taps.first, s.taps.second, s.source, fill)
-            found.append((s.taps.weights, arrays, count * panel, counts))
+            found.append((s.weights, (*s.arrays, s.source, fill), s.rooms * count * panel, counts))
         return tuple(found)
 
 
@@ -167,11 +183,10 @@ def _along_the_first(
     else:
         source = geometry.source_map(start, count, stage.n, stage.boundary)
     panel = _panel(stage, count)
-    taps = stage.taps
     kernel(
-        x, taps.weights, out, taps.first, taps.second, source, fill,
-        scratch(count * panel, np.float64), 1, 0, 0, stage.inner, 0, hi - lo, stage.size - 1,
-        panel, begin, end, *stage.counts,
+        x, stage.weights, out, *stage.arrays, source, fill,
+        scratch(stage.rooms * count * panel, np.float64), 1, 0, 0, stage.inner, 0, hi - lo,
+        stage.size - 1, panel, begin, end, *stage.counts,
     )  # fmt: skip
 
 
@@ -182,11 +197,11 @@ def _within_rows(
     lines = stage.n * stage.inner
     count = stage.n + stage.size - 1
     panel = _panel(stage, count)
-    taps = stage.taps
     kernel(
-        x, taps.weights, out, taps.first, taps.second, stage.source, fill,
-        scratch(count * panel, np.float64), length // lines, lines, lines, stage.inner, 0, stage.n,
-        stage.size - 1, panel, stage.pad, stage.pad + stage.n, *stage.counts,
+        x, stage.weights, out, *stage.arrays, stage.source, fill,
+        scratch(stage.rooms * count * panel, np.float64), length // lines, lines, lines,
+        stage.inner, 0, stage.n, stage.size - 1, panel, stage.pad, stage.pad + stage.n,
+        *stage.counts,
     )  # fmt: skip
 
 

@@ -17,9 +17,14 @@ from ..runtime.scratch import scratch
 Array = npt.NDArray[Any]
 # What one call takes: the filter's doubles, the arrays after `out`, doubles of work space, counts.
 Call = tuple[Array, tuple[Array, ...], int, tuple[int, ...]]
-Recipe = Callable[[Array], Array | None]
+# (samples, results) of one piece each
+Run = Callable[[Array, Array], None]
+# (samples, results or None for fresh ones) -> the results; None where they do not suit
+Recipe = Callable[[Array, Array | None], Array | None]
 
 _MOST_RECIPES = 512
+# The allocator keeps pieces of up to so many bytes.
+_FRESH_BYTES = 1 << 16
 _recipes: dict[Hashable, Recipe] = {}
 
 
@@ -31,37 +36,55 @@ def recipe(key: Hashable) -> Recipe | None:
         return None
 
 
-def keep(
-    key: Hashable, kernel: Any, dtype: str, shape: tuple[int, ...], calls: tuple[Call, ...]
-) -> None:
-    """Keep the compiled calls that answer a request: the first reads x, the others the result.
+def in_turn(kernel: Any, calls: tuple[Call, ...]) -> Run | None:
+    """Return what runs calls of one loop: the first reads the samples, the others the results."""
+    if not calls:
+        return None
+    space = room_of(max(room for _, _, room, _ in calls), np.dtype(np.float64))
+
+    def run(source: Array, result: Array) -> None:
+        work = space()
+        for w, arrays, _, counts in calls:
+            kernel(source, w, result, *arrays, work, *counts)
+            source = result
+
+    return run
+
+
+def room_of(length: int, dtype: np.dtype[Any]) -> Callable[[], Array]:
+    """Return what makes work space: so little that fresh memory is had sooner than kept one."""
+    if length * dtype.itemsize <= _FRESH_BYTES:
+        return lambda: np.empty(length, dtype)
+    return lambda: scratch(length, dtype)
+
+
+def keep(key: Hashable, dtype: str, shape: tuple[int, ...], run: Run | None) -> None:
+    """Keep what answers a request.
 
     Parameters
     ----------
     key : hashable
-        All that the calls follow from; None keeps nothing.
-    kernel : callable
-        The loop.
+        All that it follows from; None keeps nothing.
     dtype, shape
-        Of samples and result.
-    calls : tuple of Call
-        What each of them takes.
+        Of samples and results.
+    run : callable or None
+        Computes the results; None keeps nothing.
     """
-    if key is None or not calls:
+    if key is None or run is None:
         return
     if len(_recipes) >= _MOST_RECIPES:
         _recipes.clear()
-    kind = np.dtype(dtype)
+    kind, compute = np.dtype(dtype), run
 
-    def answer(x: Array) -> Array | None:
+    def answer(x: Array, out: Array | None = None) -> Array | None:
         flags = x.flags
         if not (flags.c_contiguous and flags.aligned):
             return None
-        out = np.empty(shape, kind)
-        source, result = x.reshape(-1), out.reshape(-1)
-        for w, arrays, room, counts in calls:
-            kernel(source, w, result, *arrays, scratch(room, np.float64), *counts)
-            source = result
+        if out is None:
+            out = np.empty(shape, kind)
+        elif out.shape != shape or not out.flags.carray or np.may_share_memory(x, out):
+            return None
+        compute(x.reshape(-1), out.reshape(-1))
         return out
 
     try:

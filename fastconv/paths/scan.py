@@ -22,6 +22,7 @@ and rounded once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from math import prod
 from typing import Any, NamedTuple
@@ -35,6 +36,7 @@ from ..path import Box, Guarantee, Operands, Path, Work, is_float
 from ..problem import Problem
 from ..runtime import load, threads
 from ..runtime.scratch import scratch
+from .recalled import room_of
 
 Array = npt.NDArray[Any]
 Rows = tuple[int, int, npt.NDArray[np.int64], npt.NDArray[np.int64]]
@@ -383,6 +385,63 @@ def _plane_plan(tall: _Axis, wide: _Axis, dtype: np.dtype[Any]) -> tuple[Any, ..
     room = max(_row_room(wide, 1, dtype), tall.k * _STRIP_BYTES // dtype.itemsize)
     order = _numbers(most)
     return lo, hi, left, right, height, per, between, room, order
+
+
+# ---------------------------------------------------------------- small arrays, settled once
+
+
+def small(problem: Problem, fill: float) -> Callable[[Array, Array], None] | None:
+    """Return what computes one small array by a compiled call per axis, or None.
+
+    Parameters
+    ----------
+    problem : Problem
+        One array, as many outputs as samples along each axis, of a dtype with loops of its own.
+    fill : float
+        Samples outside, for the rule "fill".
+
+    Returns
+    -------
+    callable or None
+        ``run(samples, results)`` of one piece each.
+    """
+    if problem.dtype in _SHARED or problem.batch * problem.inner > 1:
+        return None
+    axes, size = _axes(problem), prod(problem.signal)
+    if problem.output != problem.signal or max(*problem.stride, *problem.dilation) > 1:
+        return None
+    loops = _loops(problem.dtype, problem.reduction, 1, False)
+    if "fill" in problem.boundary:
+        loops = loops._replace(fill=np.full_like(loops.nothing, fill))
+    calls, room = [], 0
+    for a in [a for a in reversed(range(len(axes))) if not axes[a].trivial] or [len(axes) - 1]:
+        axis, outside = axes[a], loops.outside(axes[a].rule)
+        outer, inner = prod(problem.signal[:a]), prod(problem.signal[a + 1 :])
+        arrays: tuple[Array, ...]
+        counts: tuple[int, ...]
+        if inner == 1:
+            lo, hi, left, right = _row_plan(axis, 1)
+            kernel, arrays = loops.rows(), (outside, _numbers(outer), left, right)
+            counts = (outer, axis.n, axis.k, axis.m, lo, hi, 1, 1, axis.pad, loops.op)
+            room = max(room, _row_room(axis, 1, loops.dtype))
+        else:
+            step = axis.n * inner
+            kernel, arrays = loops.columns(), (outside, _lines(axis))
+            counts = (outer, step, step, inner, axis.k, axis.m, 1, 1, loops.op)
+            room = max(room, axis.k * _STRIP_BYTES // loops.dtype.itemsize)
+        calls.append((kernel, arrays, counts))
+        loops = loops.after(axis.k)
+    last = len(calls) - 1
+    space_of = room_of(room + min(last, 2) * size, loops.dtype)
+
+    def run(source: Array, result: Array) -> None:
+        space = space_of()
+        for number, (kernel, arrays, counts) in enumerate(calls):
+            goal = result if number == last else space[room + number % 2 * size :]
+            kernel(source, goal, space, *arrays, *counts)
+            source = goal
+
+    return run
 
 
 # ---------------------------------------------------------------- which samples

@@ -50,7 +50,7 @@ def mean_pass(axis: int, size: int, pad: int, boundary: str) -> Pass:
                 length *= 2
             np.divide(total, float(size), out=out)
 
-    return Pass(axis, size, pad, boundary, operation)
+    return Pass(axis, size, pad, boundary, operation, size)
 
 
 def _add_windows(size: int, around: Array, out: Array) -> bool:
