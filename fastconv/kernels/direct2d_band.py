@@ -37,7 +37,7 @@ def make_band(element: Element, shapes: tuple[Shape, ...]) -> Callable[..., Any]
     lanes, itemsize = element.lanes, element.itemsize
     pair, vector_bytes = 2 * lanes, lanes * itemsize
     # Each shape, then the same rows of two vectors: for rims and what is left of a row.
-    pairs = tuple(Shape(s.rows, 2, s.kh, s.kw) for s in shapes)
+    pairs = tuple(Shape(s.rows, 2, s.kh, s.kw if s.kh else 0) for s in shapes)
     tiles = make_tiles(element, shapes + pairs)
     first_pair = len(shapes)
     pack, move = make_pack(lanes, itemsize), make_move(lanes, itemsize)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -25,12 +26,17 @@ _I64, _POINTER = ir.IntType(64), ir.IntType(8).as_pointer()
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The size of a tile: output rows, vectors of columns, and the filter, 0 where it is free."""
+    """The size of a tile: output rows, vectors of columns, and the filter, 0 where it is free.
+
+    Where the vectors are `adjacent`, one apart in source and output, those that begin at another
+    column are shuffled from their neighbours.
+    """
 
     rows: int
     vectors: int
     kh: int = 0
     kw: int = 0
+    adjacent: bool = False
 
 
 def make_tiles(element: Element, shapes: tuple[Shape, ...]) -> Callable[..., Any]:
@@ -49,8 +55,8 @@ def make_tiles(element: Element, shapes: tuple[Shape, ...]) -> Callable[..., Any
     PAST_CACHE.
 
     Assumes: kh and kw are the shape's where it fixes them; a shape of several rows with free kh
-    needs kh >= rows; a shape that fixes kw needs dilation == 1; PAST_CACHE needs every address
-    stored to aligned to the vector.
+    needs kh >= rows; a shape that fixes kw needs dilation == 1, an adjacent one vector ==
+    out_vector == lanes; PAST_CACHE needs every address stored to aligned to the vector.
     """
 
     @intrinsic(model=_make_model(element.lanes, shapes))
@@ -104,6 +110,7 @@ def _function(module: Any, element: Element, shape: Shape) -> Any:
     A function of its own, not inlined: LLVM's time grows faster than the size of a function.
     """
     name = f"tile_{element.dtype}_{shape.rows}x{shape.vectors}_{shape.kh}x{shape.kw}"
+    name += "a" * shape.adjacent
     if name in module.globals:
         return module.globals[name]
     kinds = [_POINTER if p in _ADDRESSES else _I64 for p in _PARAMETERS]
@@ -135,9 +142,10 @@ class _Emitter:
         self.skip = b.icmp_signed("!=", a["skip"], _I64(0))
         self.row, self.out_row = b.mul(a["row"], size), b.mul(a["out_row"], size)
         self.w_row = b.mul(a["kw"], size)
-        columns = range(shape.vectors)
-        self.vectors = [b.mul(b.mul(a["vector"], size), _I64(q)) for q in columns]
-        self.out_vectors = [b.mul(b.mul(a["out_vector"], size), _I64(q)) for q in columns]
+        columns, lanes = range(shape.vectors), _I64(element.lanes)
+        near, far = (lanes if shape.adjacent else a[name] for name in ("vector", "out_vector"))
+        self.vectors = [b.mul(b.mul(near, size), _I64(q)) for q in columns]
+        self.out_vectors = [b.mul(b.mul(far, size), _I64(q)) for q in columns]
         self.column = size if shape.kw else b.mul(a["dilation"], size)
         self.steps = (b.mul(a["source_next"], size), a["map_next"], b.mul(a["out_next"], size))
         # A small filter stays in registers for the whole row of tiles.
@@ -204,22 +212,48 @@ class _Emitter:
         taps = {r: b.gep(self.w, [b.mul(b.sub(s, _I64(r)), self.w_row)]) for r in rows}
         if self.shape.kw:
             new = sums
+            first: list[list[Any]] = []
             for v in range(self.shape.kw):
-                new = self._tap(_I64(v), rows, samples, taps, new)
+                loaded = self._columns(v, samples, first)
+                first = first or loaded
+                new = self._tap(_I64(v), rows, loaded, taps, new)
         else:
             new = self._loop(_I64(0), self.kw, sums,
-                             lambda v, held: self._tap(v, rows, samples, taps, held))
+                             lambda v, held: self._tap(v, rows, self._load(v, samples), taps, held))
         after = b.block
         b.branch(done)
         b.position_at_end(done)
         return self._merge([(sums, before), (new, after)])
 
-    def _tap(self, v: Any, rows: range, samples: Any, taps: dict[int, Any],
+    def _load(self, v: Any, samples: Any) -> list[list[Any]]:
+        """Emit the loads of the vectors that tap column `v` meets."""
+        b = self.builder
+        at = b.gep(samples, [b.mul(v, self.column)])
+        return [self.element.load(b, b.gep(at, [q])) for q in self.vectors]
+
+    def _columns(self, v: int, samples: Any, first: list[list[Any]]) -> list[list[Any]]:
+        """Return the vectors that tap column `v` meets; `first` are those of column 0.
+
+        A load that crosses a cache line takes the time of two, and all but those of one column do.
+        """
+        if not self.shape.adjacent or v == 0:
+            return self._load(_I64(v), samples)
+        b, element = self.builder, self.element
+        # As integers: LLVM turns this shuffle of floats into one that loads a vector of indices.
+        bits = ir.VectorType(ir.IntType(8 * element.itemsize), element.lanes)
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), element.lanes),
+                           list(range(v, v + element.lanes)))
+        found = []
+        for (one,), (other,) in pairwise(first):
+            both = (b.bitcast(value, bits) for value in (one, other))
+            found.append([b.bitcast(b.shuffle_vector(*both, mask), one.type)])
+        at = b.gep(samples, [_I64(v * self.element.itemsize)])
+        return [*found, element.load(b, b.gep(at, [self.vectors[-1]]))]
+
+    def _tap(self, v: Any, rows: range, loaded: list[list[Any]], taps: dict[int, Any],
              sums: list[Any]) -> list[Any]:
         """Emit the multiply-adds of tap column `v`."""
         b, element = self.builder, self.element
-        at = b.gep(samples, [b.mul(v, self.column)])
-        loaded = [element.load(b, b.gep(at, [q])) for q in self.vectors]
         sums = [list(row) for row in sums]
         for r in rows:
             if self.taps:

@@ -73,9 +73,9 @@ def runner(
         size = np.dtype(problem.dtype).itemsize
         how = _STREAM if problem.outputs * size >= STREAM_BYTES else _STORE
     all_rows = arguments(problem, fill, how)
-    # A multiple of 30 rows: whole register tiles of 2, 5 and 6 rows.
+    # A multiple of 40 rows: whole register tiles of 2, 5 and 8 rows.
     height, width = problem.output[-2] if problem.ndim > 1 else 1, problem.output[-1]
-    of_band = max(30, band(problem.taps) // max(width, 1) // 30 * 30)
+    of_band = max(40, band(problem.taps) // max(width, 1) // 40 * 40)
     bands = geometry.bands(problem.batch * height, of_band)
     maps, (_, x_step, w_step, out_step), steps, rest = (
         all_rows[:3], all_rows[3:7], all_rows[7:12], all_rows[14:]
@@ -239,7 +239,7 @@ def space(problem: Problem) -> Space:
     if _apart(problem):
         maps += _phase_bytes(problem)
     width = (problem.output[1] - 1) * problem.stride[1] + 1
-    return Space(maps + 24 * max(0, width), max(30 * max(width, 1) * size, _BLOCK_BYTES) + SLACK)
+    return Space(maps + 24 * max(0, width), max(40 * max(width, 1) * size, _BLOCK_BYTES) + SLACK)
 
 
 def _volume_space(problem: Problem, maps: int, columns: int, size: int) -> Space:
@@ -262,8 +262,8 @@ def _block(problem: Problem, size: int) -> tuple[int, int]:
     """Return how many rows and slices of a volume's results are made at a time."""
     oh, ow = problem.output[-2:]
     row_bytes = max(1, ow * size)
-    # Whole register tiles of 2, 5 and 6 rows.
-    rows = min(max(oh, 1), max(30, _BLOCK_BYTES // row_bytes // 30 * 30))
+    # Whole register tiles of 2, 5 and 8 rows.
+    rows = min(max(oh, 1), max(40, _BLOCK_BYTES // row_bytes // 40 * 40))
     return rows, max(1, _BLOCK_BYTES // (row_bytes * rows))
 
 
@@ -303,7 +303,7 @@ def _all_columns(
     width = (ow - 1) * s + 1
     wide = problem._replace(output=(oh, width), stride=(problem.stride[0], 1))
     known = arguments(wide, x.dtype.type(fill))
-    of_band = max(30, _BLOCK_BYTES // (max(width, 1) * out.itemsize) // 30 * 30)
+    of_band = max(40, _BLOCK_BYTES // (max(width, 1) * out.itemsize) // 40 * 40)
 
     def some_rows(lo: int, hi: int) -> None:
         rows = scratch((hi - lo) * width, out.dtype).reshape(hi - lo, width)

@@ -256,9 +256,10 @@ def _answer(
     small = type(in1) is np.ndarray and in1.size <= short2d.COPIED
     if small and not in1.flags.carray and settings.max_memory is None:
         in1 = in1.copy()
-    if settings.plain and type(stride) is int and stride == 1 and _plain(in1, in2, fillvalue):
+    plain = settings._replace(out=None).plain and type(stride) is int and stride == 1
+    if plain and _plain(in1, in2, fillvalue):
         key = (name, in1.dtype, in1.shape, in2.shape, mode, boundary)
-        result = _kept(name, in1, in2, mode, boundary, None)
+        result = _kept(name, in1, in2, mode, boundary, settings.out)
         if result is not None:
             return result
     settings.check()
