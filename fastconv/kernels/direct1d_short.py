@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from llvmlite import ir
 from numba import types
 
 from ..runtime.jit import intrinsic
@@ -17,11 +18,15 @@ from ..runtime.target import Target
 from .arithmetic import Arithmetic
 from .direct1d_tile import model_sum
 from .emit import I64, POINTER, Values, choose, function, index, lanes, loop
+from .simd import call_llvm
 from .workspace import address
 
 # Vectors of outputs per step: stored together at its end, which halves the loads that wait for a
 # store to the same place in another page (x and out 4 KiB apart: 0.7 of the speed otherwise).
 VECTORS = 4
+# Filters up to this long wait for memory: lines so far ahead are asked for (n = 1e5, float64,
+# 5 taps: 15.3 us without, 13.5 with; a copy takes 11.2).
+_WAITING_TAPS, _BYTES_AHEAD, _LINE = 7, 1024, 64
 
 
 def longest_short(target: Target, dtype: str) -> int:
@@ -117,10 +122,14 @@ def _sum(
 def _emit(b: Any, a: Arithmetic, k: int, x: Any, w: Any, out: Any, steps: Any, count: Any) -> None:
     taps = [a.tap(b, a.at(b, w, t))[0] for t in range(k)]
     shuffled, ahead, size = _shuffled(a, k), _ahead(a, k), VECTORS * a.lanes
+    bits = ir.VectorType(ir.IntType(8 * a.size), a.lanes)
 
     def step(j: Any, carried: Values) -> Values:
         at = b.mul(j, index(size))
         p, q = a.at(b, x, at), a.at(b, out, at)
+        if k <= _WAITING_TAPS:
+            _prefetch(b, a, p, writing=False)
+            _prefetch(b, a, q, writing=True)
         vectors = list(carried)
         vectors += [
             a.load(b, a.at(b, p, v * a.lanes), aligned=True)
@@ -133,8 +142,10 @@ def _emit(b: Any, a: Arithmetic, k: int, x: Any, w: Any, out: Any, steps: Any, c
             n, s = divmod(at, a.lanes)
             if at not in known:
                 if s in shuffled:
-                    mask = lanes(list(range(s, s + a.lanes)))
-                    known[at] = b.shuffle_vector(vectors[n], vectors[n + 1], mask)
+                    # As integers: of floats LLVM makes a shuffle that needs a vector of indices.
+                    mask, kind = lanes(list(range(s, s + a.lanes))), vectors[n].type
+                    both = (b.bitcast(value, bits) for value in vectors[n : n + 2])
+                    known[at] = b.bitcast(b.shuffle_vector(*both, mask), kind)
                 else:
                     known[at] = a.load(b, a.at(b, p, at))
             return known[at]
@@ -170,3 +181,12 @@ def _emit(b: Any, a: Arithmetic, k: int, x: Any, w: Any, out: Any, steps: Any, c
 
     left = b.sub(count, done)
     loop(b, b.udiv(b.add(left, index(a.lanes - 1)), index(a.lanes)), [], single)
+
+
+def _prefetch(b: Any, a: Arithmetic, place: Any, *, writing: bool) -> None:
+    """Ask for the lines of a later step; they may lie outside the array, where nothing is read."""
+    number, size = ir.IntType(32), VECTORS * a.lanes * a.size
+    flags = [ir.Constant(number, f) for f in (int(writing), 3, 1)]
+    for line in range(0, size, _LINE):
+        far = b.gep(place, [index(_BYTES_AHEAD + line)], source_etype=ir.IntType(8))
+        call_llvm(b, "llvm.prefetch.p0", ir.VoidType(), [far, *flags])
