@@ -15,7 +15,8 @@ from test_kernels_direct1d import HOST, LEVELS, built, fenced
 from fastconv.kernels import KERNELS
 from fastconv.runtime.target import TARGETS
 
-NAMES = ("window_rows", "window_columns", "pool_max", "pool_mean", "pool_max_index")
+NAMES = ("window_rows", "window_columns", "pool_max", "pool_mean", "pool_max_index",
+         "pool_box_mean", "pool_box_max")
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="guard pages are made by mprotect")
 CASES = [(HOST, name, dtype) for name in NAMES for dtype in ("float32", "uint8")
          if dtype in KERNELS[name].dtypes]
@@ -161,6 +162,39 @@ def check_pool(name, function, dtype, rng, at_end):
                     assert places[index] == at[best], (k, s, pad, width, places[index], at[best])
 
 
+def check_pool_box(name, function, dtype, rng, at_end):
+    width, height = int(rng.choice([1, 5, 16, 33, 70, 150])), int(rng.integers(1, 5))
+    planes, outputs = int(rng.integers(0, 3)), int(rng.integers(1, 6))
+    rows, taken = rng.integers(1, 5, height), 5
+    starts = np.concatenate([[0], np.cumsum(rows)]).astype(np.int64)
+    offsets = np.concatenate([np.sort(rng.choice(taken, r, False)) for r in rows]) * width
+    firsts = rng.integers(0, width, outputs)
+    stops = np.array([rng.integers(first + 1, width + 1) for first in firsts], np.int64)
+    x = fenced(draw(rng, dtype, planes * taken * width), at_end)
+    out = fenced(np.zeros(planes * height * outputs, dtype), at_end)
+    work = fenced(np.full(width + 64, 9, dtype), at_end)
+    places, placed = fenced(np.full(out.size, -1, np.int64), at_end), int(rng.integers(0, 2))
+    where = [fenced(a.astype(np.int64), at_end) for a in (offsets, starts, firsts, stops)]
+    counts = planes, taken * width, height, width, outputs
+    mean = name == "pool_box_mean"
+    if mean:
+        shares, columns = np.full(height, 2, dtype), np.full(outputs, 4, dtype)
+        shares, columns = fenced(shares, at_end), fenced(columns, at_end)
+        function(x, out, work, shares, columns, *where, *counts)
+    else:
+        function(x, out, work, places, *where, *counts, placed)
+    for b, i, j in np.ndindex(planes, height, outputs):
+        at = [o + t for o in offsets[starts[i] : starts[i + 1]]
+              for t in range(firsts[j], stops[j])]
+        samples = x[b * taken * width :][at]
+        index = (b * height + i) * outputs + j
+        want = samples.sum(dtype=dtype) / 8 if mean else samples.max()
+        assert out[index] == want or (want != want and out[index] != out[index])
+        spoiled = np.flatnonzero(samples != samples)
+        best = at[spoiled[-1] if len(spoiled) else np.argmax(samples)]
+        assert places[index] == (best if placed and not mean else -1)
+
+
 def main(kind, name, level, dtype):
     import importlib
 
@@ -171,7 +205,9 @@ def main(kind, name, level, dtype):
         function = getattr(module, f"make_{name}")(TARGETS[level], dtype)
     rng = np.random.default_rng(0)
     for trial in range(150 if kind == "built" else 12):
-        if name.startswith("pool"):
+        if name.startswith("pool_box"):
+            check_pool_box(name, function, dtype, rng, trial % 2 == 0)
+        elif name.startswith("pool"):
             check_pool(name, function, dtype, rng, trial % 2 == 0)
         else:
             globals()[f"check_{name}"](function, dtype, rng, trial % 2 == 0)

@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 from .. import request
 from ..paths import pools
-from ..paths.pools import Axis
 from . import reductions
 from .averaging import counts
 from .windows import Planes, settle
@@ -365,44 +364,28 @@ def _adaptive(
         if return_indices:
             return reductions.maxima_and_places(planes, windows, None, workers)
         return reductions.maxima(planes, windows, None, workers)
-    return _uneven(planes, outputs, reduction, return_indices)
+    return _uneven(planes, outputs, reduction, return_indices, workers)
 
 
-def _uneven(planes: Planes, outputs: tuple[int, ...], reduction: str, return_indices: bool) -> Any:
+def _uneven(
+    planes: Planes,
+    outputs: tuple[int, ...],
+    reduction: str,
+    return_indices: bool,
+    workers: int | None,
+) -> Any:
     moved = planes.channels_last
     result = planes.place(None, outputs, moved)
     places = np.empty(result.shape, np.int64)
-    axes = [_windows(n, m) for n, m in zip(planes.signal, outputs, strict=True)]
+    boxes = pools.adaptive(planes.signal, outputs)
     if result.size:
         x, shape = planes.packed(), (planes.planes, *outputs)
+        into, where = result.reshape(shape), places.reshape(shape)
         if reduction == "avg":
-            result.reshape(shape)[...] = _means(x, axes)
-        else:
-            pools.search(x, result.reshape(shape), places.reshape(shape), axes)
+            lengths = [axis.stop - axis.first for axis in boxes.axes]
+            reductions.box_means(x, into, boxes, lengths, workers)
+        elif not pools.box_maxima(boxes, x, into, where if return_indices else None, workers):
+            pools.search(x, into, where, boxes.axes)
     if return_indices:
         return planes.deliver(result, None, moved), planes.deliver(places, None, moved)
     return planes.deliver(result, None, moved)
-
-
-def _windows(n: int, m: int) -> Axis:
-    i = np.arange(m, dtype=np.int64)
-    return Axis(i * n // max(m, 1), -(-(i + 1) * n // max(m, 1)), 1, n)
-
-
-def _means(x: Array, axes: list[Axis]) -> Array:
-    """Return the means, axis by axis; sums of float16 in float32, of integers in 64 bits."""
-    wide = {"f": np.float32, "u": np.uint64}.get(x.dtype.kind, np.int64)
-    total = x.astype(np.result_type(x.dtype, wide), copy=False)
-    divisors = np.ones(1)
-    for a, axis in enumerate(axes):
-        reach = int((axis.stop - axis.first).max())
-        sums: Any = 0
-        for t in range(reach):
-            index = axis.first + t
-            inside = (index < axis.stop).reshape(-1, *(1,) * (len(axes) - 1 - a))
-            samples = np.take(total, np.minimum(index, axis.length - 1), a + 1)
-            sums = sums + np.where(inside, samples, np.zeros((), total.dtype))
-        total = sums
-        lengths = (axis.stop - axis.first).astype(np.float64)
-        divisors = (divisors[:, None] * lengths).reshape(-1)
-    return reductions.divide(total, divisors.reshape([len(axis.first) for axis in axes]))

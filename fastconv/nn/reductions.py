@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ..path import Operands
 from ..paths import pools
-from ..paths.pools import Windows
+from ..paths.pools import Boxes, Windows
 from ..planner import selector
 from ..problem import Problem
 from ..runtime import threads
@@ -30,7 +30,10 @@ def maxima(planes: Planes, windows: Windows, out: Array | None, workers: int | N
         return planes.deliver(result, out, False)
     x = planes.packed()
     into = result.reshape(planes.planes, *windows.output)
-    if not (_each_meets_some(windows) and pools.maxima(windows, x, into, workers)):
+    if _each_meets_some(windows) and pools.maxima(windows, x, into, workers):
+        return planes.deliver(result, out, False)
+    boxes = pools.disjoint(windows)
+    if not (boxes and pools.box_maxima(boxes, x, into, None, workers)):
         _windows(windows, "max", x, into, workers)
     return planes.deliver(result, out, False)
 
@@ -76,6 +79,9 @@ def means(
             windows, x, into, shares.astype(x.dtype), columns, workers
         ):
             return planes.deliver(result, out, False)
+        boxes = pools.disjoint(windows)
+        if boxes and pools.box_means(boxes, x, into, shares.astype(x.dtype), columns, workers):
+            return planes.deliver(result, out, False)
     wide = np.dtype({"f": np.float32, "u": np.uint64}.get(x.dtype.kind, np.int64))
     if x.dtype.itemsize == wide.itemsize or (x.dtype.kind == "f" and x.dtype.itemsize > 2):
         wide = x.dtype
@@ -89,6 +95,28 @@ def means(
     with np.errstate(all="ignore"):
         into[...] = divide(sums, divisors)
     return planes.deliver(result, out, False)
+
+
+def box_means(x: Array, into: Array, boxes: Boxes, lengths: list[Any], workers: int | None) -> None:
+    """Store the means of x (planes, *signal) over windows with these lengths per axis."""
+    shares, columns = _outer(tuple(lengths[:-1])), lengths[-1].astype(np.float64)
+    if x.dtype.kind == "f":
+        own = shares.astype(x.dtype), columns.astype(x.dtype)
+        if pools.box_means(boxes, x, into, *own, workers):
+            return
+    # Axis by axis; sums of float16 in float32, of integers in 64 bits.
+    wide = {"f": np.float32, "u": np.uint64}.get(x.dtype.kind, np.int64)
+    total = x.astype(np.result_type(x.dtype, wide), copy=False)
+    for a, axis in enumerate(boxes.axes):
+        reach = int((axis.stop - axis.first).max())
+        sums: Any = 0
+        for t in range(reach):
+            index = axis.first + t
+            inside = (index < axis.stop).reshape(-1, *(1,) * (len(boxes.axes) - 1 - a))
+            samples = np.take(total, np.minimum(index, axis.length - 1), a + 1)
+            sums = sums + np.where(inside, samples, np.zeros((), total.dtype))
+        total = sums
+    into[...] = divide(total, (shares[:, None] * columns).reshape(boxes.output))
 
 
 def divide(sums: Array, divisors: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from itertools import product
 from math import prod
@@ -11,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import geometry
+from ..kernels import KERNELS
 from ..runtime import load, threads
+from ..runtime.scratch import scratch
 
 Array = npt.NDArray[Any]
 Numbers = npt.NDArray[np.int64]
@@ -22,6 +25,8 @@ SHAPES = ((2, 2), (3, 2), (3, 3), (2, 1), (3, 1))
 _MOST_ROWS = 9
 # Samples of one band, and what a core pools in a second: benchmark group pooling.
 _BAND_BYTES, _BYTES_PER_SECOND = 1 << 20, 4e10
+# Whole vectors of the widest target may be written behind a row.
+_SLACK = 64
 
 
 class Windows(NamedTuple):
@@ -146,7 +151,10 @@ def _counts(windows: Windows) -> tuple[int, ...]:
 
 def _bands(windows: Windows, x: Array, workers: int | None, some: Any) -> None:
     """Call some(first plane, last, samples and outputs per plane) for bands of planes."""
-    plane, result = prod(windows.signal), prod(windows.output)
+    _shared(x, prod(windows.signal), prod(windows.output), workers, some)
+
+
+def _shared(x: Array, plane: int, result: int, workers: int | None, some: Any) -> None:
     planes = x.size // plane
     if x.nbytes <= _BAND_BYTES:
         some(0, planes, plane, result)
@@ -190,7 +198,115 @@ def _starts(windows: Windows, a: int) -> Axis:
     return Axis(first, stop, d, n)
 
 
-def search(x: Array, out: Array, places: Numbers, axes: list[Axis]) -> None:
+class Boxes(NamedTuple):
+    """Windows of any widths without gaps, as their loops take them.
+
+    Parameters
+    ----------
+    axes : tuple of Axis
+        The windows of each axis, steps being one.
+    rows : Table
+        Which rows each row of outputs meets; firsts and stops of the last axis say which columns.
+    """
+
+    axes: tuple[Axis, ...]
+    rows: Table
+
+    @property
+    def signal(self) -> tuple[int, ...]:
+        """Samples per axis."""
+        return tuple(axis.length for axis in self.axes)
+
+    @property
+    def output(self) -> tuple[int, ...]:
+        """Windows per axis."""
+        return tuple(len(axis.first) for axis in self.axes)
+
+
+@lru_cache(maxsize=256)
+def adaptive(signal: tuple[int, ...], outputs: tuple[int, ...]) -> Boxes:
+    """Return as many windows as asked: number i of m goes from floor(i*n/m) to ceil((i+1)*n/m)."""
+    axes = []
+    for n, m in zip(signal, outputs, strict=True):
+        i = np.arange(m, dtype=np.int64)
+        axes.append(Axis(i * n // max(m, 1), -(-(i + 1) * n // max(m, 1)), 1, n))
+    return _boxes(axes)
+
+
+@lru_cache(maxsize=256)
+def disjoint(windows: Windows) -> Boxes | None:
+    """Return windows that share no sample, or None: many that do cost less by scans."""
+    if max(windows.dilation) > 1 or any(
+        s < k for s, k in zip(windows.stride, windows.size, strict=True)
+    ):
+        return None
+    return _boxes([_starts(windows, a) for a in range(len(windows.signal))])
+
+
+def _boxes(axes: list[Axis]) -> Boxes:
+    *lead, last = axes
+    offsets, starts = [], [0]
+    for window in product(*(range(len(axis.first)) for axis in lead)):
+        met = [
+            range(int(axis.first[i]), int(axis.stop[i]))
+            for axis, i in zip(lead, window, strict=True)
+        ]
+        for u in product(*met):
+            at = 0
+            for axis, place in zip(lead, u, strict=True):
+                at = at * axis.length + place
+            offsets.append(at * last.length)
+        starts.append(len(offsets))
+    return Boxes(tuple(axes), Table(np.array(offsets, np.int64), np.array(starts, np.int64)))
+
+
+def box_means(
+    boxes: Boxes, x: Array, out: Array, shares: Array, columns: Array, workers: int | None
+) -> bool:
+    """Take the sums of x (planes, *signal) over shares * columns, if a loop is ready for it."""
+    dtype = x.dtype.name
+    if dtype not in KERNELS["pool_box_mean"].dtypes:
+        return False
+    if (kernel := load.ready("pool_box_mean", dtype)) is None:
+        return False
+    last, width = boxes.axes[-1], boxes.signal[-1]
+    counts = (len(boxes.rows.starts) - 1, width, len(last.first))
+    x, out = x.reshape(-1), out.reshape(-1)
+
+    def some(lo: int, hi: int, plane: int, result: int) -> None:
+        work = scratch(width + _SLACK, dtype, "row")
+        kernel(x[lo * plane :], out[lo * result :], work, shares, columns, *boxes.rows,
+               last.first, last.stop, hi - lo, plane, *counts)  # fmt: skip
+
+    _shared(x, prod(boxes.signal), prod(boxes.output), workers, some)
+    return True
+
+
+def box_maxima(
+    boxes: Boxes, x: Array, out: Array, places: Numbers | None, workers: int | None
+) -> bool:
+    """Take the maxima of x and, if asked, their places as `search` does, if a loop is ready."""
+    dtype = "uint8" if x.dtype.kind == "b" else x.dtype.name
+    if dtype not in KERNELS["pool_box_max"].dtypes:
+        return False
+    if (kernel := load.ready("pool_box_max", dtype)) is None:
+        return False
+    last, width = boxes.axes[-1], boxes.signal[-1]
+    counts = (len(boxes.rows.starts) - 1, width, len(last.first), int(places is not None))
+    x, out = x.view(dtype).reshape(-1), out.view(dtype).reshape(-1)
+    where = np.zeros(1, np.int64) if places is None else places.reshape(-1)
+
+    def some(lo: int, hi: int, plane: int, result: int) -> None:
+        work = scratch(width + _SLACK, dtype, "row")
+        goal = where if places is None else where[lo * result :]
+        kernel(x[lo * plane :], out[lo * result :], work, goal, *boxes.rows, last.first,
+               last.stop, hi - lo, plane, *counts)  # fmt: skip
+
+    _shared(x, prod(boxes.signal), prod(boxes.output), workers, some)
+    return True
+
+
+def search(x: Array, out: Array, places: Numbers, axes: Sequence[Axis]) -> None:
     """Find the maxima of x (planes, *signal) over windows of any kind, one pass per tap."""
     reach = [int((-(-(axis.stop - axis.first) // axis.step)).max(initial=0)) for axis in axes]
     begin = True
