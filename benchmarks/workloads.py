@@ -197,6 +197,8 @@ def integer_images() -> Iterator[Workload]:
         for k in (3, 7, 15):
             yield image("2d-integer", dtype, 1024, k)
             yield image("2d-integer", dtype, 1024, k, filter_dtype="float32")
+    for dtype in ("int32", "int64"):
+        yield image("2d-integer", dtype, 1024, 64)
 
 
 def boxes() -> Iterator[Workload]:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from strategies import MODES, random_array
 
 import fastconv
-from fastconv.paths import limbs
+from fastconv.paths import digits, limbs
 
 DTYPES = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
 
@@ -107,7 +107,7 @@ def test_every_cut_that_is_tried_last_is_proven_for_all_numbers():
                 cut = limbs._cut(n, k, n + k - 1, width, width - 1, width - 1, 1.0)
                 norm = np.full((1, 1, cut.of_x), 2.0 ** (cut.bits - 1) * (2 * cut.size) ** 0.5)
                 weight = np.full((1, cut.of_w), 2.0 ** (cut.bits - 1) * k**0.5)
-                assert limbs._proven(norm, weight, cut), (width, n, k)
+                assert digits.proven(norm, weight, cut), (width, n, k)
                 assert cut.bits * (cut.kept - 1) < 64
                 # Less than 2^51, so that rounding by an addition is right.
                 assert norm[0, 0, 0] * weight[0, 0] * cut.kept < 2.0**51
@@ -121,7 +121,7 @@ def test_norms_beyond_the_bound_are_computed_again_with_more_digits(monkeypatch)
         return cuts[-1][1]
 
     monkeypatch.setattr(limbs, "_compute", watched)
-    monkeypatch.setattr(limbs, "_SPREADS", (1e-4, 1.0))
+    monkeypatch.setattr(limbs, "SPREADS", (1e-4, 1.0))
     rng = np.random.default_rng(0)
     assert_exact(random_array(rng, "q", 20_000), random_array(rng, "q", 4096))
     (first, proven), (second, again) = cuts
@@ -145,7 +145,7 @@ def test_measured_errors_stay_far_below_the_bound(bits):
     x, w = (rng.choice([-half, half - 1], count) for count in (2 * size, k))
     result = fastconv.convolve(x, w, method="fused")
     error = np.abs(result - np.rint(result)).max()
-    bound = limbs.constant(size, 1) * np.linalg.norm(x) * np.linalg.norm(w)
+    bound = digits.constant(size, 1) * np.linalg.norm(x) * np.linalg.norm(w)
     assert error <= bound
 
 

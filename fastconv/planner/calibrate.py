@@ -38,6 +38,7 @@ _MOST = {
     "fused": 1 << 21,
     "fused_complex": 1 << 21,
     "limbs": 1 << 20,
+    "limb_tiles": 1 << 24,
     "tilted": 1 << 20,
 }
 _CELL_SECONDS = 0.012
@@ -168,6 +169,9 @@ def _operands(problem: Problem) -> Operands:
     def sample(shape: tuple[int, ...]) -> Any:
         if problem.dtype == "bool":  # NumPy's loop ends at the first product that is true.
             return generator.random(shape) < _TRUE
+        if np.dtype(problem.dtype).kind == "i":  # The largest numbers have the most digits.
+            info = np.iinfo(problem.dtype)
+            return generator.integers(info.min, info.max, shape, problem.dtype, endpoint=True)
         return (generator.standard_normal(shape) * 50).astype(problem.dtype)
 
     x, w = sample((1, *problem.signal)), sample((1, *problem.filter))

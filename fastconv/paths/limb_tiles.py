@@ -1,0 +1,306 @@
+"""Exact convolution of images of whole numbers through transforms of their digits, tile by tile.
+
+A tile of P rows of Q samples is one signal of P Q samples, whose filter has its tap (u, v) at
+u Q + v (decision 12), so that the kernel of 1-D signals serves: what runs over the end of a row or
+of the tile reaches only results that overlap-save throws away. Tiles are gathered and results
+spread by NumPy, a few bytes for each of the transforms' hundred.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache, partial
+from math import log2, prod
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import geometry
+from ..forms import recall
+from ..path import Box, Guarantee, Operands, Path, Work, everything
+from ..problem import Problem
+from ..runtime import load, threads
+from ..runtime.scratch import scratch
+from . import fft_tables
+from .digits import (
+    SKEW,
+    SPREADS,
+    WIDTHS,
+    Digits,
+    bias,
+    cheapest,
+    magnitude,
+    proven,
+    seconds,
+    signed,
+    smallest,
+    transformed,
+)
+
+# Nanoseconds for a tile beside its transforms: calls from Python, and for each of its samples
+# gathering and spreading.
+_TILE, _SAMPLE = 30_000.0, 1.0
+_LARGEST = 1 << 19
+_MOST_PIECES = 64
+
+
+class Tiling(NamedTuple):
+    """How an image is cut: digits and blocks, samples of a tile, results of one, and how many."""
+
+    cut: Digits
+    shape: tuple[int, int]
+    step: tuple[int, int]
+    grid: tuple[int, int]
+
+    @property
+    def tiles(self) -> int:
+        """Tiles over one image."""
+        return prod(self.grid)
+
+
+def supports(problem: Problem) -> str:
+    """Return "" or why the tiles cannot serve."""
+    if problem.reduction != "sum":
+        return f"adds products, does not take the {problem.reduction}"
+    if signed(problem.dtype) not in WIDTHS:
+        return f"whole numbers only, not {problem.dtype}"
+    if problem.ndim != 2:
+        return "two axes only"
+    if {"zero", "fill"} <= set(problem.boundary):
+        return "one value outside"
+    if min(problem.output) < 1 or min(problem.signal) < 1:
+        return "nothing to compute"
+    if _whole_range(problem) is None:
+        return "no tile that fits"
+    return ""
+
+
+def guarantee(problem: Problem) -> Guarantee:
+    """Return exact: every rounded sum is proven to be nearest to the right whole number."""
+    return "exact"
+
+
+def kernels(problem: Problem) -> tuple[tuple[str, str], ...]:
+    """Return the transform of the filter's digits and the loop over blocks."""
+    return (("spectrum", "float64"), ("limbs", signed(problem.dtype)))
+
+
+def _whole_range(problem: Problem) -> Tiling | None:
+    bits = WIDTHS[signed(problem.dtype)]
+    return _tiling(_results(problem), _reaches(problem), problem.taps, bits, bits - 1, bits - 1,
+                   SPREADS[0])  # fmt: skip
+
+
+def work(problem: Problem) -> Work:
+    """Return the transforms of all digits for numbers that use the whole range of their dtype."""
+    plan = _whole_range(problem)
+    assert plan is not None  # `supports` has seen to it.
+    cut, tiles = plan.cut, plan.tiles * problem.batch
+    filters = 1 if problem.shared_filter else problem.batch
+    transforms = (cut.of_x + cut.kept) * tiles + cut.of_w * filters
+    return Work(
+        calls=tiles + filters,
+        multiply_adds=cut.products * tiles * cut.size,
+        butterflies=transforms * cut.size * log2(cut.size),
+        bytes_moved=np.dtype(problem.dtype).itemsize * tiles * cut.size * 8,
+    )
+
+
+def _results(problem: Problem) -> tuple[int, int]:
+    """Return the outputs per axis before a stride keeps some of them."""
+    (oh, ow), (sr, sc) = problem.output, problem.stride
+    return (oh - 1) * sr + 1, (ow - 1) * sc + 1
+
+
+def _reaches(problem: Problem) -> tuple[int, int]:
+    (kh, kw), (dr, dc) = problem.filter, problem.dilation
+    return geometry.span(kh, dr), geometry.span(kw, dc)
+
+
+@lru_cache(maxsize=1024)
+def _tiling(
+    results: tuple[int, int], reach: tuple[int, int], taps: int, width: int, x_bits: int,
+    w_bits: int, spread: float,
+) -> Tiling | None:  # fmt: skip
+    """Return the cheapest tiles; None where the filter fits into none."""
+    best, least = None, float("inf")
+    size = smallest()
+    while size <= _LARGEST:
+        cut = cheapest(size, taps, width, x_bits, w_bits, spread)
+        size *= 2
+        if cut is None:
+            continue
+        for pieces in range(1, _MOST_PIECES + 1):
+            across = -(-results[1] // pieces) + reach[1] - 1
+            down = min(2 * cut.size // across, results[0] + reach[0] - 1)
+            if down < reach[0]:
+                continue
+            step = down - reach[0] + 1, across - reach[1] + 1
+            grid = -(-results[0] // step[0]), -(-results[1] // step[1])
+            tiles = prod(grid)
+            taken = seconds(cut, tiles) + tiles * (_TILE + 2 * _SAMPLE * cut.size)
+            if taken < least:
+                best, least = Tiling(cut, (down, across), step, grid), taken
+    return best
+
+
+def execute(problem: Problem, operands: Operands) -> list[Box]:
+    """Compute all outputs; nothing is left to others unless a proof should fail."""
+    dtype = signed(problem.dtype)
+    x, w = operands.x.view(dtype), operands.w.view(dtype)
+    fill = int(np.asarray(operands.fill).astype(problem.dtype).view(dtype))
+    if "fill" not in problem.boundary:
+        fill = 0
+    bits = max(magnitude(x), magnitude(np.array([fill], dtype)))
+    tried = None
+    for spread in SPREADS:
+        plan = _tiling(_results(problem), _reaches(problem), problem.taps, WIDTHS[dtype], bits,
+                       magnitude(w), spread)  # fmt: skip
+        if plan is None:
+            break
+        if plan != tried and _compute(problem, operands, x, w, fill, plan):
+            return []
+        tried = plan
+    return everything(problem)
+
+
+def _compute(problem: Problem, operands: Operands, x: Any, w: Any, fill: int, plan: Tiling) -> bool:
+    """Compute all outputs with one cut; return whether every tile's errors are below a half."""
+    cut, filters = plan.cut, len(w)
+    made = fft_tables.transform(cut.size, "float64")
+    kernel, apart = load.kernel("limbs", x.dtype.name), cut.size + SKEW
+    room = 2 * apart * max(cut.of_x, cut.kept)
+    rows, columns = (_pieces(problem, plan, axis) for axis in (0, 1))
+    last = (problem.filter[0] - 1) * problem.dilation[0] * plan.shape[1]
+    last += (problem.filter[1] - 1) * problem.dilation[1]
+    out = operands.out.view(x.dtype)
+    cutting = (apart, cut.of_x, cut.of_w, cut.kept, cut.bits, bias(cut.bits, cut.of_x))
+    form = (made.size, made.top, made.levels, *cutting)
+    length = 2 * cut.size
+
+    def some_tiles(image: Any, spectra: Any, result: Any, norms: Any, lo: int, hi: int) -> None:
+        area = scratch(room, "f8")
+        samples = scratch(length, x.dtype, "samples")
+        found = scratch(length, x.dtype, "results")
+        for number in range(lo, hi):
+            tile = divmod(number, plan.grid[1])
+            _gather(image, rows[tile[0]], columns[tile[1]], fill, plan.shape, samples)
+            kernel(
+                samples, spectra, made.table, area, found, norms[number], 1, 0, 0, 0, length,
+                0, length, 0, length, 0, 0, 1, *form,
+            )  # fmt: skip
+            _spread(problem, plan, tile, found[last:], result)
+
+    for f in range(filters):
+        spectra, weights = recall(
+            operands.forms,
+            ("limb_tiles", x.dtype.name, plan, problem.dilation, f),
+            partial(_filter, problem, plan, w[f], made),
+            lambda made: int(made[0].nbytes),
+        )
+        for b in range(f, problem.batch, filters):
+            norms = np.empty((plan.tiles, cut.of_x))
+            task = partial(some_tiles, x[b], spectra, out[b], norms)
+            threads.run(task, geometry.bands(plan.tiles, 1), operands.workers)
+            if not proven(np.sqrt(norms)[None], weights, cut):
+                return False
+    return True
+
+
+def _filter(problem: Problem, plan: Tiling, w: Any, made: fft_tables.Transform) -> tuple[Any, Any]:
+    """Lay the filter's rows as far apart as the tile's, and transform its digits."""
+    (kh, kw), (dr, dc), across = problem.filter, problem.dilation, plan.shape[1]
+    flat = np.zeros((kh - 1) * dr * across + (kw - 1) * dc + 1, w.dtype)
+    steps = dr * across * w.itemsize, dc * w.itemsize
+    np.lib.stride_tricks.as_strided(flat, w.shape, steps)[...] = w
+    spectra, weights = transformed(flat[None], made, plan.cut)
+    return spectra.reshape(-1), weights
+
+
+class _Piece(NamedTuple):
+    """What a tile covers along one axis: the image's sample for each of its own, or -1.
+
+    Its samples start..stop-1 are those from `first` on; `lone` if all others lie outside.
+    """
+
+    places: Any
+    start: int
+    stop: int
+    first: int
+    lone: bool
+
+    @property
+    def inside(self) -> tuple[slice, slice]:
+        """Where the piece lies in the tile and in the image."""
+        end = self.first + self.stop - self.start
+        return slice(self.start, self.stop), slice(self.first, end)
+
+
+def _pieces(problem: Problem, plan: Tiling, axis: int) -> list[_Piece]:
+    """Return what each tile covers along an axis."""
+    step, length = plan.step[axis], plan.shape[axis]
+    count = (plan.grid[axis] - 1) * step + length
+    n, rule = problem.signal[axis], problem.boundary[axis]
+    places = geometry.source_map(-problem.pad[axis], count, n, rule)
+    return [_piece(places[t * step : t * step + length]) for t in range(plan.grid[axis])]
+
+
+def _piece(places: Any) -> _Piece:
+    (known,) = np.nonzero(places >= 0)
+    if len(known) == 0:
+        return _Piece(places, 0, 0, 0, True)
+    # The run of neighbours around the middle one.
+    middle = int(known[len(known) // 2])
+    (breaks,) = np.nonzero(np.diff(places) != 1)
+    start = int(breaks[breaks < middle].max(initial=-1)) + 1
+    stop = int(breaks[breaks >= middle].min(initial=len(places) - 1)) + 1
+    return _Piece(places, start, stop, int(places[start]), stop - start == len(known))
+
+
+def _gather(
+    image: Any, rows: _Piece, columns: _Piece, fill: int, shape: tuple[int, int], samples: Any
+) -> None:
+    """Put a tile's samples into the first of `samples`, zeros into the rest."""
+    into = samples[: prod(shape)].reshape(shape)
+    samples[into.size :] = 0
+    (to_rows, of_rows), (to_columns, of_columns) = rows.inside, columns.inside
+    if rows.lone and columns.lone:
+        for outside in (slice(0, rows.start), slice(rows.stop, None)):
+            into[outside] = fill
+        for outside in (slice(0, columns.start), slice(columns.stop, None)):
+            into[to_rows, outside] = fill
+        into[to_rows, to_columns] = image[of_rows, of_columns]
+        return
+    places = rows.places, columns.places
+    into[...] = image[np.ix_(*(np.maximum(p, 0) for p in places))]
+    into[places[0] < 0] = fill
+    into[:, places[1] < 0] = fill
+
+
+def _spread(problem: Problem, plan: Tiling, tile: tuple[int, int], found: Any, result: Any) -> None:
+    """Store those of a tile's results that a stride keeps; the first of them is found[0]."""
+    firsts, counts = [], []
+    for axis in (0, 1):
+        low, stride = tile[axis] * plan.step[axis], problem.stride[axis]
+        firsts.append(-(-low // stride))
+        end = min(low + plan.step[axis], _results(problem)[axis])
+        counts.append(max(0, -(-end // stride) - firsts[axis]))
+    if 0 in counts:
+        return
+    at = [f * s - t * p for f, s, t, p in zip(firsts, problem.stride, tile, plan.step, strict=True)]
+    pitch, size = plan.shape[1], found.itemsize
+    steps = problem.stride[0] * pitch * size, problem.stride[1] * size
+    source = np.lib.stride_tricks.as_strided(found[at[0] * pitch + at[1] :], tuple(counts), steps)
+    (top, left), (height, width) = firsts, counts
+    result[top : top + height, left : left + width] = source
+
+
+PATH = Path(
+    name="limb_tiles",
+    summary="images of whole numbers by transforms of their digits, exact",
+    local=False,
+    supports=supports,
+    guarantee=guarantee,
+    work=work,
+    execute=execute,
+    kernels=kernels,
+)
