@@ -137,6 +137,50 @@ def test_lags_are_strided_as_the_correlation_is(mode):
     assert len(signal.correlate(np.ones(9), np.ones(4), mode, stride=3)) == len(some)
 
 
+@given(st.data())
+def test_a_call_that_is_repeated_answers_as_before(data):
+    # What the first call settled answers the second, for other numbers.
+    rng = np.random.default_rng(data.draw(st.integers(0, 9)))
+    dtype = data.draw(st.sampled_from("fdFDl"))
+    mode = data.draw(st.sampled_from(["full", "same", "valid"]))
+    border = data.draw(st.sampled_from([*PADDED]))
+    n, k = data.draw(st.integers(6, 40)), data.draw(st.integers(1, 6))
+
+    def some(*shape):
+        return (rng.integers(-9, 9, shape) * (1 + (1j if dtype in "FD" else 0))).astype(dtype)
+
+    def calls(x, rows, image, w, plane):
+        real = "d" if dtype in "FDl" else dtype
+        yield signal.convolve(image, plane, mode, boundary=border)
+        yield signal.correlate(image, plane, mode)
+        yield signal.correlate(x, w, mode, boundary=border)
+        yield signal.fftconvolve(rows, w[None], mode, 1)
+        yield signal.fftconvolve(rows.T, w[:, None], mode, 0)
+        yield signal.oaconvolve(image, plane, mode)
+        yield signal.upfirdn(w, rows, 3, 2, mode="wrap")
+        yield signal.upfirdn(w, rows.T, 2, axis=0)
+        yield signal.upfirdn(w, x, 2, 3, mode="line")
+        yield signal.savgol_filter(x.real.astype("d"), 5, 2, mode="mirror")
+        yield signal.sepfir2d(image.real.astype(real), np.arange(3.0, dtype=real), np.ones(5, real))
+        if dtype != "l":
+            yield signal.lfilter(w, 2.0, rows)
+            yield signal.lfilter(w, 2.0, rows, 0)
+            yield from signal.lfilter(w, 2.0, rows, zi=rows[:, : k - 1])
+
+    for _ in range(3):
+        operands = some(n), some(3, n), some(n, 7), some(k), some(3, 2)
+        longer = [np.repeat(o, 2, -1)[..., ::2] for o in operands]  # Of another layout.
+        for one, other in zip(calls(*operands), calls(*longer), strict=True):
+            assert one.dtype == other.dtype
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+        _, rows, image, w, plane = operands
+        scale = 1e-3 if dtype in "fF" else 1e-9
+        theirs = scipy.signal.convolve(image, plane, "same")
+        np.testing.assert_allclose(signal.convolve(image, plane, "same"), theirs, atol=scale)
+        theirs = scipy.signal.upfirdn(w, rows, 3, 2, mode="wrap")
+        np.testing.assert_allclose(signal.upfirdn(w, rows, 3, 2, mode="wrap"), theirs, atol=scale)
+
+
 def test_the_choice_of_a_method_knows_the_call():
     x, w = np.ones(5000), np.ones(900)
     assert signal.choose_conv_method(x, w) == "fft"

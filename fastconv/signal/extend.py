@@ -13,7 +13,13 @@ Array = npt.NDArray[Any]
 
 # What "constant" puts outside is an argument; the others follow from the signal itself.
 CONSTANT = "constant"
-_BY_INDEX = {"wrap": "wrap", "edge": "nearest", "symmetric": "reflect", "reflect": "mirror"}
+BY_INDEX = {"wrap": "wrap", "edge": "nearest", "symmetric": "reflect", "reflect": "mirror"}
+MODES = (
+    CONSTANT, "wrap", "edge", "smooth", "symmetric", "reflect", "antisymmetric", "antireflect",
+    "line",
+)  # fmt: skip
+# These need two samples to know a slope.
+NEED_TWO = ("smooth", "reflect", "antireflect", "line")
 
 
 def extended(x: Array, count: int, rule: str, value: Any = 0) -> Array:
@@ -36,8 +42,8 @@ def extended(x: Array, count: int, rule: str, value: Any = 0) -> Array:
         A fresh array of x's dtype.
     """
     n = x.shape[-1]
-    if rule in _BY_INDEX:
-        index = geometry.source_map(-count, n + 2 * count, n, _BY_INDEX[rule])
+    if rule in BY_INDEX:
+        index = geometry.source_map(-count, n + 2 * count, n, BY_INDEX[rule])
         return x[..., index]
     out = np.empty((*x.shape[:-1], n + 2 * count), x.dtype)
     out[..., count : count + n] = x

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .. import geometry, request
+from .. import geometry, replay, request
 from ..request import Settings
 from ..short import CONVOLVE, shortcut
 from . import settle
@@ -26,6 +26,8 @@ __all__ = ["lfilter", "sepfir2d"]
 
 Array = npt.NDArray[Any]
 
+# Samples up to which columns are turned into rows.
+_TURNED = 1 << 12
 _FILTERED = ("float32", "float64", "complex64", "complex128")
 
 
@@ -96,6 +98,18 @@ def lfilter(
         found = None if boundary != "fill" else _short_way(b, a, x, axis, zi)
         if found is not None:
             return found
+    memo = None
+    if plain and type(b) is type(x) is np.ndarray and b.ndim == 1 and type(axis) is int:
+        if x.ndim == 2 and axis in (0, -2) and zi is None and x.size <= _TURNED:
+            # Few samples are turned around sooner than they are met column by column.
+            return lfilter(b, a, x.T.copy(), -1, stride=stride, boundary=boundary).T.copy()
+        divisor = _constant(a)
+        if divisor is not None and b.dtype.kind in "fc":
+            memo = _memo(b, divisor, x, axis, zi, stride, boundary)
+            w = b[::-1].astype(np.promote_types(b.dtype, np.float64)) / divisor
+            found = None if memo is None else replay.answer(memo, x, w)
+            if found is not None:
+                return found if zi is None else _with_state(found, zi, x.shape[-1], stride)
     settings = Settings("auto", accuracy, out, workers)
     rule = settle.boundary_rule(boundary)
     if rule != "zero" and zi is not None:
@@ -118,7 +132,9 @@ def lfilter(
     if state is None:
         outputs = geometry.strided(n, step)
         made = settle.correlation(signal, w, (axis,), (k - 1,), (outputs,), (step,), rule, dtype)
-        return settle.answer(made, settings, dtype)
+        result = settle.answer(made, settings, dtype)
+        replay.keep(memo, made, signal, dtype)
+        return result
     kept = list(signal.shape)
     kept[axis] = geometry.strided(n, step)
     if settings.out is not None:
@@ -126,9 +142,38 @@ def lfilter(
     # The state after is what the filter would still give: outputs n .. n + k - 2.
     made = settle.correlation(signal, w, (axis,), (k - 1,), (n + k - 1,), (1,), "zero", dtype)
     whole = settle.answer(made, Settings("auto", accuracy, None, workers), dtype)
+    replay.keep(memo, made, signal, dtype)
     whole[_along(axis, slice(k - 1))] += state
     result = whole[_along(axis, slice(0, n, step))]
     return deliver(result, settings.out), whole[_along(axis, slice(n, None))].copy()
+
+
+def _memo(
+    b: Array, divisor: Array, x: Array, axis: int, zi: Any, stride: Any, boundary: Any
+) -> Any:
+    """Return what a plain call follows from; None with a state that is rare."""
+    state = None
+    if zi is not None:
+        if type(zi) is not np.ndarray or axis not in (-1, x.ndim - 1) or boundary != "fill":
+            return None
+        state = zi.shape, zi.dtype
+    return replay.key_of(x, b, "lfilter", axis, divisor.dtype, stride, boundary, state)
+
+
+def _with_state(whole: Array, state: Any, n: int, stride: int) -> tuple[Array, Array]:
+    """Return n outputs along the last axis and the state after them."""
+    whole[..., : whole.shape[-1] - n] += state
+    result = whole[..., :n:stride]
+    return deliver(result, None), whole[..., n:].copy()
+
+
+def _constant(a: Any) -> Any:
+    """Return the denominator of a FIR filter, or None for a recursion and what is rare."""
+    if type(a) is float or type(a) is int:
+        return np.asarray(a)
+    if type(a) is np.ndarray and a.size == 1 and a.ndim <= 1 and a.dtype.kind in "fc":
+        return a.reshape(())
+    return None
 
 
 def _short_way(b: Any, a: Any, x: Array, axis: Any, zi: Any) -> Any:
@@ -253,6 +298,13 @@ def sepfir2d(
     array([[2., 3., 6.]])
     """
     settings = Settings("auto", accuracy, out, workers)
+    memo = None
+    if settings.plain and type(stride) is int and type(hrow) is type(hcol) is np.ndarray:
+        memo = replay.key_of(input, hrow, "sepfir2d", hcol.shape, hcol.dtype, stride, boundary)
+        if memo is not None and np.isfinite(hrow.sum() + hcol.sum()):
+            found = replay.answer(memo, np.asarray(input), np.outer(hcol[::-1], hrow[::-1]))
+            if found is not None:
+                return found
     rule = settle.boundary_rule(boundary)
     image, row, column = np.asarray(input), np.asarray(hrow), np.asarray(hcol)
     dtype = _image_dtype(image)
@@ -268,7 +320,9 @@ def sepfir2d(
         # The planner finds the factors of their product again, and uses them where that pays.
         filter2d = np.multiply.outer(column.astype(dtype), row.astype(dtype))
         made = settle.convolution(image, filter2d, "same", (0, 1), steps, rule, dtype)
-        return settle.answer(made, settings, dtype)
+        result = settle.answer(made, settings, dtype)
+        replay.keep(memo, made, image, dtype)
+        return result
     if settings.out is not None:
         shape = tuple(geometry.strided(n, s) for n, s in zip(image.shape, steps, strict=True))
         request.check_out(settings.out, shape, dtype)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .. import request
+from .. import geometry, request
 from ..kernels import KERNELS
 from ..path import Operands
 from ..paths import PATHS
@@ -15,7 +16,7 @@ from ..planner import selector
 from ..problem import Problem
 from ..request import Request
 from ..short import CONVOLVE, shortcut
-from .extend import CONSTANT, extended
+from .extend import BY_INDEX, CONSTANT, MODES, NEED_TWO, extended
 
 Array = npt.NDArray[Any]
 
@@ -60,34 +61,65 @@ def settled(
     return Request(problem, x, h[::-1], x.shape[:-1], moved, dtype)
 
 
-def short_way(h: Any, x: Array, up: Any, down: Any, mode: Any, cval: Any) -> Array | None:
-    """Return the answer for one plain signal of floats, or None where the long way must decide."""
+def short_way(
+    h: Any, x: Array, up: Any, down: Any, axis: Any, mode: Any, cval: Any
+) -> Array | None:  # fmt: skip
+    """Return the answer for small plain signals, or None where the long way must decide."""
     h = np.asarray(h) if type(h) in (list, tuple) else h
-    if type(h) is not np.ndarray or h.ndim != 1 or x.ndim != 1 or h.size == 0 or x.size == 0:
+    if type(h) is not np.ndarray or h.ndim != 1 or h.size == 0 or x.size == 0 or x.ndim == 0:
         return None
-    if type(up) is not int or type(down) is not int or up < 1 or down < 1:
+    if type(up) is not int or type(down) is not int or up < 1 or down < 1 or type(axis) is not int:
         return None
-    if type(mode) is not str or mode != CONSTANT or type(cval) is not int or cval != 0:
+    if type(mode) is not str or type(cval) is not int or cval != 0:
+        return None
+    last = axis in (-1, x.ndim - 1)
+    if not last and (x.ndim != 2 or axis not in (0, -2)):
         return None
     dtype = x.dtype
-    if dtype.kind not in "fc" or h.dtype is not dtype:
-        return None
-    if up == down == 1:
+    if h.dtype is not dtype or dtype.kind not in "fc":
+        if x.size * h.size > _SHORT or h.dtype.kind not in "biufc" or dtype.kind not in "biufc":
+            return None
+        dtype = np.result_type(h.dtype, dtype, np.float32)
+        x, h = x.astype(dtype), h.astype(dtype)
+    if up == down == 1 and x.ndim == 1 and mode == CONSTANT:
         return shortcut(dtype)(x, h, 2, CONVOLVE, None)
-    count = ((x.size - 1) * up + h.size - 1) // down + 1
-    return resampled(h, x, up, down, 0, count)
+    if not last:
+        x = x.T
+    n, beyond = x.shape[-1], 0
+    count = ((n - 1) * up + h.size - 1) // down + 1
+    if mode != CONSTANT:
+        if x.size * h.size > _SHORT or (n < 2 and mode in NEED_TWO):
+            return None
+        beyond = -(-h.size // up)
+        index = _border(beyond, n, mode)
+        if index is not None:
+            x = x[..., index]
+        elif mode in MODES:
+            x = extended(x, beyond, mode)
+        else:
+            return None
+    result = resampled(h, x, up, down, beyond * up, count)
+    return result if result is None or last else result.T.copy()
+
+
+@lru_cache(maxsize=256)
+def _border(beyond: int, n: int, mode: str) -> npt.NDArray[np.int64] | None:
+    """Return which samples an extended signal has, or None where it has others."""
+    if mode not in BY_INDEX:
+        return None
+    return geometry.source_map(-beyond, n + 2 * beyond, n, BY_INDEX[mode])
 
 
 def resampled(h: Array, x: Array, up: int, down: int, delay: int, count: int) -> Array | None:
     """Return `count` outputs by the path that was chosen for these sizes, if it is ready."""
-    key = (x.dtype, x.size, h.size, up, down, delay)
+    key = (x.dtype, x.shape, h.size, up, down, delay)
     problem = _kept.get(key)
     if problem is None:
         if not x.dtype.isnative or x.dtype.name not in KERNELS["polyphase"].dtypes:
             return None
-        if count * h.size > _SHORT * up:
+        if count * h.size * (x.size // x.shape[-1]) > _SHORT * up:
             return None
-        problem = settled(h, x, up, down, 0, CONSTANT, 0, delay, count, x.dtype).problem
+        problem = settled(h, x, up, down, x.ndim - 1, CONSTANT, 0, delay, count, x.dtype).problem
         if PATHS["polyphase"].supports(problem) or not selector.is_ready("polyphase", problem):
             return None
         if len(_kept) >= _MOST_KEPT:
@@ -95,7 +127,8 @@ def resampled(h: Array, x: Array, up: int, down: int, delay: int, count: int) ->
         _kept[key] = problem
     if not x.flags.carray:
         x = x.copy()
-    out = np.empty(count, x.dtype)
-    operands = Operands(x[None], h[None, ::-1], out[None])
+    out = np.empty((*x.shape[:-1], count), x.dtype)
+    rows = (problem.batch, x.shape[-1])
+    operands = Operands(x.reshape(rows), h[None, ::-1], out.reshape(problem.batch, count))
     PATHS["polyphase"].execute(problem, operands)
     return out

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from .. import geometry, request
 from ..request import Settings
 from . import settle
-from .extend import CONSTANT
+from .extend import CONSTANT, MODES, NEED_TWO
 from .originals import beside_along, deliver, is_compiled, is_foreign, original
 from .phases import resampled, settled, short_way
 
@@ -20,15 +20,9 @@ __all__ = ["decimate", "resample_poly", "upfirdn"]
 
 Array = npt.NDArray[Any]
 
-MODES = (
-    CONSTANT, "wrap", "edge", "smooth", "symmetric", "reflect", "antisymmetric", "antireflect",
-    "line",
-)  # fmt: skip
 # The same by the words that all functions share.
 _BORDERS = {"zero": CONSTANT, "wrap": "wrap", "reflect": "symmetric", "mirror": "reflect",
             "nearest": "edge"}  # fmt: skip
-# These need two samples to know a slope.
-_NEED_TWO = ("smooth", "reflect", "antireflect", "line")
 
 
 def upfirdn(
@@ -100,7 +94,7 @@ def upfirdn(
     """
     plain = out is None and accuracy is None and workers is None and boundary is None
     if plain and type(x) is np.ndarray and type(stride) is int and stride == 1:
-        found = short_way(h, x, up, down, mode, cval)
+        found = short_way(h, x, up, down, axis, mode, cval)
         if found is not None:
             return found
     settings = Settings("auto", accuracy, out, workers)
@@ -131,7 +125,7 @@ def _settled(h: Array, x: Array, up: Any, down: Any, axis: Any, mode: Any, cval:
         return False
     if not isinstance(mode, str) or mode.lower() not in MODES:
         return False
-    if mode.lower() in _NEED_TWO and x.shape[axis] < 2:
+    if mode.lower() in NEED_TWO and x.shape[axis] < 2:
         return False
     return np.ndim(cval) == 0 and np.asarray(cval).dtype.kind in "biuf"
 
@@ -218,10 +212,11 @@ def resample_poly(
         background = _BACKGROUNDS[padtype](signal, axis=axis, keepdims=True)
         signal, padtype = signal - background, CONSTANT
     dtype = np.result_type(h.dtype, signal.dtype, np.float32)
-    plain = settings.plain and step == 1 and signal.ndim == 1 and padtype == CONSTANT and not cval
+    along_the_last = axis % signal.ndim == signal.ndim - 1
+    plain = settings.plain and step == 1 and along_the_last and padtype == CONSTANT and not cval
     if plain and background is None and h.dtype is signal.dtype:
         delay = (len(h) - 1) // 2
-        found = resampled(h, signal, up, down, delay, geometry.strided(signal.size * up, down))
+        found = resampled(h, signal, up, down, delay, geometry.strided(signal.shape[-1] * up, down))
         if found is not None:
             return found
     axis %= signal.ndim
@@ -265,7 +260,7 @@ def _resamples(
         return False
     if cval is not None and (padtype != CONSTANT or np.asarray(cval).dtype.kind not in "biuf"):
         return False
-    return not (padtype in _NEED_TWO and x.shape[axis] < 2)
+    return not (padtype in NEED_TWO and x.shape[axis] < 2)
 
 
 def _filter(up: int, down: int, window: Any, dtype: Any) -> Array:
