@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -124,8 +124,7 @@ class Layer:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Epilogue:
+class Epilogue(NamedTuple):
     """What happens to a sum before it is stored: plus bias, then the activation.
 
     Parameters
@@ -164,8 +163,7 @@ class Epilogue:
                 sums[...] = self.activation(sums)
 
 
-@dataclass(frozen=True, slots=True)
-class LayerOperands:
+class LayerOperands(NamedTuple):
     """The arrays of one layer: aligned, native, C-contiguous, with all axes the Layer has.
 
     Parameters

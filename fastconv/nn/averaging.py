@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -253,17 +254,23 @@ def _mean(
 def counts(windows: Windows, include_pad: bool, divisor: int | None) -> tuple[Array, ...]:
     """Return, per axis, what the windows' sums are divided by: their product over the axes."""
     if divisor is not None:
-        number = request.integer("divisor_override", divisor)
-        if number == 0:
+        divisor = request.integer("divisor_override", divisor)
+        if divisor == 0:
             raise ValueError("divisor_override must not be zero, got 0")
-        ones = [np.ones(m) for m in windows.output]
-        ones[0] = ones[0] * number
-        return tuple(ones)
+    return _counts(windows, bool(include_pad), divisor)
+
+
+@lru_cache(maxsize=512)
+def _counts(windows: Windows, include_pad: bool, divisor: int | None) -> tuple[Array, ...]:
     found = []
     for a, n in enumerate(windows.signal):
         start = np.arange(windows.output[a]) * windows.stride[a] - windows.pad[a]
         stop = np.minimum(start + windows.size[a], n + windows.pad[a])
         if not include_pad:
             start, stop = np.maximum(start, 0), np.minimum(stop, n)
-        found.append((stop - start).astype(np.float64))
+        if divisor is None:
+            found.append((stop - start).astype(np.float64))
+        else:
+            found.append(np.full(windows.output[a], 1.0 if a else float(divisor)))
+        found[-1].flags.writeable = False
     return tuple(found)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy.typing as npt
 
@@ -15,8 +14,7 @@ from . import arguments
 from .arguments import Images, Settings
 
 
-@dataclass(frozen=True, slots=True)
-class Geometry:
+class Geometry(NamedTuple):
     """Stride, padding, dilation and groups as the caller gave them."""
 
     stride: Any = 1
@@ -25,8 +23,7 @@ class Geometry:
     groups: Any = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Activation:
+class Activation(NamedTuple):
     """The fused epilogue as the caller gave it."""
 
     bias: npt.ArrayLike | None = None

@@ -129,8 +129,8 @@ def divide(sums: Array, divisors: Array) -> Array:
 
 
 def _outer(counts: tuple[Array, ...]) -> Array:
-    total = np.ones(1)
-    for count in counts:
+    total, *others = counts or (np.ones(1),)
+    for count in others:
         total = (total[:, None] * count).reshape(-1)
     return total
 
