@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import fastconv
 
-__all__ = ["WORK", "main"]
+__all__ = ["WORK", "main", "seconds"]
 
 _ROOT = str(Path(fastconv.__file__).resolve().parents[1])
 _ROUNDS = 5
@@ -63,19 +63,25 @@ def _ours(work: Work) -> str:
     return _program(work, "fastconv", f"fastconv.{function}")
 
 
-def _seconds(program: str, **environment: str) -> float:
+def seconds(program: str, cpu: bool, **environment: str) -> float:
+    """Return the time, or the processor time, of a process that runs `program`."""
     inherited = {k: v for k, v in os.environ.items() if k != "FASTCONV_POLICY"}
     search = os.pathsep.join(filter(None, (_ROOT, os.environ.get("PYTHONPATH"))))
     start = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, "-c", program], env=inherited | {"PYTHONPATH": search} | environment
+        [sys.executable, "-P", "-c", program],
+        env=inherited | {"PYTHONPATH": search} | environment,
     )
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RuntimeError(f"program must end well, got status {process.returncode}: {program}")
     wall = time.perf_counter() - start
-    return usage.ru_utime + usage.ru_stime if "--cpu" in sys.argv else wall
+    return usage.ru_utime + usage.ru_stime if cpu else wall
+
+
+def _seconds(program: str, **environment: str) -> float:
+    return seconds(program, "--cpu" in sys.argv, **environment)
 
 
 def _with_empty_cache(program: str) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,9 @@ from .planner import selector
 from .request import Settings
 from .runtime import load, threads
 from .short import CONVOLVE, CORRELATE, DTYPES, longest_filter
+
+if TYPE_CHECKING:
+    from .prepared_plane import PreparedPlane
 
 __all__ = ["Prepared", "prepare"]
 
@@ -31,35 +34,38 @@ def prepare(
     mode: str | int = "full",
     *,
     function: str = "convolve",
+    boundary: str = "fill",
     axis: int | None = None,
     stride: int = 1,
     method: str = "auto",
     accuracy: str | None = None,
     workers: int | None = None,
-) -> Prepared:
-    """Return a function of signals: `convolve` or `correlate` with the filter `v`.
+) -> Prepared | PreparedPlane:
+    """Return a function of signals: `convolve`, or another of its kind, with the filter `v`.
 
     What a call makes of its filter (its spectrum, for a transform) is kept for the next one.
 
     Parameters
     ----------
-    v : array_like, shape (k,)
+    v : array_like, shape (k,), or (k0, k1) for images
         The filter; copied.
     mode, axis, stride, method, accuracy, workers
-        As in `convolve`.
-    function : {"convolve", "correlate"}
-        Which of the two.
+        As in `convolve`; in `convolve2d` there is no axis.
+    function : {"convolve", "correlate", "convolve2d", "correlate2d"}
+        Which of them.
+    boundary : {"fill", "wrap", "symm"}
+        As in `convolve2d`; for images only.
 
     Returns
     -------
-    Prepared
+    Prepared or PreparedPlane
         ``call(a, out=None)`` returns what ``convolve(a, v, mode, ...)`` returns. Any number of
         threads may use it at a time.
 
     Raises
     ------
     ValueError
-        If `v` is empty or has not one dimension, or a keyword does not suit.
+        If `v` is empty or has not the function's number of dimensions, or a keyword does not suit.
     TypeError
         If `v` holds no numbers, or a keyword has the wrong type.
 
@@ -75,26 +81,43 @@ def prepare(
     array([2., 4.])
     """
     taps = np.array(v)
-    if taps.ndim != 1:
+    plane = function in ("convolve2d", "correlate2d")
+    if plane and taps.ndim != 2:
+        raise ValueError(f"v must have two dimensions, got {taps.ndim}")
+    if not plane and taps.ndim != 1:
         raise ValueError(f"v must have one dimension, got {taps.ndim}")
     if taps.size == 0:
         raise ValueError("v must not be empty, got an array of length 0")
     if taps.dtype.kind not in "biufc":
         raise TypeError(f"v must hold numbers, got {taps.dtype}")
-    if function not in _ORDERS:
-        raise ValueError(f"function must be one of {list(_ORDERS)}, got {function!r}")
+    if not plane and function not in _ORDERS:
+        names = [*_ORDERS, "convolve2d", "correlate2d"]
+        raise ValueError(f"function must be one of {names}, got {function!r}")
     named = numpy_request.mode_name(mode)
     if named is None:
         raise ValueError(f"mode must be one of {list(_EXTENTS)}, got {mode!r}")
     settings = Settings(method, accuracy, None, workers, True, Forms())
     settings.check()
+    if plane:
+        if axis is not None:
+            raise ValueError(f"axis must be None for {function}, got {axis!r}")
+        from .prepared_plane import PreparedPlane
+
+        return PreparedPlane(_frozen(taps), named, function, boundary, stride, settings)
+    if boundary != "fill":
+        raise ValueError(f"boundary must be 'fill' for {function}, got {boundary!r}")
     request.positive("stride", stride)
     if axis is not None:
         request.integer("axis", axis)
+    return Prepared(_frozen(taps), named, function, axis, stride, settings)
+
+
+def _frozen(taps: Array) -> Array:
+    """Return our own copy of a filter in the machine's byte order, never to be written again."""
     if not taps.dtype.isnative:
         taps = taps.astype(taps.dtype.newbyteorder("="))
     taps.flags.writeable = False
-    return Prepared(taps, named, function, axis, stride, settings)
+    return taps
 
 
 class Prepared:

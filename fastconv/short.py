@@ -175,14 +175,20 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
         if k == 0 or k > n or not a.flags.carray:
             return None
         products = n * k
-        missed_seconds += _CALL_SECONDS + _PRODUCT_SECONDS * products
+        if kernel is None:
+            numpys = products <= _SMALL or (
+                dtype.kind == "f"
+                and not half
+                and rented + products <= _RENTED
+                and "scipy.fft" not in sys.modules
+            )
+            # Other large calls lose nothing here: the planner has more than NumPy's loop.
+            missed_seconds += _CALL_SECONDS + _PRODUCT_SECONDS * (products if numpys else _SMALL)
         if kernel is None and not look(products):
-            if out is not None:
+            if out is not None or not numpys:
                 return None
             if products > _SMALL:
                 rented += products
-                if dtype.kind != "f" or half or rented > _RENTED or "scipy.fft" in sys.modules:
-                    return None
             return _numpy_correlate(a, v, extent)  # type: ignore[no-any-return]
         if products > BRIEF_PRODUCTS and k > longest:
             # The first such call goes to the planner: finding `longest` takes as long as that.

@@ -17,6 +17,7 @@ FACES = (
     "fastconv.numpy_api",
     "fastconv.numpy_request",
     "fastconv.prepared",
+    "fastconv.prepared_plane",
     "fastconv.signal",
     "fastconv.ndimage",
     "fastconv.nn",

@@ -22,7 +22,17 @@ from fastconv.planner.limits import Level, Limits
 ROOT = Path(__file__).resolve().parents[1]
 bench.load_benchmarks(ROOT)
 
-from benchmarks import answers, comparison, figures, page, regret, report, session, timing  # noqa: E402
+from benchmarks import (  # noqa: E402
+    answers,
+    comparison,
+    figures,
+    page,
+    regret,
+    report,
+    session,
+    single_calls,
+    timing,
+)
 from benchmarks.families import OURS, Workload, by_path  # noqa: E402
 from benchmarks.peers import Peer  # noqa: E402
 from benchmarks.processes import GROUP, MEASURES  # noqa: E402
@@ -467,3 +477,20 @@ def test_the_sweep_against_numpy_covers_longer_filters_and_every_dtype_numpy_mul
     assert set(never_slower.DTYPES) == {np.dtype(code).name for code in "?bBhHiIlLefdFD"}
     cell = never_slower.measure("float16", 3, 2, "full", 1e-4)
     assert cell.ratio > 0 and "float16 n=3 k=2 full" in str(cell)
+
+
+# ---------------------------------------------------------------- processes that make one call
+
+
+@pytest.mark.parametrize("group", [g for g in GROUPS if g not in ("layers", "prepared", "stream")])
+def test_a_workload_becomes_scripts_that_run(group, tmp_path):
+    workload = next(w for w in WORKLOADS.values() if w.group == group)
+    made = single_calls.case(workload, str(tmp_path), 1, small=True)
+    assert made is not None or group == "pooling"  # Nobody but torch pools.
+    for program in (made.ours, *made.peers.values()) if made is not None else ():
+        exec(program, {})
+
+
+def test_what_one_call_may_take_is_half_as_much_again_and_60_ms():
+    assert single_calls.allowed(1.0, 1) == pytest.approx(1.56)
+    assert single_calls.allowed(1.0, 10_000) == pytest.approx(1.3)

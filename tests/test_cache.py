@@ -169,6 +169,15 @@ def test_a_call_that_waits_for_its_kernel_gets_it(tmp_path):
     assert after != before
 
 
+def test_a_long_call_that_others_answer_does_not_pay_for_the_short_loop(monkeypatch):
+    savings = []
+    monkeypatch.setattr(load, "ready", lambda name, dtype, saving: savings.append(saving))
+    answer = short._short_way(np.dtype("d"))
+    x, w = np.zeros(10**6), np.zeros(20_000)  # NumPy's loop would take seconds.
+    assert answer(x, w, 1, short.CONVOLVE, None) is None
+    assert sum(savings) < 1e-3
+
+
 def test_an_unknown_policy_is_named():
     with pytest.raises(ValueError, match="policy must be one of"):
         fastconv.policy("sometimes")

@@ -158,3 +158,79 @@ def test_what_no_signal_could_mean_is_refused():
             call(a)
     with pytest.raises(ValueError, match="out must have shape"):
         call(np.ones(5), out=np.ones(5))
+
+
+def test_a_filter_between_zeros_is_transformed_anew_where_its_zeros_count():
+    rng = np.random.default_rng(3)
+    v = np.zeros(500)
+    v[100:400] = rng.random(300)
+    call = fastconv.prepare(v, method="fused")
+    a = rng.random(40_000)
+    b = a.copy()
+    b[100] = np.nan
+    for signal in (a, b, a):  # Zeros at the ends are left out where nothing is NaN.
+        np.testing.assert_allclose(call(signal), np.convolve(signal, v), rtol=0, atol=1e-9)
+
+
+# ---------------------------------------------------------------- images
+
+
+@pytest.mark.parametrize("function", ["convolve2d", "correlate2d"])
+@pytest.mark.parametrize("mode", ["full", "same", "valid"])
+@pytest.mark.parametrize("dtype", ["d", "f", "D", "h", "q", "B"])
+def test_a_filter_for_images_answers_as_the_plain_function(function, mode, dtype):
+    rng = np.random.default_rng(4)
+    for shape, k, boundary, stride in (
+        ((8, 9), (3, 3), "fill", 1),
+        ((40, 33), (2, 5), "symm", 1),
+        ((40, 33), (4, 3), "wrap", (2, 1)),
+        ((3, 4), (5, 6), "fill", 1),
+        ((90, 80), (33, 31), "fill", 1),
+    ):
+        x, w = random_array(rng, dtype, shape), random_array(rng, dtype, k)
+        plain = getattr(fastconv, function)
+        call = fastconv.prepare(w, mode, function=function, boundary=boundary, stride=stride)
+        expected = plain(x, w, mode, boundary, stride=stride)
+        out = np.empty_like(expected)
+        for _ in range(3):
+            np.testing.assert_array_equal(call(x), expected)
+            assert call(x, out) is out
+            np.testing.assert_array_equal(out, expected)
+        np.testing.assert_array_equal(call(x.tolist()), plain(x.tolist(), w, mode, boundary,
+                                                              stride=stride))  # fmt: skip
+
+
+def test_a_filter_for_images_is_transformed_once(monkeypatch):
+    rng = np.random.default_rng(5)
+    x, w = rng.normal(size=(300, 280)), rng.normal(size=(40, 41))
+    call = fastconv.prepare(w, "same", function="convolve2d", method="tiles")
+    asked, kernel = [], load.kernel
+
+    def watched(name, dtype):
+        asked.append(name)
+        return kernel(name, dtype)
+
+    monkeypatch.setattr(load, "kernel", watched)
+    expected = fastconv.convolve2d(x, w, "same", method="tiles")
+    for image in (x, 2 * x, x):
+        np.testing.assert_allclose(call(image) * (x[0, 0] / image[0, 0]), expected, atol=1e-9)
+    assert sum("spectrum" in name for name in asked) == 2  # The plain call's and ours.
+    assert call.nbytes > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "keywords", "error"),
+    [
+        ((np.ones(3),), {"function": "convolve2d"}, "two dimensions"),
+        ((np.ones((3, 3)),), {}, "one dimension"),
+        ((np.ones((0, 3)),), {"function": "convolve2d"}, "empty"),
+        ((np.ones((3, 3)),), {"function": "convolve2d", "boundary": "mirror"}, "boundary must"),
+        ((np.ones((3, 3)),), {"function": "convolve2d", "axis": 0}, "axis must"),
+        ((np.ones((3, 3)),), {"function": "convolve2d", "stride": (1, 0)}, "stride must"),
+        ((np.ones(3),), {"boundary": "wrap"}, "boundary must"),
+        ((np.ones(3),), {"function": "convolve3d"}, "function must"),
+    ],
+)
+def test_a_filter_for_images_refuses_what_does_not_suit(arguments, keywords, error):
+    with pytest.raises(ValueError, match=error):
+        fastconv.prepare(*arguments, **keywords)

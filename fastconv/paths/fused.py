@@ -207,7 +207,7 @@ def _compute(problem: Problem, operands: Operands, x: Any) -> Any:
         )  # fmt: skip
         return spectra
 
-    key = ("fused", dtype, plan.size)
+    key = ("fused", dtype, plan.size, problem.filter)
     spectra = recall(operands.forms, key, transformed, _bytes)
     norms = np.zeros((batch, cut.blocks), dtype)
     out = operands.out if stride == 1 else np.empty((batch, outputs), dtype)
@@ -292,7 +292,7 @@ def applied(problem: Problem, w: Any, forms: Forms) -> Callable[[Any, Any], floa
         load.kernel(of_filter, dtype)(w, made.reshape(-1), table, area, 1, k, k, 0, *form)
         return made
 
-    key = ("fused", dtype, plan.size)
+    key = ("fused", dtype, plan.size, problem.filter)
     save, add = load.kernel(of_blocks, dtype), np.add.reduce
     of_signal = (1, 0, 0, 0, n, 0, m, cut.first, cut.step, cut.shift, 0, cut.blocks, *form)
 

@@ -191,7 +191,7 @@ def _compute(problem: Problem, operands: Operands, x: Any) -> Any:
         )
         return spectra
 
-    key = ("fused_complex", dtype, size)
+    key = ("fused_complex", dtype, size, problem.filter)
     spectra = recall(operands.forms, key, transformed, lambda made: int(made.nbytes))
     blocks = _blocks(size, n, k, outputs)
     if blocks == 1 and n + k - 1 <= size and 0 <= pad < k:

@@ -193,7 +193,7 @@ def _compute(problem: Problem, operands: Operands, x: Any, w: Any, fill: int, pl
     for f in range(filters):
         spectra, weights = recall(
             operands.forms,
-            ("limb_tiles", x.dtype.name, plan, problem.dilation, f),
+            ("limb_tiles", x.dtype.name, plan, problem.filter, problem.dilation, f),
             partial(_filter, problem, plan, w[f], made),
             lambda made: int(made[0].nbytes),
         )

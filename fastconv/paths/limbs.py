@@ -140,7 +140,7 @@ def _compute(problem: Problem, operands: Operands, x: Any, w: Any, cut: Digits) 
     form = (plan.size, plan.top, plan.levels)
     spectra, weights = recall(
         operands.forms,
-        ("limbs", x.dtype.name, cut.size, cut.bits, cut.of_w),
+        ("limbs", x.dtype.name, cut.size, cut.bits, cut.of_w, k),
         lambda: transformed(w, plan, cut),
         lambda made: int(made[0].nbytes),
     )

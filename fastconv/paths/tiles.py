@@ -156,9 +156,8 @@ def _compute(problem: Problem, operands: Operands, x: Any, plan: Layout) -> Any:
 
     for f in range(filters):
         make = partial(_spectrum, problem, plan, operands.w[f], made)
-        spectra[f] = recall(
-            operands.forms, ("tiles", dtype, plan.shape, problem.dilation, f), make, _bytes
-        )
+        key = ("tiles", dtype, plan.shape, problem.filter, problem.dilation, f)
+        spectra[f] = recall(operands.forms, key, make, _bytes)
         bands = geometry.bands(tiles, max(1, _BAND // (2 * plan.size)))
         threads.run(partial(some_tiles, f), bands, operands.workers)
         spectra[f] = None  # One filter's spectrum at a time.

@@ -142,9 +142,9 @@ def convolve2d(
                 return result
     settings = Settings(method, accuracy, out, workers, structure, None, max_memory)
     if policy is None:
-        return _answer("convolve2d", in1, in2, mode, boundary, fillvalue, stride, settings)
+        return answer2d("convolve2d", in1, in2, mode, boundary, fillvalue, stride, settings)
     with in_force(policy):
-        return _answer("convolve2d", in1, in2, mode, boundary, fillvalue, stride, settings)
+        return answer2d("convolve2d", in1, in2, mode, boundary, fillvalue, stride, settings)
 
 
 def correlate2d(
@@ -225,9 +225,9 @@ def correlate2d(
                 return result
     settings = Settings(method, accuracy, out, workers, structure, None, max_memory)
     if policy is None:
-        return _answer("correlate2d", in1, in2, mode, boundary, fillvalue, stride, settings)
+        return answer2d("correlate2d", in1, in2, mode, boundary, fillvalue, stride, settings)
     with in_force(policy):
-        return _answer("correlate2d", in1, in2, mode, boundary, fillvalue, stride, settings)
+        return answer2d("correlate2d", in1, in2, mode, boundary, fillvalue, stride, settings)
 
 
 def explain2d(
@@ -242,7 +242,14 @@ def explain2d(
     return request.explain(_request("convolve2d", x, w, mode, boundary, 0, stride), settings)
 
 
-def _answer(
+def what(name: str, mode: Any, boundary: Any) -> int:
+    """Return what the compiled entry of a whole call is told; mode and boundary must be known."""
+    if not isinstance(boundary, str) or boundary not in _RULES:
+        raise ValueError(f"boundary must be one of {list(_RULES)}, got {boundary!r}")
+    return (_CONVOLVE2D if name == "convolve2d" else _CORRELATE2D)[mode, boundary]
+
+
+def answer2d(
     name: str,
     in1: Any,
     in2: Any,
@@ -252,6 +259,7 @@ def _answer(
     stride: Any,
     settings: Settings,
 ) -> npt.NDArray[Any]:
+    """Answer SciPy's function `name`, with our keywords."""
     key = None
     small = type(in1) is np.ndarray and in1.size <= short2d.COPIED
     if small and not in1.flags.carray and settings.max_memory is None:
@@ -267,7 +275,7 @@ def _answer(
     if not _settled(x, w, mode, boundary, fill):
         # SciPy's own words for its errors, and its loops for rare dtypes and for no samples.
         result = original(name)(in1, in2, mode, boundary, fillvalue)
-        return _beside(result, _pair(stride), settings)
+        return _beside(result, pair(stride), settings)
     made = _request(name, x, w, mode, boundary, fill[()], stride)
     if key is not None and made.x is x:
         short2d.keep(key, made.problem, x.dtype)
@@ -359,7 +367,8 @@ _WIDTHS = frozenset(
 )
 
 
-def _pair(stride: Any) -> tuple[int, int]:
+def pair(stride: Any) -> tuple[int, int]:
+    """Return a stride, one integer or two, as rows and columns."""
     if isinstance(stride, (tuple, list)):
         if len(stride) != 2:
             raise ValueError(f"stride must be one integer or a pair, got {stride!r}")
@@ -389,7 +398,7 @@ def _request(
     if swap and not convolving:
         x, w = x[::-1, ::-1], w[::-1, ::-1]  # SciPy reverses the result.
     extents = [_extent(n, k, mode, convolving) for n, k in zip(x.shape, w.shape, strict=True)]
-    strides = _pair(stride)
+    strides = pair(stride)
     rule = _BOUNDARIES[boundary]
     if rule == "fill" and fill == 0 and (w.dtype.kind not in "fc" or np.isfinite(w).all()):
         # Zeros times a finite tap add nothing; SciPy multiplies them, so inf and nan taps do.
