@@ -47,8 +47,10 @@ def convolve_with_gaps(
     for label, operand in (("a", x), ("v", w)):
         if operand.size == 0:
             raise ValueError(f"{label} cannot be empty")
-        if operand.dtype.kind not in "biuf":
+        if operand.dtype.kind not in ("biufc" if label == "a" else "biuf"):
             raise TypeError(f"{label} must be real where samples are missing, got {operand.dtype}")
+    if x.dtype.kind == "c":
+        return _by_parts(missing.both_parts(x), x, w, mode, axis, stride, out, workers, plain)
     if w.ndim > 1 or (axis is None and x.ndim > 1):
         raise ValueError(f"a and v must have one dimension, got {x.ndim} and {w.ndim}")
     if workers is not None:
@@ -73,6 +75,25 @@ def convolve_with_gaps(
         return np.ascontiguousarray(whole)
     request.check_out(out, whole.shape, dtype)
     out[...] = whole
+    return out
+
+
+def _by_parts(
+    missing: Missing, x: Array, w: Array, mode: Any, axis: Any, stride: Any, out: Array | None,
+    workers: int | None, plain: tuple[Any, Any],
+) -> Array:  # fmt: skip
+    """Smooth the real and the imaginary parts; a sample that misses one is missing."""
+    gaps = tuple(missing.keywords.values())
+    real, imag = (
+        convolve_with_gaps(part, w, mode, axis, stride, None, workers, gaps, plain)
+        for part in (x.real, x.imag)
+    )
+    result = np.empty(real.shape, np.result_type(x, np.complex64))
+    result.real, result.imag = real, imag
+    if out is None:
+        return result
+    request.check_out(out, result.shape, result.dtype)
+    out[...] = result
     return out
 
 

@@ -17,7 +17,7 @@ from fastconv import signal
 MODES = ["full", "same", "valid"]
 DTYPES = list("?bBhHiIlLefdFD")
 FLOATING = list("bhilfdFD")
-NEED_TWO = ("smooth", "line", "reflect", "antireflect")  # SciPy reads beyond a single sample.
+NEED_TWO = ("smooth", "line", "reflect", "antireflect")  # SciPy crashes at a single sample.
 
 
 def whole(rng, shape, dtype):
@@ -113,6 +113,17 @@ def test_upfirdn_is_scipys(resampling, mode, cval):
     assert_like_scipys("upfirdn", h, x, up, down, axis, mode, cval)
     assert_like_scipys(
         "upfirdn", h.real.astype("d"), x[(0,) * (x.ndim - 1)].real.astype("d"), up, down
+    )
+
+
+@pytest.mark.parametrize("mode", NEED_TWO)
+def test_a_single_sample_has_no_slope(mode):
+    x = np.array([[5.0], [3.0]])
+    edge = signal.upfirdn([1, 2, 4.0], x, 2, mode="edge")
+    np.testing.assert_array_equal(signal.upfirdn([1, 2, 4.0], x, 2, mode=mode), edge)
+    np.testing.assert_array_equal(
+        signal.resample_poly(x, 2, 1, 1, padtype=mode),
+        signal.resample_poly(x, 2, 1, 1, padtype="edge"),
     )
 
 

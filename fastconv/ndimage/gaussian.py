@@ -106,8 +106,15 @@ def gaussian_filter1d(
     taps = _taps(sigma, order, truncate, radius)
     if not arguments.native(x):
         return arguments.beside("correlate1d", x, taps, axis, output, mode, cval, 0)
+    if x.dtype.kind == "c" and not missing.plain:
+        return missing.by_parts(
+            x, output, cval,
+            lambda part, into, outside, both: gaussian_filter1d(
+                part, sigma, axis, order, into, mode, outside, truncate, radius=radius,
+                workers=workers, **both.keywords,
+            ),
+        )  # fmt: skip
     if x.dtype.kind == "c":
-        missing.refuse("complex numbers")
         return _complex(x, taps, axis, output, mode, cval, workers)
     out = arguments.place(output, missing.dtype(x), x.shape)
     one = line_pass(taps, arguments.one_axis(axis, x.ndim), arguments.rule(mode), 0)
@@ -189,6 +196,14 @@ def gaussian_filter(
         result = arguments.remembered(key, x, output)
         if result is not None:
             return result
+    if x.dtype.kind == "c" and arguments.native(x) and not missing.plain:
+        return missing.by_parts(
+            x, output, cval,
+            lambda part, into, outside, both: gaussian_filter(
+                part, sigma, order, into, mode, outside, truncate, radius=radius, axes=axes,
+                workers=workers, **both.keywords,
+            ),
+        )  # fmt: skip
     if not arguments.native(x) or x.dtype.kind == "c":
         missing.refuse(f"{x.dtype}")
         return _one_by_one(x, sigma, order, output, mode, cval, truncate, radius, axes, workers)

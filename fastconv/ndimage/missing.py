@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
 from math import prod
 from typing import Any
 
@@ -79,11 +79,45 @@ class Missing:
 
     def dtype(self, x: Array) -> np.dtype[Any]:
         """Return the dtype of the result: means of integers are float64."""
-        return (
-            x.dtype
-            if self is NOTHING or self.plain or x.dtype.kind == "f"
-            else np.dtype(np.float64)
-        )
+        kept = self is NOTHING or self.plain or x.dtype.kind in "fc"
+        return x.dtype if kept else np.dtype(np.float64)
+
+    def both_parts(self, x: Array) -> Missing:
+        """Return the same for either part of complex samples: missing in one, missing in both."""
+        if self.nan_policy == "propagate":
+            return self
+        gone = np.isnan(x)
+        if self.mask is not None:
+            gone = gone | np.broadcast_to(np.asarray(self.mask, bool), x.shape)
+        return replace(self, mask=gone)
+
+    def by_parts(
+        self, x: Array, output: Any, cval: Any, smooth: Callable[[Array, Array, Any, Missing], Any]
+    ) -> Array:
+        """Smooth the real and the imaginary parts of complex samples.
+
+        Parameters
+        ----------
+        x : ndarray
+            The samples.
+        output, cval
+            As the face was given them.
+        smooth : callable
+            ``smooth(part, output, cval, missing)``.
+        """
+        out = arguments.place(output, x.dtype, x.shape, complex_output=True)
+        x = arguments.apart(x, out)
+        both = self.both_parts(x)
+        if self.nan_policy != "propagate" and np.isnan(cval):
+            cval = complex(np.nan, np.nan)
+        smooth(x.real, out.real, float(np.real(cval)), both)
+        smooth(x.imag, out.imag, float(np.imag(cval)), both)
+        return out
+
+    @property
+    def keywords(self) -> dict[str, Any]:
+        """The keywords that say this."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def run(
         self, x: Array, out: Array, smoothing: Sequence[Pass] | Window,

@@ -110,6 +110,13 @@ def along(
     x, w = np.asarray(input), np.asarray(weights)
     if not arguments.native(x):
         return arguments.beside("correlate1d", x, w, axis, output, mode, cval, origin)
+    if x.dtype.kind == "c" and w.dtype.kind != "c" and not missing.plain:
+        return missing.by_parts(
+            x, output, cval,
+            lambda part, into, outside, both: along(
+                part, w, axis, into, mode, outside, origin, stride, accuracy, workers, both
+            ),
+        )  # fmt: skip
     if x.dtype.kind == "c" or w.dtype.kind == "c":
         if w.dtype.kind == "c":
             w = w.conj().astype(np.complex128, copy=False)
@@ -156,6 +163,13 @@ def over(
     name = "convolve" if flip else "correlate"
     if not arguments.native(x) or x.ndim == 0:
         return arguments.beside(name, x, w, output, mode, cval, origin, axes=axes)
+    if x.dtype.kind == "c" and w.dtype.kind != "c" and not missing.plain:
+        return missing.by_parts(
+            x, output, cval,
+            lambda part, into, outside, both: over(
+                part, w, into, mode, outside, origin, flip, axes, stride, accuracy, workers, both
+            ),
+        )  # fmt: skip
     if x.dtype.kind == "c" or w.dtype.kind == "c":
         if w.dtype.kind == "c" and not flip:
             w = w.conj()
@@ -242,7 +256,7 @@ def _by_parts(
     shape: tuple[int, ...], missing: Missing,
 ) -> Array:  # fmt: skip
     """Combine real results, as SciPy does, for complex samples or taps."""
-    missing.refuse("complex numbers")
+    missing.refuse("complex taps")
     out = arguments.place(output, x.dtype, shape, complex_output=True)
     if np.may_share_memory(x, out):
         x = x.copy()

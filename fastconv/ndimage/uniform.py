@@ -191,8 +191,12 @@ def _run(
 ) -> None:  # fmt: skip
     if not x.size:
         return
-    if x.dtype.kind == "c":
-        missing.refuse("complex numbers")
+    if x.dtype.kind == "c" and not missing.plain:
+        missing.by_parts(
+            x, out, cval,
+            lambda part, into, outside, both: _run(part, into, passes, outside, workers, both),
+        )  # fmt: skip
+    elif x.dtype.kind == "c":
         x = arguments.apart(x, out)
         _run(x.real, out.real, passes, np.real(cval), workers, missing)
         _run(x.imag, out.imag, passes, np.imag(cval), workers, missing)

@@ -18,7 +18,7 @@ MODES = (
     CONSTANT, "wrap", "edge", "smooth", "symmetric", "reflect", "antisymmetric", "antireflect",
     "line",
 )  # fmt: skip
-# These need two samples to know a slope.
+# These need two samples to know a slope; of one sample they are "edge" (SciPy crashes).
 NEED_TWO = ("smooth", "reflect", "antireflect", "line")
 
 
@@ -42,6 +42,8 @@ def extended(x: Array, count: int, rule: str, value: Any = 0) -> Array:
         A fresh array of x's dtype.
     """
     n = x.shape[-1]
+    if n == 1 and rule in NEED_TWO:
+        rule = "edge"
     if rule in BY_INDEX:
         index = geometry.source_map(-count, n + 2 * count, n, BY_INDEX[rule])
         return x[..., index]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from .. import geometry, request
 from ..request import Settings
 from . import settle
-from .extend import CONSTANT, MODES, NEED_TWO
+from .extend import CONSTANT, MODES
 from .originals import beside_along, deliver, is_compiled, is_foreign, original
 from .phases import resampled, settled, short_way
 
@@ -124,8 +124,6 @@ def _settled(h: Array, x: Array, up: Any, down: Any, axis: Any, mode: Any, cval:
     except (TypeError, ValueError):
         return False
     if not isinstance(mode, str) or mode.lower() not in MODES:
-        return False
-    if mode.lower() in NEED_TWO and x.shape[axis] < 2:
         return False
     return np.ndim(cval) == 0 and np.asarray(cval).dtype.kind in "biuf"
 
@@ -258,9 +256,7 @@ def _resamples(
             return False
     if not isinstance(padtype, str) or padtype not in (*MODES, *_BACKGROUNDS):
         return False
-    if cval is not None and (padtype != CONSTANT or np.asarray(cval).dtype.kind not in "biuf"):
-        return False
-    return not (padtype in NEED_TWO and x.shape[axis] < 2)
+    return cval is None or (padtype == CONSTANT and np.asarray(cval).dtype.kind in "biuf")
 
 
 def _filter(up: int, down: int, window: Any, dtype: Any) -> Array:
