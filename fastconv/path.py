@@ -75,7 +75,7 @@ class Operands(NamedTuple):
     Parameters
     ----------
     x : ndarray, shape (batch, *signal) or, interleaved, (batch, n, inner)
-        The signals.
+        The signals; each contiguous, and one where another is (a step of 0) if it is for all.
     w : ndarray, shape (batch or 1, *filter)
         The filters, in correlation order.
     out : ndarray, shape (batch, *output)

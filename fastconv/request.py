@@ -175,7 +175,7 @@ def answer(request: Request, settings: Settings) -> Array:
         return _answer_interleaved(request, as_it_lies, settings, workers)
     x = _as_it_is(request, problem, settings)
     if x is None:
-        x = _pack(request.x, (problem.batch, *problem.signal), request.batch, problem)
+        x = _pack_signals(request, problem)
     filters = 1 if problem.shared_filter else problem.batch
     w = _pack(
         request.w,
@@ -201,7 +201,8 @@ def _limited(request: Request, problem: Problem, settings: Settings) -> Problem:
     if settings.max_memory is None:
         return problem
     filters = 1 if problem.shared_filter else problem.batch
-    spent = budget.copied(request.x, (problem.batch, *problem.signal), problem.dtype)
+    signals = 1 if _is_one(request, problem) else problem.batch
+    spent = budget.copied(request.x, (signals, *problem.signal), problem.dtype)
     spent += budget.copied(request.w, (filters, *problem.filter), problem.dtype)
     if request.moved is not None or (
         settings.out is not None and not _writable_as_it_is(settings.out, request)
@@ -321,6 +322,19 @@ def check_out(out: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         raise TypeError(f"out must have dtype {dtype}, got {out.dtype}")
     if not out.flags.writeable:
         raise ValueError("out must be writeable, got a read-only array")
+
+
+def _pack_signals(request: Request, problem: Problem) -> Array:
+    """Return the signals, packed; one that meets many filters stands for all of them."""
+    x, shape = request.x, (problem.batch, *problem.signal)
+    if problem.batch < 2 or not _is_one(request, problem):
+        return _pack(x, shape, request.batch, problem)
+    one = _pack(x.reshape(1, *problem.signal), (1, *problem.signal), (1,), problem)
+    return np.lib.stride_tricks.as_strided(one, shape, (0, *one.strides[1:]))
+
+
+def _is_one(request: Request, problem: Problem) -> bool:
+    return request.x.size == prod(problem.signal) > 0
 
 
 def _pack(array: Array, shape: tuple[int, ...], batch: tuple[int, ...], problem: Problem) -> Array:

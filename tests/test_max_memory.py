@@ -191,3 +191,24 @@ def test_explain_says_what_takes_too_much():
         room=500_000,
     )  # fmt: skip
     assert selector.rank(limited)[0].name == "direct"
+
+
+@pytest.mark.parametrize("dtype", ["d", "f", "D", "i8", "e", "?"])
+def test_one_signal_for_many_filters_is_not_copied_for_each(dtype):
+    x, w = whole(30_000, dtype), whole((6, 300), dtype, 1)
+    result = fastconv.convolve(x, w, axis=-1, workers=1)
+    for row in range(6):
+        alone = fastconv.convolve(x, w[row], accuracy="componentwise")
+        np.testing.assert_array_equal(np.rint(result[row]), alone)
+    if dtype in "dfD":
+        _, peak = allocated(lambda: fastconv.convolve(x, w, axis=-1, workers=1, max_memory=20 * MB))
+        assert peak < 3 * x.nbytes + MB
+    x, w = whole((60, 50), dtype), whole((3, 5, 4), dtype, 1)
+    many = signal.fftconvolve(x[None], w, axes=(1, 2))
+    one = [signal.fftconvolve(x, taps) for taps in w]
+    np.testing.assert_array_equal(np.rint(many), np.rint(one))
+    x[7, 7] = 3
+    if dtype in "dfD":
+        x[9, 9] = np.nan
+        many = signal.fftconvolve(x[None], w, axes=(1, 2))
+        assert np.isnan(many).sum() == 3 * 20
