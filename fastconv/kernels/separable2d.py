@@ -102,10 +102,10 @@ def make_separable(target: Target, dtype: str) -> Callable[..., Any]:
                     share = min(inside - panel, max((1 << 17) // reads // widest, 1) * widest)
                     if straight:
                         column_band(x, source * x_row + at + panel, down, q * kh, kh, work,
-                                    lo + panel, share, x_row, step, height)
+                                    lo + panel, share, x_row, step, height, 0)
                     else:
                         column_band(work, gathered + panel, down, q * kh, kh, work,
-                                    lo + panel, share, gather_step, step, height)
+                                    lo + panel, share, gather_step, step, height, 0)
                     panel += share
                 if lo > 0 or hi < total:
                     beyond = zero_like(fill)

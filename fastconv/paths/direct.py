@@ -174,7 +174,8 @@ def _columns(problem: Problem, kernel: Any, x: Any, w: Any, out: Any, workers: i
             kernel(*here, 1, 0, 0, 0, n, k, rows, inner, inner, inner, s, d, p - i * s)
             lo += rows
 
-    height = max(16, planes.band(k) // inner)
+    # Whole register tiles of 8 rows; single rows take three times as long.
+    height = max(16, planes.band(k) // inner // 8 * 8)
     threads.run(some, geometry.bands(problem.batch * m, height), workers)
 
 
