@@ -53,8 +53,8 @@ _LONGEST = 1 << 20
 # Up to this many products NumPy answers while there is no kernel: that takes it 1 ms at most, and
 # the engine would take tens of them to be imported.
 _SMALL = 1 << 20
-# So many products of floats NumPy's BLAS adds up while scipy.fft is imported, 0.1 s: while that has
-# not happened, NumPy answers as many of them in a process.
+# So many products of doubles NumPy's BLAS adds up while scipy.fft is imported, 0.1 s: while that
+# has not happened, NumPy answers as many of them in a process; others count by their size.
 _RENTED = 1 << 30
 # What NumPy's loop loses to ours, roughly: per call, and per product.
 _CALL_SECONDS, _PRODUCT_SECONDS = 0.4e-6, 0.2e-9
@@ -176,10 +176,11 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
             return None
         products = n * k
         if kernel is None:
+            borrowed = products * dtype.itemsize // 8
             numpys = products <= _SMALL or (
-                dtype.kind == "f"
+                dtype.kind in "fc"
                 and not half
-                and rented + products <= _RENTED
+                and rented + borrowed <= _RENTED
                 and "scipy.fft" not in sys.modules
             )
             # Other large calls lose nothing here: the planner has more than NumPy's loop.
@@ -188,7 +189,7 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
             if out is not None or not numpys:
                 return None
             if products > _SMALL:
-                rented += products
+                rented += borrowed
             return _numpy_correlate(a, v, extent)  # type: ignore[no-any-return]
         if products > BRIEF_PRODUCTS and k > longest:
             # The first such call goes to the planner: finding `longest` takes as long as that.

@@ -1,6 +1,7 @@
 """fastconv.convolve2d and correlate2d have scipy.signal's meaning, and a stride."""
 
 import itertools
+import sys
 import warnings
 
 import numpy as np
@@ -489,3 +490,21 @@ def test_operands_are_left_as_they_were(face):
     ours(face)(x, w, "same", "symm")
     np.testing.assert_array_equal(x, before[0])
     np.testing.assert_array_equal(w, before[1])
+
+
+@boundaries
+@pytest.mark.parametrize("dtype", ["d", "F", "h", "B"])
+def test_before_scipy_signal_is_imported_numpy_adds_images_tap_by_tap(dtype, boundary, monkeypatch):
+    for shape, k, stride in (
+        ((9, 8), (3, 2), 1),
+        ((400, 130), (2, 5), (3, 2)),
+        ((1, 4), (1, 1), 1),
+    ):
+        x, w = whole(shape, dtype, 1), whole(k, dtype, 2)
+        rows, columns = (stride, stride) if stride == 1 else stride
+        expected = scipy.signal.convolve2d(x, w, "same", boundary)[::rows, ::columns]
+        with monkeypatch.context() as patch:
+            patch.delitem(sys.modules, "scipy.signal")
+            result = fastconv.convolve2d(x, w, "same", boundary, stride=stride, method="library")
+            assert "scipy.signal" not in sys.modules
+        assert_identical(result, np.ascontiguousarray(expected) + 0)
