@@ -16,7 +16,7 @@ from fastconv.kernels import KERNELS
 from fastconv.runtime.target import TARGETS
 
 NAMES = ("window_rows", "window_columns", "pool_max", "pool_mean", "pool_max_index",
-         "pool_box_mean", "pool_box_max")
+         "pool_box_mean", "pool_box_max", "pool_scatter", "pool_spread")
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="guard pages are made by mprotect")
 CASES = [(HOST, name, dtype) for name in NAMES for dtype in ("float32", "uint8")
          if dtype in KERNELS[name].dtypes]
@@ -195,6 +195,35 @@ def check_pool_box(name, function, dtype, rng, at_end):
         assert places[index] == (best if placed and not mean else -1)
 
 
+def check_backward(name, function, dtype, rng, at_end):
+    planes, rows, width = (int(n) for n in rng.integers(0, [3, 4, 40]))
+    height, outputs = (int(n) for n in rng.integers(0, [4, 6]))
+    if not rows * width:
+        height = outputs = 0
+    x_step = rows * width
+    grad = fenced(rng.integers(-9, 9, (planes, height, outputs)).astype(dtype).reshape(-1), at_end)
+    out = fenced(rng.integers(-9, 9, planes * x_step).astype(dtype), at_end)
+    want = out.copy().reshape(planes, x_step)
+    values = grad.reshape(planes, height * outputs)
+    if name == "pool_scatter":
+        places = rng.integers(0, max(x_step, 1), (planes, height * outputs))
+        function(grad, out, fenced(places.reshape(-1), at_end), planes, x_step, height * outputs)
+        for b in range(planes):
+            np.add.at(want[b], places[b], values[b])
+    else:
+        met = [np.sort(rng.choice(rows, rng.integers(1, rows + 1), False)) for _ in range(height)]
+        starts = np.cumsum([0, *map(len, met)]).astype(np.int64)
+        offsets = np.array([r * width for row in met for r in row], np.int64)
+        firsts = rng.integers(0, max(width, 1), outputs)
+        stops = firsts + 1 + rng.integers(0, 1 + width - firsts - 1, outputs)
+        where = [fenced(a, at_end) for a in (offsets, starts, firsts, stops)]
+        function(grad, out, *where, planes, x_step, height, outputs)
+        for b, i, j in np.ndindex(planes, height, outputs):
+            for r in met[i]:
+                want[b, r * width + firsts[j] : r * width + stops[j]] += values[b, i * outputs + j]
+    assert np.array_equal(out, want.reshape(-1))
+
+
 def main(kind, name, level, dtype):
     import importlib
 
@@ -205,7 +234,9 @@ def main(kind, name, level, dtype):
         function = getattr(module, f"make_{name}")(TARGETS[level], dtype)
     rng = np.random.default_rng(0)
     for trial in range(150 if kind == "built" else 12):
-        if name.startswith("pool_box"):
+        if name in ("pool_scatter", "pool_spread"):
+            check_backward(name, function, dtype, rng, trial % 2 == 0)
+        elif name.startswith("pool_box"):
             check_pool_box(name, function, dtype, rng, trial % 2 == 0)
         elif name.startswith("pool"):
             check_pool(name, function, dtype, rng, trial % 2 == 0)

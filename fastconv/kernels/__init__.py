@@ -94,6 +94,8 @@ KERNELS: dict[str, Kernel] = {
                ("T", "T", "T", "int64", "int64", "int64"), 9),
         Kernel("pool_box_mean", "pool_boxes", FLOATS, ("T",) * 5 + ("int64",) * 4, 5),
         Kernel("pool_box_max", "pool_boxes", (*FLOATS, "uint8"), ("T",) * 3 + ("int64",) * 5, 6),
+        Kernel("pool_scatter", "pool_backward", FLOATS, ("T", "T", "int64"), 3),
+        Kernel("pool_spread", "pool_backward", FLOATS, ("T", "T") + ("int64",) * 4, 4),
         Kernel("overlap_save", "fft_blocks", FLOATS, ("T",) * 6, 15),
         Kernel("spectrum_compact", "fft_blocks", FLOATS, ("T",) * 4, 7),
         Kernel("overlap_save_compact", "fft_blocks", FLOATS, ("T",) * 6, 15),

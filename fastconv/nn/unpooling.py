@@ -213,7 +213,7 @@ def max_pool2d_backward(
     out = np.zeros((planes.planes, prod(planes.signal)), planes.dtype)
     shape = (planes.planes, prod(windows.output))
     if grad.size:
-        pools.scatter(grad.reshape(shape), places.reshape(shape).astype(np.int64), out)
+        pools.scatter(grad.reshape(shape), places.reshape(shape).astype(np.int64, copy=False), out)
     return out.reshape(planes.shape(planes.signal))
 
 
@@ -266,6 +266,8 @@ def avg_pool2d_backward(
     share = grad / (rows[:, None] * columns).astype(planes.dtype)
     share = share.reshape(planes.planes, *windows.output)
     out = np.zeros((planes.planes, *planes.signal), planes.dtype)
+    if out.size and pools.spread(windows, share, out):
+        return out.reshape(planes.shape(planes.signal))
     for tap in product(*(range(k) for k in windows.size)):
         to: list[slice] = []
         came: list[slice] = []

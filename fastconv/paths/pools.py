@@ -240,6 +240,11 @@ def disjoint(windows: Windows) -> Boxes | None:
         s < k for s, k in zip(windows.stride, windows.size, strict=True)
     ):
         return None
+    return _all_boxes(windows)
+
+
+@lru_cache(maxsize=256)
+def _all_boxes(windows: Windows) -> Boxes:
     return _boxes([_starts(windows, a) for a in range(len(windows.signal))])
 
 
@@ -330,8 +335,30 @@ def search(x: Array, out: Array, places: Numbers, axes: Sequence[Axis]) -> None:
         np.copyto(places, np.broadcast_to(place, places.shape), where=wins)
 
 
+# ---------------------------------------------------------------- backwards
+
+
 def scatter(values: Array, places: Numbers, out: Array) -> None:
     """Add values (planes, outputs) to out (planes, samples) at their places."""
     planes, samples = out.shape
+    dtype = out.dtype.name
+    if dtype in KERNELS["pool_scatter"].dtypes and (kernel := load.ready("pool_scatter", dtype)):
+        where = np.require(places, np.int64, ("C", "A")).reshape(-1)
+        kernel(values.reshape(-1), out.reshape(-1), where, planes, samples, values.shape[1])
+        return
     flat = places + (np.arange(planes) * samples)[:, None]
     np.add.at(out.reshape(-1), flat.reshape(-1), values.reshape(-1))
+
+
+def spread(windows: Windows, shares: Array, out: Array) -> bool:
+    """Add shares (planes, *output) to all samples of their windows, if a loop is ready for it."""
+    dtype = out.dtype.name
+    if dtype not in KERNELS["pool_spread"].dtypes:
+        return False
+    if (kernel := load.ready("pool_spread", dtype)) is None:
+        return False
+    boxes = _all_boxes(windows)
+    last, plane = boxes.axes[-1], prod(windows.signal)
+    kernel(shares.reshape(-1), out.reshape(-1), *boxes.rows, last.first, last.stop,
+           out.size // plane, plane, len(boxes.rows.starts) - 1, len(last.first))  # fmt: skip
+    return True
