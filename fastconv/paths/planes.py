@@ -23,7 +23,7 @@ _STORE, _ADD, _STREAM = 0, 1, 2
 STREAM_BYTES = 8 << 20
 # Results of a volume that are added to while they lie in a second-level cache, and converted
 # samples of an image.
-_BLOCK_BYTES, _CONVERTED_BYTES = 1 << 18, 1 << 20
+_BLOCK_BYTES, _CONVERTED_BYTES = 1 << 18, 1 << 21
 _APART_PRODUCTS = 25
 
 
