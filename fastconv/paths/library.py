@@ -19,9 +19,11 @@ _numpy_correlate: Any = multiarray.correlate
 _VALID, _SAME, _FULL = 0, 1, 2
 # Real floats of more taps than this are dot products by BLAS; a call from Python costs as many.
 _DOTTED, _LOOPED_TAPS, _CALL_DOTS = ("float64", "float32"), 11, 500
-# So many products NumPy adds up tap by tap while scipy.signal is imported, 0.4 s, rows of so many
-# bytes at a time: while that has not happened, images are answered in this way.
-_BORROWED, _ROWS_BYTES = 1 << 28, 1 << 17
+# Tap by tap NumPy adds up images of more outputs than this some four times as fast as SciPy's loop,
+# rows of so many bytes at a time. To import scipy.signal takes 0.4 s.
+_FEW_OUTPUTS, _ROWS_BYTES = 1 << 11, 1 << 17
+# A product of SciPy's loop over volumes costs as many of an image's.
+_OF_VOLUMES = 6
 # What scipy.signal's 2-D loop has no type for.
 _NOT_2D = ("bool", "float16")
 
@@ -55,9 +57,12 @@ def work(problem: Problem) -> Work:
     if problem.ndim == 1 and problem.dtype in _DOTTED:
         dots = problem.outputs * prod(problem.stride) if problem.taps > _LOOPED_TAPS else 0
         calls = _CALL_DOTS * problem.batch + dots
+    products = problem.multiply_adds * prod(problem.stride)
+    if problem.ndim > 2:
+        products *= _OF_VOLUMES
     return Work(
         calls=calls,
-        multiply_adds=problem.multiply_adds * prod(problem.stride),
+        multiply_adds=products,
         bytes_moved=size * (problem.outputs + problem.batch * prod(problem.signal)),
     )
 
@@ -127,7 +132,7 @@ def _box(problem: Problem, x: Any, w: Any, out: Any, fill: Any) -> None:
         )
     ]
     outside = x.dtype.type(fill if "fill" in problem.boundary else 0)
-    if problem.ndim == 2 and out.size * w.size <= _BORROWED and "scipy.signal" not in sys.modules:
+    if problem.ndim == 2 and (out.size > _FEW_OUTPUTS or "scipy.signal" not in sys.modules):
         _by_rows(problem, x, w, out, outside, *indices)
         return
     # The compiled loops: scipy.signal's public names may have been replaced by ours.
