@@ -137,6 +137,33 @@ def test_gradients_are_the_adjoint_of_the_layer(call):
     assert abs(np.sum(by_w * dw) - np.sum(layer(call.x, dw, **keywords) * g)) <= 1e-9 * scale
 
 
+# ---------------------------------------------------------------- long filters
+
+
+@pytest.mark.parametrize("dtype", ["f", "d"])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_long_filters_go_by_transforms_unless_each_output_counts(dtype, groups):
+    rng = np.random.default_rng(0)
+    x = numbers(rng, dtype, (2, 2, 200, 190))
+    w = numbers(rng, dtype, (2, 2 // groups, 48, 50))
+    bias = numbers(rng, dtype, (2,))
+    x[1, 0, 150, 20] = np.nan
+    keywords = {"padding": (3, 7), "groups": groups}
+    found = {"chosen": nn.explain_conv2d(x, w, bias, **keywords).chosen}
+    assert found["chosen"] == "pairs"
+    exact = nn.explain_conv2d(x, w, bias, accuracy="componentwise", **keywords)
+    assert all(row.guarantee != "normwise" for row in exact.rows if row.name == exact.chosen)
+    fast = nn.conv2d(x, w, bias, activation="relu", **keywords)
+    want = nn.conv2d(
+        x.astype("d"), w.astype("d"), bias.astype("d"), activation="relu", method="blocks",
+        **keywords,
+    )  # fmt: skip
+    assert np.array_equal(np.isnan(fast), np.isnan(want))
+    bound = 20 * np.finfo(dtype).eps * np.log2(x[0, 0].size) * np.linalg.norm(x[0])
+    bound *= np.linalg.norm(w[0]) * 2
+    assert np.nanmax(abs(fast - want)) <= bound
+
+
 # ---------------------------------------------------------------- the keywords
 
 

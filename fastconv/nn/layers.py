@@ -84,8 +84,10 @@ def conv2d(
     ``out[n, f, i, j] = activation(bias[f] + sum over c, u, v of
     x~[n, c, i*stride + u*dilation - padding, j*stride + v*dilation - padding] * w[f, c, u, v])``,
     x~ being the images continued by zeros. Integers are exact modulo 2^n. Of a float the error is
-    at most ``(taps + 4) * eps * sum |x||w|`` for that output. NaN and infinities reach the outputs
-    whose windows see them; a padding zero is a factor like any other.
+    at most ``(taps + 4) * eps * sum |x||w|`` for that output; long filters over few channels may go
+    by transforms, each plane's error being at most ``9 * eps * log2(L) * ||x||_2 ||w||_2`` over
+    blocks of L samples, unless `accuracy` is "componentwise". NaN and infinities reach the outputs
+    whose windows see them; elsewhere a padding zero is a factor like any other.
 
     References
     ----------

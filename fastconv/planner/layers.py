@@ -8,29 +8,33 @@ from ..layer import Layer, LayerOperands, LayerPath
 from ..path import GUARANTEES
 from ..paths.channels import LAYER_PATHS
 from ..runtime import load
+from . import pairs
 from .explain import Explanation, Row
 from .rates import rates, tables
 from .selector import AUTO, Verdict
 
 KIND = "layer"
+ALGORITHMS: dict[str, LayerPath] = {**LAYER_PATHS, pairs.PATH.name: pairs.PATH}
 
 
 def check_method(method: str) -> None:
     """Refuse a method that is neither "auto" nor a layer path's name."""
     if not isinstance(method, str):
         raise TypeError(f"method must be a string, got {method!r}")
-    if method != AUTO and method not in LAYER_PATHS:
-        raise ValueError(f"method must be one of {[AUTO, *LAYER_PATHS]}, got {method!r}")
+    if method != AUTO and method not in ALGORITHMS:
+        raise ValueError(f"method must be one of {[AUTO, *ALGORITHMS]}, got {method!r}")
 
 
 @lru_cache(maxsize=4096)
 def verdicts(layer: Layer, accuracy: str | None) -> tuple[Verdict, ...]:
     """Return one verdict per algorithm: the usable ones first, by predicted time."""
-    found = [_verdict(path, layer, accuracy) for path in LAYER_PATHS.values()]
+    found = [_verdict(path, layer, accuracy) for path in ALGORITHMS.values()]
     return tuple(sorted(found, key=lambda v: (v.why_not != "", v.seconds)))
 
 
 def _verdict(path: LayerPath, layer: Layer, accuracy: str | None) -> Verdict:
+    if path is pairs.PATH:
+        return pairs.verdict(layer, accuracy)
     why_not = path.supports(layer)
     if why_not:
         return Verdict(path.name, why_not, None, float("inf"))
@@ -83,10 +87,10 @@ def choose(layer: Layer, method: str = AUTO, accuracy: str | None = None) -> Ver
 
 def _ready(layer: Layer, ranked: list[Verdict]) -> Verdict:
     for verdict in ranked:
-        kernels = LAYER_PATHS[verdict.name].kernels(layer)
+        kernels = ALGORITHMS[verdict.name].kernels(layer)
         if not kernels or len(ranked) == 1:
             return verdict
-        others = [v.seconds for v in ranked if not LAYER_PATHS[v.name].kernels(layer)]
+        others = [v.seconds for v in ranked if not ALGORITHMS[v.name].kernels(layer)]
         saving = max(0.0, min(others) - verdict.seconds) if others else float("inf")
         if all(load.ready(*unit, saving) is not None for unit in kernels):
             return verdict
@@ -95,7 +99,10 @@ def _ready(layer: Layer, ranked: list[Verdict]) -> Verdict:
 
 def run(layer: Layer, operands: LayerOperands, verdict: Verdict) -> None:
     """Compute `operands.out` by the chosen algorithm."""
-    LAYER_PATHS[verdict.name].execute(layer, operands)
+    if verdict.name == pairs.PATH.name:
+        pairs.execute(layer, operands, verdict.guarantee)
+    else:
+        ALGORITHMS[verdict.name].execute(layer, operands)
 
 
 def explain(layer: Layer, method: str, accuracy: str | None) -> Explanation:
@@ -104,7 +111,7 @@ def explain(layer: Layer, method: str, accuracy: str | None) -> Explanation:
         Row(
             v.name,
             not v.why_not,
-            v.why_not or LAYER_PATHS[v.name].summary,
+            v.why_not or ALGORITHMS[v.name].summary,
             v.guarantee or "",
             v.seconds,
         )
