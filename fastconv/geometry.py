@@ -63,6 +63,15 @@ def source_map(first: int, count: int, n: int, boundary: str) -> npt.NDArray[np.
         Indices into the signal; -1 for a sample that is left out or filled.
     """
     index = np.arange(first, first + count, dtype=np.int64)
+    begin = min(max(0, -first), count)
+    end = max(begin, min(count, n - first))
+    _continue(index[:begin], n, boundary)
+    _continue(index[end:], n, boundary)
+    return index
+
+
+def _continue(index: npt.NDArray[np.int64], n: int, boundary: str) -> None:
+    """Turn virtual samples into those that they stand for, in place."""
     if boundary in ("zero", "fill") or n == 0:
         index[(index < 0) | (index >= n)] = -1
     elif boundary == "nearest":
@@ -77,7 +86,6 @@ def source_map(first: int, count: int, n: int, boundary: str) -> npt.NDArray[np.
     else:  # mirror
         index %= 2 * n - 2
         np.minimum(index, 2 * n - 2 - index, out=index)
-    return index
 
 
 def clipped_sum(first: int, count: int, n: int) -> int:

@@ -7,7 +7,7 @@ means) and convert back.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -53,8 +53,18 @@ class _Stage:
     counts: tuple[int, ...]
     rooms: int
 
+    def mapped(self) -> _Stage:
+        """Return the pass with its map of samples, if it takes whole lines."""
+        if self.axis == 0 or self.source is not None:
+            return self
+        return replace(self, source=_whole(self.n, self.size, self.pad, self.boundary))
 
-@lru_cache(maxsize=512)
+
+def _whole(n: int, size: int, pad: int, boundary: str) -> Array:
+    return geometry.source_map(-pad, n + size - 1, n, boundary)
+
+
+@lru_cache(maxsize=128)
 def plan(dtype: str, shape: tuple[int, ...], keys: tuple[Key, ...]) -> Plan | None:
     """Return how to run passes over an array, or None where the kernels do not serve.
 
@@ -66,8 +76,8 @@ def plan(dtype: str, shape: tuple[int, ...], keys: tuple[Key, ...]) -> Plan | No
     for axis, taps, pad, boundary in keys:
         means = isinstance(taps, int)
         n, size = shape[axis], taps if isinstance(taps, int) else len(taps) // 8
-        whole = axis > 0 or n <= BAND_OUTPUTS // 2
-        source = geometry.source_map(-pad, n + size - 1, n, boundary) if whole else None
+        # Longer maps are made in each call, so that what is kept stays small.
+        source = _whole(n, size, pad, boundary) if n <= BAND_OUTPUTS else None
         inner = prod(shape[axis + 1 :])
         weights = np.full(1, float(size))
         arrays: tuple[Array, ...] = ()
@@ -112,14 +122,15 @@ class Plan:
         if kernel is None:
             return False
         fill = np.array([outside], np.float64)
-        at = next((j for j, s in enumerate(self.stages) if s.axis == 0), None)
+        stages = tuple(s.mapped() for s in self.stages)
+        at = next((j for j, s in enumerate(stages) if s.axis == 0), None)
         if at and prod(self.shape) > BAND_OUTPUTS:
             # What goes before the first axis's pass reads rows of other bands.
             between = np.empty(self.shape, self.dtype)
-            self._bands(kernel, x, between, self.stages[:at], fill, workers)
-            self._bands(kernel, between, out, self.stages[at:], fill, workers)
+            self._bands(kernel, x, between, stages[:at], fill, workers)
+            self._bands(kernel, between, out, stages[at:], fill, workers)
         else:
-            self._bands(kernel, x, out, self.stages, fill, workers)
+            self._bands(kernel, x, out, stages, fill, workers)
         return True
 
     def _bands(
