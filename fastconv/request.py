@@ -253,7 +253,7 @@ def _examine(request: Request, settings: Settings) -> Finding:
         return _NOTHING
     if not budget.examines(request.problem, settings.max_memory):
         return _NOTHING
-    return examine(request.problem, np.asarray(request.w, request.problem.dtype))
+    return examine(request.problem, np.asarray(request.w, request.problem.dtype), settings.method)
 
 
 _NOTHING = Finding()

@@ -12,6 +12,7 @@ from fastconv.path import Operands
 from fastconv.paths import PATHS
 from fastconv.planner import structure
 from fastconv.planner.calibrate import _problem
+from fastconv.problem import Problem
 
 EPS = {"f": np.finfo("f").eps, "d": np.finfo("d").eps}
 
@@ -23,7 +24,7 @@ def gaussian(k, sigma, dtype="d"):
 
 def found(w, n=4096):
     """The finding for a large image, where looking pays."""
-    return structure.examine(_problem(w.dtype.name, (n, n), w.shape), w)
+    return structure.examine(_problem(w.dtype.name, (n, n), w.shape), w, "separable")
 
 
 def product(factors, dtype=np.longdouble):
@@ -252,3 +253,15 @@ def test_zeros_at_the_ends_of_a_filter_are_left_out_unless_they_meet_a_nan(mode,
         got = fastconv.convolve2d(x, w, method="direct", **keywords)
         whole = fastconv.convolve2d(x, w, method="direct", structure=False, **keywords)
         assert np.array_equal(np.isnan(got), np.isnan(whole))
+
+
+def test_no_filter_is_decomposed_where_a_transform_is_as_quick(monkeypatch):
+    looked = []
+    monkeypatch.setattr(structure, "_low_rank", lambda w, most: looked.append(w.shape) or ("", ()))
+    for k in (9, 64, 128):
+        problem = Problem(
+            "float32", 1, True, (1024, 1024), (k, k), (1024, 1024), (1, 1), (1, 1),
+            (k // 2, k // 2), ("zero", "zero"),
+        )  # fmt: skip
+        structure.examine(problem, np.random.default_rng(k).random((k, k)).astype("f"))
+    assert (64, 64) not in looked and (128, 128) not in looked

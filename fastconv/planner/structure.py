@@ -15,6 +15,7 @@ stand for the filter is a matter of proof:
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import gcd, sqrt
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..problem import Problem, Structure
+from . import selector
 
 Array = npt.NDArray[Any]
 
@@ -30,6 +32,9 @@ Array = npt.NDArray[Any]
 # longer: thirty times as long as the decomposition.
 _PRODUCTS, _TAPS = 1 << 22, 9
 _DECOMPOSITION, _PRODUCTS_PER_COST = 3500, 4500
+# What is so seldom there must save several times what it takes to look for it.
+_SECONDS_PER_COST, _LEAST_GAIN = 3e-9, 4.0
+_SERVED = "separable"
 # A sum of more terms is no cheaper than the taps themselves.
 _WORTHWHILE = 0.6
 # 8 log2(512) eps: what overlap-save may lose over its shortest block.
@@ -60,8 +65,12 @@ def pays(problem: Problem) -> bool:
     return suits and long and problem.outputs * problem.taps >= _PRODUCTS
 
 
-def examine(problem: Problem, w: Array) -> Finding:
-    """Return the factors of the filter `w`, if looking for them costs little against the work."""
+def examine(problem: Problem, w: Array, method: str = selector.AUTO) -> Finding:
+    """Return the factors of the filter `w`, if looking for them costs little against the work.
+
+    A sum of several products is looked for where it may be quicker than all other paths, or where
+    `method` is the path that needs it.
+    """
     if not pays(problem):
         return Finding()
     if w.dtype.kind in "iu":
@@ -76,7 +85,16 @@ def examine(problem: Problem, w: Array) -> Finding:
     cost = _DECOMPOSITION + problem.taps * min(problem.filter)
     if most < 2 or problem.outputs * problem.taps < _PRODUCTS_PER_COST * cost:
         return Finding()
+    if method != _SERVED and _saved(problem) < _LEAST_GAIN * _SECONDS_PER_COST * cost:
+        return Finding()
     return _found(*_low_rank(w, most))
+
+
+@lru_cache(maxsize=1024)
+def _saved(problem: Problem) -> float:
+    """Return the seconds that two terms would save beside the best path: a transform is one."""
+    two = problem._replace(structure=Structure(2, "normwise"))
+    return selector.rank(problem)[0].seconds - selector.rank(two)[0].seconds
 
 
 def _refuted(w: Array) -> bool:
