@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .kernels.direct2d_call import BRIEF_PRODUCTS, MOST_ROWS, MOST_TAPS
 from .path import Operands
 from .paths import direct, planes
 from .planner import selector, structure
@@ -63,6 +64,19 @@ def keep(key: Hashable, problem: Problem, dtype: np.dtype[Any]) -> None:
     if len(_recipes) >= _MOST_RECIPES:
         _recipes.clear()
     _recipes[key] = _recipe(kernel, problem, dtype, np.dtype(loop_dtype))
+
+
+def short_way(problem: Problem) -> str:
+    """Return in words how a plain call of this problem goes past the planner, if it does."""
+    reads = [m + k - 1 for m, k in zip(problem.output, problem.filter, strict=True)]
+    small = problem.outputs * problem.taps <= BRIEF_PRODUCTS and problem.taps <= MOST_TAPS
+    inside = all(k <= n for k, n in zip(problem.filter, problem.signal, strict=True))
+    if not small or not inside or max(reads) > MOST_ROWS or problem.stride != (1, 1):
+        return ""
+    ((name, loop_dtype),) = direct.kernels(problem)
+    if load.ready(name, loop_dtype, 0.0) is None or load.whole_call(name, loop_dtype) is None:
+        return ""
+    return f"plain calls go straight to {name}_{loop_dtype}, past the planner"
 
 
 def _recipe(

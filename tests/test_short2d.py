@@ -99,6 +99,15 @@ def test_what_is_not_plain_is_declined():
         assert call(shared, w, out=out) is None
 
 
+def test_explain_names_the_entry_where_it_answers():
+    entry("convolve2d", "d")
+    words = "straight to plane_float64"
+    assert words in str(fastconv.explain(np.ones((9, 9)), np.ones((3, 3))))
+    for shape, k, stride in (((9, 9), (3, 3), 2), ((2000, 9), (3, 3), 1), ((3, 3), (4, 4), 1)):
+        table = fastconv.explain(np.ones(shape), np.ones(k), stride=stride)
+        assert words not in str(table)
+
+
 def test_out_may_be_the_image_itself():
     rng = np.random.default_rng(0)
     x, w = rng.normal(size=(9, 8)), rng.normal(size=(3, 3))

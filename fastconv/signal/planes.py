@@ -239,7 +239,11 @@ def explain2d(
     if not _settled(x, w, mode, boundary, np.asarray(0)):
         original("convolve2d")(x, w, mode, boundary)  # Raises what SciPy raises.
         raise ValueError(f"in1 and in2 must have a compiled dtype, got {x.dtype} and {w.dtype}")
-    return request.explain(_request("convolve2d", x, w, mode, boundary, 0, stride), settings)
+    made = _request("convolve2d", x, w, mode, boundary, 0, stride)
+    table = request.explain(made, settings)
+    plain = settings._replace(out=None).plain and x.dtype == w.dtype and made.x is x
+    way = short2d.short_way(made.problem) if plain else ""
+    return table._replace(notes=(*table.notes, way)) if way else table
 
 
 def what(name: str, mode: Any, boundary: Any) -> int:
