@@ -150,7 +150,7 @@ class Prepared:
     def __call__(self, a: npt.ArrayLike, out: Array | None = None) -> Array:
         """Return the result for the signal `a`, in `out` where there is one."""
         short = self._short
-        if short is not None and type(a) is np.ndarray:
+        if short is not None and type(a) is np.ndarray and a.dtype == self.filter.dtype:
             # Its filter is transformed each time: only what the direct loop is best for.
             result = short(a, self.filter, self._code, self._number, self._longest, out)
             if result is not None:

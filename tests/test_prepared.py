@@ -234,3 +234,11 @@ def test_a_filter_for_images_is_transformed_once(monkeypatch):
 def test_a_filter_for_images_refuses_what_does_not_suit(arguments, keywords, error):
     with pytest.raises(ValueError, match=error):
         fastconv.prepare(*arguments, **keywords)
+
+
+@pytest.mark.parametrize("dtype", ["?", "b", "H", "f", ">d"])
+def test_a_signal_of_another_dtype_is_converted(dtype):
+    a, v = np.arange(30).astype(dtype), np.array([0, 0, 1.5, 2])
+    call = fastconv.prepare(v)
+    for _ in range(3):
+        np.testing.assert_array_equal(call(a), np.convolve(a, v))
