@@ -31,6 +31,8 @@ def layers() -> Iterator[Workload]:
     yield _layer((1, 64, 112, 112), (64, 1, 3, 3), padding=1, groups=64)
     yield _layer((1, 256, 28, 28), (256, 1, 3, 3), padding=1, groups=256, headline=True)
     yield _layer((1, 1, 512, 512), (1, 1, 3, 3), quick=True)
+    yield _layer((1, 1, 512, 512), (1, 1, 5, 5))
+    yield _layer((1, 1, 512, 512), (1, 1, 64, 64))
 
 
 def _layer(
@@ -59,7 +61,7 @@ def _layer(
         name=f"layer/f32/{'x'.join(map(str, image))}/{'x'.join(map(str, filters))}{words}",
         group="layers",
         operands=partial(operands, (h, w)),
-        small=partial(operands, (9, 11)),
+        small=partial(operands, (kh + 6, kw + 8)),
         ours=ours,
         peers=(_torch(False, keywords), _torch(True, keywords)),
         reference=partial(_reference, **keywords),

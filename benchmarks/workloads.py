@@ -230,6 +230,7 @@ def pooling() -> Iterator[Workload]:
     for make in (windows.pool_means, windows.pool_places):
         yield make("pooling", (64, 224, 224), 2, 2, 0)
         yield make("pooling", (64, 224, 224), 3, 2, 1)
+    yield windows.pool_means("pooling", (8192, 7, 7), 7, 7, 0)
 
 
 def running() -> Iterator[Workload]:
