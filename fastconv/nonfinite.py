@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -74,9 +74,9 @@ def _overflow(problem: Problem, peak: float, weight: float, length: int) -> list
 
 
 def _boxes(problem: Problem, bad: npt.NDArray[np.bool_]) -> list[Box]:
-    if any(rule != "zero" for rule in problem.boundary):
-        return everything(problem)  # One bad sample may stand in many places of the rim.
-    boxes = _boxes_1d(problem, bad) if problem.ndim == 1 else _boxes_nd(problem, bad)
+    in_rim = any(rule != "zero" for rule in problem.boundary)
+    boxes_of = _boxes_nd if problem.ndim > 1 or in_rim else _boxes_1d
+    boxes = boxes_of(problem, bad)
     area = sum((b1 - b0) * np.prod([hi - lo for lo, hi in axes]) for b0, b1, axes in boxes)
     # Past half of the outputs the transform no longer pays.
     return boxes if 2 * area <= problem.outputs else everything(problem)
@@ -106,10 +106,25 @@ def _boxes_nd(problem: Problem, bad: npt.NDArray[np.bool_]) -> list[Box]:
     where = np.nonzero(bad)
     if len(where[0]) > _MOST_BOXES:
         return everything(problem)
-    ranges = [_windows(problem, a, where[a + 1]) for a in range(problem.ndim)]
-    boxes = []
-    for i, b in enumerate(where[0].tolist()):
-        axes = tuple((int(r[i, 0]), int(r[i, 1])) for r in ranges)
-        if all(hi > lo for lo, hi in axes):
-            boxes.append((b, b + 1, axes))
-    return boxes
+    ranges = [_ranges(problem, a, where[a + 1]) for a in range(problem.ndim)]
+    return [
+        (b, b + 1, axes)
+        for i, b in enumerate(where[0].tolist())
+        for axes in product(*(of_axis[i] for of_axis in ranges))
+    ]
+
+
+def _ranges(
+    problem: Problem, axis: int, samples: npt.NDArray[np.int64]
+) -> list[list[tuple[int, int]]]:
+    """Return for each sample the ranges of outputs that read it, within the signal or its rim."""
+    if problem.boundary[axis] in ("zero", "fill"):
+        return [geometry.merge(row[None]) for row in _windows(problem, axis, samples)]
+    n, k, m, s = (field[axis] for field in (
+        problem.signal, problem.filter, problem.output, problem.stride))  # fmt: skip
+    pad, reach = problem.pad[axis], geometry.span(k, problem.dilation[axis])
+    places = geometry.source_map(-pad, (m - 1) * s + reach, n, problem.boundary[axis])
+    return [
+        geometry.merge(_windows(problem, axis, np.flatnonzero(places == j) - pad))
+        for j in samples.tolist()
+    ]

@@ -174,3 +174,27 @@ def test_large_filters_of_large_images_are_given_to_the_tiles():
         for n, k in ((1024, 64), (4096, 128)):
             assert selector.rank(image(dtype, n, k))[0].name == "tiles"
     assert PATHS["tiles"] is tiles.PATH
+
+
+@pytest.mark.parametrize("boundary", ["reflect", "mirror", "nearest", "wrap", "fill"])
+def test_bad_pixels_and_their_images_in_the_rim_stay_local(boundary):
+    rng = np.random.default_rng(8)
+    for stride, dilation in ((1, 1), (2, 1), (1, 2)):
+        problem = Problem(
+            "float64", 2, True, (120, 90), (9, 7), (120 // stride, 90 // stride),
+            (stride,) * 2, (dilation,) * 2, (5, 3), (boundary,) * 2,
+        )  # fmt: skip
+        x, w = rng.standard_normal((2, 120, 90)), rng.standard_normal((1, 9, 7))
+        x[0, 2, 3] = x[1, 60, 89] = np.nan
+        x[1, 0, 0] = np.inf
+        results = []
+        for method in ("tiles", "direct"):
+            out = np.empty((2, *problem.output))
+            selector.run(problem, Operands(x, w, out, 0.5), method)
+            results.append(out)
+        assert tiles.execute(problem, Operands(x, w, np.empty_like(out), 0.5)) != [
+            (0, 2, tuple((0, m) for m in problem.output))
+        ]
+        for kind in (np.isnan, np.isposinf, np.isneginf):
+            np.testing.assert_array_equal(kind(results[0]), kind(results[1]))
+        assert np.isfinite(results[0]).mean() > 0.9
