@@ -134,6 +134,8 @@ def convolve2d(
             pass
         else:
             result = call(in1, in2, what, number, out)
+            if result is None and mode == "valid":
+                result = call(in2, in1, what, number, out)  # It takes no filter larger than x.
             if result is not None:
                 return result  # type: ignore[no-any-return]
         if type(mode) is type(boundary) is str and _plain(in1, in2, fillvalue):
