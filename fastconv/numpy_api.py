@@ -60,7 +60,8 @@ def convolve(
         "auto", or the name of a path (see `explain`).
     accuracy : {None, "normwise", "componentwise", "exact"}
         The least error guarantee to accept. None accepts all of them: integers are always exact;
-        floats are at least normwise.
+        floats are at least normwise. "componentwise" goes to transforms where they prove each
+        output (real floats), else, and for complex numbers, to direct loops.
     out : ndarray, optional
         Where to put the result: its shape and dtype exactly. It may overlap the operands.
     workers : int, optional
