@@ -242,6 +242,7 @@ def test_bands_join_without_a_seam(shape, dtype, workers):
     calls = [
         ("gaussian_filter", (1.3,)),
         ("sobel", (-1,)),
+        ("laplace", ()),
         ("convolve", (w,)),
         ("maximum_filter", (5,)),
         (
