@@ -129,14 +129,19 @@ def longest_filter(dtype: str) -> int:
     from .planner import selector
     from .problem import Problem
 
-    n, longest = 2 * _LONGEST, 1
-    while longest < _LONGEST:
-        k = 2 * longest
+    n = 2 * _LONGEST
+
+    def is_direct(k: int) -> bool:
         problem = Problem(dtype, 1, True, (n,), (k,), (n - k + 1,), (1,), (1,), (0,), ("zero",))
-        if selector.rank(problem)[0].name != "direct":
-            break
-        longest = k
-    return longest
+        return selector.rank(problem)[0].name == "direct"
+
+    low, high = 1, 2
+    while high <= _LONGEST and is_direct(high):
+        low, high = high, 2 * high
+    while high - low > 1 and high <= _LONGEST:
+        middle = (low + high) // 2
+        low, high = (middle, high) if is_direct(middle) else (low, middle)
+    return low
 
 
 def _unit(dtype: str) -> tuple[str, str]:

@@ -25,7 +25,8 @@ Recipe = Callable[[Array, Array, Array], bool]
 
 _MOST_RECIPES = 32
 _CALLS_SECONDS = 2e-6
-_recipes: dict[tuple[int, int, int, np.dtype[Any]], Recipe | None] = {}
+# None where the engine must decide, NotImplemented where the direct loop is best.
+_recipes: dict[tuple[int, int, int, np.dtype[Any]], Any] = {}
 
 
 def transformed(
@@ -33,7 +34,7 @@ def transformed(
 ) -> Array | None:
     """Return the m results from windows that begin at -pad, or None where the engine must decide.
 
-    NotImplemented where the direct loop is best, unless the engine is to see to it.
+    NotImplemented where the direct loop is best, and for the latter too if `engine` is false.
 
     Parameters
     ----------
@@ -52,17 +53,19 @@ def transformed(
         recipe = None if key in _recipes else _keep(key, m)
         if recipe is None:
             return None if engine else NotImplemented
+    if recipe is NotImplemented:
+        return NotImplemented  # type: ignore[no-any-return]
     result = np.empty(m, x.dtype) if out is None else out
     # What is not finite stays within its windows the long way.
     return result if recipe(x, np.ascontiguousarray(w), result) else None
 
 
-def _keep(key: tuple[int, int, int, np.dtype[Any]], m: int) -> Recipe | None:
+def _keep(key: tuple[int, int, int, np.dtype[Any]], m: int) -> Any:
     n, k, pad, dtype = key
     problem = Problem(dtype.name, 1, True, (n,), (k,), (m,), (1,), (1,), (pad,), ("zero",))
     # What a request costs the engine, it costs nobody here: the transform's calls are some 2 us.
     best = min(selector.rank(problem), key=_seconds_here(problem))
-    recipe = None
+    recipe: Any = NotImplemented if best.name == "direct" else None
     # More threads than one are the engine's business.
     alone = best.seconds < 2 * threads.SECONDS_PER_WORKER
     if best.name == fused.PATH.name and (alone or fused.blocks(problem) == 1):

@@ -16,7 +16,7 @@ import pytest
 import fastconv
 from fastconv.cli import bench, main
 from fastconv.paths import PATHS
-from fastconv.paths.channels import LAYER_PATHS
+from fastconv.planner.layers import ALGORITHMS
 from fastconv.planner.limits import Level, Limits
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -88,7 +88,7 @@ def test_operands_are_the_same_every_time(name):
 def test_every_path_is_timed():
     tables = (workload.table(*workload.small()) for workload in WORKLOADS.values())
     seen = {row.name for table in tables if table for row in table.rows if row.supported}
-    assert seen == {*PATHS, *LAYER_PATHS}
+    assert seen == {*PATHS, *ALGORITHMS}
 
 
 def test_a_path_can_be_timed_by_name():
