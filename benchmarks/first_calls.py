@@ -65,7 +65,9 @@ def _ours(work: Work) -> str:
 
 def seconds(program: str, cpu: bool, **environment: str) -> float:
     """Return the time, or the processor time, of a process that runs `program`."""
-    inherited = {k: v for k, v in os.environ.items() if k != "FASTCONV_POLICY"}
+    # Installed packages have byte code.
+    left_out = ("FASTCONV_POLICY", "PYTHONDONTWRITEBYTECODE")
+    inherited = {k: v for k, v in os.environ.items() if k not in left_out}
     search = os.pathsep.join(filter(None, (_ROOT, os.environ.get("PYTHONPATH"))))
     start = time.perf_counter()
     process = subprocess.Popen(

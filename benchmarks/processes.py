@@ -103,6 +103,7 @@ def _run(program: str, empty_cache: bool = False, policy: str = "compile") -> fl
     environment = os.environ | {"FASTCONV_POLICY": policy}
     before = environment.get("PYTHONPATH")
     environment["PYTHONPATH"] = _ROOT + (os.pathsep + before if before else "")
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # Installed packages have byte code.
     with tempfile.TemporaryDirectory(prefix="fastconv-bench-") as folder:
         if empty_cache:
             environment["FASTCONV_CACHE_DIR"] = folder
