@@ -41,7 +41,7 @@ class Lanes:
         """Return the vectors of `dtype` on `target`."""
         size = np.dtype(dtype).itemsize
         name = dtype if dtype.startswith("float") else f"uint{8 * size}"
-        return Lanes(dtype, op, Arithmetic(name, target.lanes(size), 1))
+        return Lanes(dtype, op, Arithmetic(name, target.lanes(size), 1, target.masks))
 
     @property
     def lanes(self) -> int:
