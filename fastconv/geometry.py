@@ -6,6 +6,8 @@ All of it speaks of one axis in canonical form: output i reads the samples
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -114,6 +116,27 @@ def met(n: int, k: int, m: int, stride: int, dilation: int, pad: int) -> tuple[i
 def bands(count: int, size: int) -> list[tuple[int, int]]:
     """Return 0..count cut into bands of `size`, the last one shorter."""
     return [(lo, min(lo + size, count)) for lo in range(0, count, size)]
+
+
+class Blocks(NamedTuple):
+    """How overlap-save's blocks lie: block b begins at output ``first + b * step``.
+
+    Its sample j is ``x[first + b * step + j + shift]``.
+    """
+
+    number: int
+    step: int
+    first: int
+    shift: int
+
+
+def blocks(n: int, k: int, pad: int, outputs: int, size: int) -> Blocks:
+    """Return the blocks of `size` samples that compute `outputs` correlations of n with k taps."""
+    if n + k - 1 <= size and 0 <= pad < k and outputs <= size - (k - 1 - pad):
+        # The whole signal and its tail fit into one block: nothing wraps, its head is good too.
+        return Blocks(1, outputs, pad - k + 1, k - 1 - pad)
+    step = size - k + 1
+    return Blocks(-(-outputs // step), step, 1 - k, k - 1 - pad)
 
 
 def needed(n: int, k: int, m: int, stride: int, dilation: int, pad: int) -> tuple[int, int]:

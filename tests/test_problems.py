@@ -214,7 +214,7 @@ def test_a_path_refuses_what_it_cannot_reduce(path):
 
 
 @paths
-@pytest.mark.parametrize("dtype", ["float64", "int16"])
+@pytest.mark.parametrize("dtype", ["float64", "int16", "complex64"])
 def test_a_path_leaves_no_output_unwritten(path, dtype):
     for n, k, pad in itertools.product([1, 3, 40], [1, 2, 7], [-50, -3, 0, 3, 50]):
         problem = Problem(dtype, 2, True, (n,), (k,), (60,), (1,), (1,), (pad,), ("zero",))

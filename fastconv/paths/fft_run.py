@@ -16,7 +16,7 @@ KERNELS = (("spectrum", "float64"), ("overlap_save", "float64"))
 
 
 class Layout(NamedTuple):
-    """How blocks of 2 `size` samples lie: block b begins at output ``first + b * step``."""
+    """How blocks of 2 `size` samples lie, see `geometry.Blocks`."""
 
     size: int
     step: int
@@ -27,11 +27,8 @@ class Layout(NamedTuple):
 
 def layout(n: int, k: int, pad: int, outputs: int, size: int) -> Layout:
     """Return the blocks that compute `outputs` correlations of n samples with k taps."""
-    if n + k - 1 <= 2 * size and 0 <= pad < k:
-        # The whole signal and its tail fit into one block: nothing wraps, its head is good too.
-        return Layout(size, outputs, pad - k + 1, k - 1 - pad, 1)
-    step = 2 * size - k + 1
-    return Layout(size, step, 1 - k, k - 1 - pad, -(-outputs // step))
+    count, step, first, shift = geometry.blocks(n, k, pad, outputs, 2 * size)
+    return Layout(size, step, first, shift, count)
 
 
 def block_size(least: int) -> int:

@@ -181,11 +181,7 @@ def _cut(problem: Problem, size: int | None = None) -> _Cut:
     (n,), (k,), (pad,), outputs = problem.signal, problem.filter, problem.pad, _span(problem)
     if size is None:
         size = _size(problem)
-    if n + k - 1 <= 2 * size and 0 <= pad < k:
-        # The whole signal and its tail fit into one block: nothing wraps, its head is good too.
-        return _Cut(size, 1, outputs, pad - k + 1, k - 1 - pad)
-    step = 2 * size - k + 1
-    return _Cut(size, -(-outputs // step), step, 1 - k, k - 1 - pad)
+    return _Cut(size, *geometry.blocks(n, k, pad, outputs, 2 * size))
 
 
 def _compute(problem: Problem, operands: Operands, x: Any) -> Any:

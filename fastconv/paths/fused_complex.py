@@ -193,13 +193,7 @@ def _compute(problem: Problem, operands: Operands, x: Any) -> Any:
 
     key = ("fused_complex", dtype, size, problem.filter)
     spectra = recall(operands.forms, key, transformed, lambda made: int(made.nbytes))
-    blocks = _blocks(size, n, k, outputs)
-    if blocks == 1 and n + k - 1 <= size and 0 <= pad < k:
-        # The whole signal and its tail fit into one block: nothing wraps, its head is good too.
-        step, first, shift = outputs, pad - k + 1, k - 1 - pad
-    else:
-        step, first, shift = size - k + 1, 1 - k, k - 1 - pad
-        blocks = -(-outputs // step)
+    blocks, step, first, shift = geometry.blocks(n, k, pad, outputs, size)
     norms = np.zeros((batch, blocks), part)
     out = operands.out if stride == 1 else np.empty((batch, outputs), dtype)
     kernel = load.kernel("complex_blocks", part)

@@ -144,13 +144,7 @@ def _compute(problem: Problem, operands: Operands, x: Any, w: Any, cut: Digits) 
         lambda: transformed(w, plan, cut),
         lambda made: int(made[0].nbytes),
     )
-    blocks = _blocks(cut.size, n, k, outputs)
-    if blocks == 1 and n + k - 1 <= 2 * cut.size and 0 <= pad < k:
-        # The whole signal and its tail fit into one block: nothing wraps, its head is good too.
-        step, first, shift = outputs, pad - k + 1, k - 1 - pad
-    else:
-        step, first, shift = 2 * cut.size - k + 1, 1 - k, k - 1 - pad
-        blocks = -(-outputs // step)
+    blocks, step, first, shift = geometry.blocks(n, k, pad, outputs, 2 * cut.size)
     norms = np.empty((batch, blocks, cut.of_x))
     out = operands.out.view(x.dtype)
     if stride != 1:
