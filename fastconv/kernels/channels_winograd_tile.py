@@ -14,8 +14,9 @@ from .channels_tile import Tiles
 from .emit import I64, Values, function, index, loop
 from .workspace import address
 
-# Steps per turn of the loop.
-_UNROLLED = 4
+# Steps per turn of the loop where so many sums, or fewer, make the turn short. With 28 of them LLVM
+# would mix the steps and run out of 32 registers.
+_UNROLLED, _FEW_SUMS = 4, 12
 
 
 def make_product(tiles: Tiles) -> Callable[..., Any]:
@@ -123,12 +124,14 @@ def _emit(builder: Any, tiles: Tiles, pixels: int, vectors: int, args: Values) -
             held = new
         return held
 
-    whole = builder.sdiv(steps, index(_UNROLLED))
     sums: Values = [a.zero()] * (pixels * vectors)
-    sums = loop(
-        builder, whole, sums, lambda i, h: turn(builder.mul(i, index(_UNROLLED)), _UNROLLED, h)
-    )
-    done = builder.mul(whole, index(_UNROLLED))
+    done = index(0)
+    if len(sums) <= _FEW_SUMS:
+        turns = builder.sdiv(steps, index(_UNROLLED))
+        sums = loop(
+            builder, turns, sums, lambda i, h: turn(builder.mul(i, index(_UNROLLED)), _UNROLLED, h)
+        )
+        done = builder.mul(turns, index(_UNROLLED))
     rest = builder.sub(steps, done)
     sums = loop(builder, rest, sums, lambda i, h: turn(builder.add(done, i), 1, h))
     for p in range(pixels):
