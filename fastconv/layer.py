@@ -192,11 +192,6 @@ def no_kernels(layer: Layer) -> tuple[tuple[str, str], ...]:
     return ()
 
 
-def no_preparation(layer: Layer) -> Work:
-    """Return that packed filters save nothing worth counting."""
-    return Work(calls=0)
-
-
 @dataclass(frozen=True, slots=True)
 class LayerPath:
     """One algorithm for layers: what `Path` is for Problems.
@@ -212,14 +207,14 @@ class LayerPath:
     guarantee : callable
         Layer -> "exact", "componentwise" or "normwise".
     work : callable
-        Layer -> Work of every call.
+        Layer -> Work of a call.
     execute : callable
         (Layer, LayerOperands) -> boxes of outputs that a local path must compute instead; None
         from a path whose outputs depend on their own windows only.
     kernels : callable
         Layer -> the (name, dtype) of every compiled loop it needs.
-    preparation : callable
-        Layer -> Work that filters which are packed need once.
+    packed_work : callable, optional
+        Layer -> Work of a call with packed filters, where that is much less.
     opt_in : bool
         Whether only a caller who names it, or a guarantee that it has, is answered by it.
     """
@@ -231,7 +226,7 @@ class LayerPath:
     work: Callable[[Layer], Work]
     execute: Callable[[Layer, LayerOperands], list[Box] | None]
     kernels: Callable[[Layer], tuple[tuple[str, str], ...]] = no_kernels
-    preparation: Callable[[Layer], Work] = no_preparation
+    packed_work: Callable[[Layer], Work] | None = None
     opt_in: bool = False
 
 

@@ -44,15 +44,6 @@ class Work(NamedTuple):
     butterflies: float = 0.0
     bytes_moved: int = 0
 
-    def plus(self, other: Work) -> Work:
-        """Return the counts of both."""
-        return Work(
-            self.calls + other.calls,
-            self.multiply_adds + other.multiply_adds,
-            self.butterflies + other.butterflies,
-            self.bytes_moved + other.bytes_moved,
-        )
-
 
 class Space(NamedTuple):
     """The most bytes that a path takes beside its operands and its results.

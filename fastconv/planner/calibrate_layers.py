@@ -74,7 +74,7 @@ def calibrate_layers(fit: Fit, progress: Callable[[float, str], None]) -> Table:
             for path in LAYER_PATHS.values():
                 if not path.supports(layer) and _affordable(path, layer):
                     rows, seconds = cells.setdefault(path.name, ([], []))
-                    rows.append(path.work(layer).plus(path.preparation(layer)))
+                    rows.append(path.work(layer))
                     seconds.append(measure(path, layer))
         for name, (rows, seconds) in cells.items():
             table[name, dtype, KIND] = fit(rows, seconds)

@@ -42,8 +42,8 @@ def _verdict(path: LayerPath, layer: Layer, accuracy: str | None, packed: bool) 
     if why_not:
         return Verdict(path.name, why_not, None, float("inf"))
     guarantee = path.guarantee(layer)
-    work = path.work(layer) if packed else path.work(layer).plus(path.preparation(layer))
-    seconds = rates(path.name, layer.dtype, KIND).seconds(work)
+    work = path.packed_work if packed and path.packed_work else path.work
+    seconds = rates(path.name, layer.dtype, KIND).seconds(work(layer))
     if accuracy is None and path.opt_in:
         why_not = f"only where accuracy={guarantee!r} or method={path.name!r} allows it"
     elif accuracy is not None and GUARANTEES.index(guarantee) < GUARANTEES.index(accuracy):

@@ -22,7 +22,7 @@ from ...path import Box, Guarantee, Work
 from ...runtime import load, threads
 from ...runtime.scratch import aligned, scratch
 from .slab import activation_of, apply_callable, no_bias, slope_of
-from .winograd_plan import WinogradPlan, plan, preparation_of, work_of
+from .winograd_plan import WinogradPlan, plan, work_of
 
 # Nothing grows by more than this in the transforms and their products, beside the channels.
 _GROWTH = 2.0**13
@@ -57,13 +57,13 @@ def kernels(layer: Layer) -> tuple[tuple[str, str], ...]:
 
 
 def work(layer: Layer) -> Work:
-    """Return what is done in every call, with tiles as for filters that are packed."""
-    return work_of(layer, plan(layer, 1, True))
+    """Return the products, the transforms' elements as butterflies, and the bytes."""
+    return work_of(layer, plan(layer, 1, False), False)
 
 
-def preparation(layer: Layer) -> Work:
-    """Return what is done once for filters that are packed."""
-    return preparation_of(layer, plan(layer, 1, False))
+def packed_work(layer: Layer) -> Work:
+    """Return the same with the filters' frequencies at hand."""
+    return work_of(layer, plan(layer, 1, True), True)
 
 
 def execute(layer: Layer, operands: LayerOperands) -> list[Box]:
@@ -83,11 +83,13 @@ def execute(layer: Layer, operands: LayerOperands) -> list[Box]:
         if not (peak <= filters.limit).all()
         for image in range(band.image, band.image + band.images)
     }
-    return [
-        (image, image + 1, everything)
+    bad = [
+        (image, image + 1)
         for image in sorted(doubtful)
         if not _peak(layer, found.m, operands.x[image]) <= filters.limit
     ]
+    images = geometry.merge(np.array(bad, np.int64).reshape(-1, 2))
+    return [(lo, hi, everything) for lo, hi in images]
 
 
 def _modest(bias: Any) -> bool:
@@ -215,6 +217,6 @@ PATH = LayerPath(
     work=work,
     execute=execute,
     kernels=kernels,
-    preparation=preparation,
+    packed_work=packed_work,
     opt_in=True,
 )

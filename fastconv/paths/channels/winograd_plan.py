@@ -102,40 +102,27 @@ def _size(layer: Layer, packed: bool) -> int:
     """Return the outputs of a tile along each axis that cost least."""
 
     def cost(m: int) -> float:
-        found = _plan(layer, m, 1)
-        works = [work_of(layer, found)]
-        if not packed:
-            works.append(preparation_of(layer, found))
-        return sum(
-            w.multiply_adds + _TRANSFORMED * w.butterflies + _STREAMED * w.bytes_moved
-            for w in works
-        )
+        work = work_of(layer, _plan(layer, m, 1), packed)
+        passed = _TRANSFORMED * work.butterflies + _STREAMED * work.bytes_moved
+        return work.multiply_adds + passed
 
     return min(SIZES, key=cost)
 
 
-def work_of(layer: Layer, found: WinogradPlan) -> Work:
+def work_of(layer: Layer, found: WinogradPlan, packed: bool) -> Work:
     """Return the products, the transforms' elements as butterflies, and what is streamed."""
     tiles = sum(b.images * b.rows * b.columns for b in found.bands) * found.frequencies
     wide, size = found.blocks * found.block, np.dtype(layer.dtype).itemsize
     samples = layer.images * layer.groups * layer.inputs * prod(layer.signal)
     outputs = layer.images * layer.groups * layer.outputs * layer.pixels
-    streamed = samples + outputs + layer.groups * found.filters * len(found.bands)
+    filters = layer.groups * found.filters
+    # Those that are not packed are transformed, written, and read again.
+    fresh = 0 if packed else filters
     return Work(
-        calls=len(found.bands) * layer.groups,
+        calls=layer.groups * (len(found.bands) + (0 if packed else 2 * found.blocks)),
         multiply_adds=layer.groups * tiles * layer.inputs * wide,
-        butterflies=float(layer.groups * tiles * (layer.inputs + wide)),
-        bytes_moved=size * streamed,
-    )
-
-
-def preparation_of(layer: Layer, found: WinogradPlan) -> Work:
-    """Return what the filters' frequencies take, which are written and read again."""
-    elements, size = layer.groups * found.filters, np.dtype(layer.dtype).itemsize
-    return Work(
-        calls=2 * layer.groups * found.blocks,
-        butterflies=float(elements),
-        bytes_moved=2 * size * elements,
+        butterflies=float(layer.groups * tiles * (layer.inputs + wide) + fresh),
+        bytes_moved=size * (samples + outputs + filters * len(found.bands) + 2 * fresh),
     )
 
 
@@ -175,8 +162,9 @@ def _cut(layer: Layer, m: int, most: int, workers: int) -> list[Band]:
         wide = most // high
     lengths = [(layer.images, images), (rows, high), (columns, wide)]
     parts = [-(-count // max(1, length)) for count, length in lengths]
-    if workers > 1 and layer.images % workers:  # As many bands for each worker.
-        parts[1] = min(rows, -(-parts[1] // workers) * workers)
+    if workers > 1:  # As many bands for each worker, rather somewhat larger ones than more.
+        axis = 1 if layer.images % workers else 0
+        parts[axis] = min(lengths[axis][0], workers * max(1, parts[axis] // workers))
     found = []
     ranges = [
         geometry.bands(count, -(-count // max(1, part)))
