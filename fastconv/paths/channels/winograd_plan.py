@@ -17,7 +17,7 @@ from ...runtime.target import host_target
 SIZES = (4, 2)
 # A band's frequencies of samples stay in the second cache, or nearly: the optimum is flat from 0.4
 # to 1.2 MB, since a frequency's samples are used at once for all filters. Below 32 tiles, reading
-# the filters' frequencies would take longer than the products (512 channels: 1.3x at 16).
+# the filters' frequencies would take longer than the products (512 channels: 1.2x at 16).
 _BAND_BYTES, _LEAST_TILES = 640 << 10, 32
 # What an element of a transform, and a byte that is streamed, cost in multiply-adds.
 _TRANSFORMED, _STREAMED = 10.0, 2.5
