@@ -25,6 +25,12 @@ def layers() -> Iterator[Workload]:
     yield _layer((1, 64, 56, 56), (64, 64, 3, 3), padding=1, quick=True, headline=True)
     yield _layer((1, 128, 28, 28), (128, 128, 3, 3), padding=1)
     yield _layer((1, 256, 14, 14), (256, 256, 3, 3), padding=1, headline=True)
+    for image, filters in (
+        ((1, 64, 56, 56), (64, 64, 3, 3)),
+        ((1, 128, 28, 28), (128, 128, 3, 3)),
+        ((1, 256, 14, 14), (256, 256, 3, 3)),
+    ):
+        yield _layer(image, filters, padding=1, accuracy="normwise")
     yield _layer((1, 3, 224, 224), (64, 3, 7, 7), stride=2, padding=3, headline=True)
     yield _layer((1, 64, 56, 56), (256, 64, 1, 1), headline=True)
     yield _layer((1, 512, 28, 28), (128, 512, 1, 1))
@@ -41,6 +47,7 @@ def _layer(
     *,
     quick: bool = False,
     headline: bool = False,
+    accuracy: str | None = None,
     **keywords: int,
 ) -> Workload:
     n, channels, h, w = image
@@ -50,12 +57,19 @@ def _layer(
     outputs = n * filters[0] * rows * columns
     products = outputs * prod(filters[1:])
     words = "".join(f"/{name}={value}" for name, value in keywords.items())
+    # Packed once: what a network does that is run more than once, as torch's copies are.
+    packed = accuracy is not None
+    if packed:
+        words += f"/{accuracy}/packed"
 
     def operands(sides: tuple[int, int]) -> Operands:
         return noise("float32", (n, channels, *sides), 1), noise("float32", filters, 2)
 
     def ours(x: Array, w: Array, method: str = "auto") -> Call:
-        return partial(nn.conv2d, x, w, method=method, workers=None, **keywords)  # type: ignore[arg-type]
+        filters = nn.pack(w) if packed else w
+        return partial(
+            nn.conv2d, x, filters, method=method, workers=None, accuracy=accuracy, **keywords
+        )  # type: ignore[arg-type]
 
     return Workload(
         name=f"layer/f32/{'x'.join(map(str, image))}/{'x'.join(map(str, filters))}{words}",
@@ -69,7 +83,7 @@ def _layer(
         multiply_adds=products,
         flops=2 * products,
         bytes_moved=4 * (prod(image) + prod(filters) + outputs),
-        explain=partial(_explain, **keywords),
+        explain=partial(_explain, accuracy=accuracy, **keywords),
         has_methods=False,
         quick=quick,
         headline=headline,
@@ -99,5 +113,5 @@ def _reference(x: Array, w: Array, stride: int = 1, padding: int = 0, groups: in
     return np.asarray(sums).reshape(n, len(w), rows, columns)
 
 
-def _explain(x: Array, w: Array, **keywords: int) -> Explanation:
-    return nn.explain_conv2d(x, w, **keywords)  # type: ignore[arg-type]
+def _explain(x: Array, w: Array, accuracy: str | None, **keywords: int) -> Explanation:
+    return nn.explain_conv2d(x, w, accuracy=accuracy, **keywords)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .filters import Filters
-from .path import Guarantee, Work
+from .path import Box, Guarantee, Work
 
 Array = npt.NDArray[Any]
 
@@ -196,7 +196,27 @@ def no_kernels(layer: Layer) -> tuple[tuple[str, str], ...]:
 class LayerPath:
     """One algorithm for layers: what `Path` is for Problems.
 
-    All of them are local: each output depends on its own windows only.
+    Parameters
+    ----------
+    name : str
+        What ``method=`` calls it.
+    summary : str
+        One line for tables.
+    supports : callable
+        Layer -> "" or the reason why not.
+    guarantee : callable
+        Layer -> "exact", "componentwise" or "normwise".
+    work : callable
+        Layer -> Work of a call.
+    execute : callable
+        (Layer, LayerOperands) -> boxes of outputs that a local path must compute instead; None
+        from a path whose outputs depend on their own windows only.
+    kernels : callable
+        Layer -> the (name, dtype) of every compiled loop it needs.
+    packed_work : callable, optional
+        Layer -> Work of a call with packed filters, where that is much less.
+    opt_in : bool
+        Whether only a caller who names it, or a guarantee that it has, is answered by it.
     """
 
     name: str
@@ -204,8 +224,10 @@ class LayerPath:
     supports: Callable[[Layer], str]
     guarantee: Callable[[Layer], Guarantee]
     work: Callable[[Layer], Work]
-    execute: Callable[[Layer, LayerOperands], None]
+    execute: Callable[[Layer, LayerOperands], list[Box] | None]
     kernels: Callable[[Layer], tuple[tuple[str, str], ...]] = no_kernels
+    packed_work: Callable[[Layer], Work] | None = None
+    opt_in: bool = False
 
 
 def guarantee(layer: Layer) -> Guarantee:

@@ -56,6 +56,29 @@ def conv_transpose(x, w, bias=None, stride=1, padding=(), extra=(), dilation=1, 
     return out if bias is None else out + bias.reshape(-1, *(1,) * ndim)
 
 
+# What absolute transforms make of ones, per axis (fastconv.paths.channels.winograd).
+WINOGRAD_GROWTH = {2: 8.0, 4: 22.3}
+
+
+def winograd_bound(x, w, pads, m, groups=1):
+    """The stated error of tiles of m x m outputs, without the bias's: one number per output."""
+    around = abs(np.pad(x, ((0, 0), (0, 0), *pads)))
+    rows, columns = (n - 2 for n in around.shape[2:])
+    high, wide = -(-rows // m), -(-columns // m)
+    whole = np.zeros((*x.shape[:2], high * m + 2, wide * m + 2), np.longdouble)
+    whole[:, :, : rows + 2, : columns + 2] = around
+    peaks = np.zeros((*x.shape[:2], high, wide), np.longdouble)
+    for i, j in np.ndindex(m + 2, m + 2):
+        tiles = whole[:, :, i : i + (high - 1) * m + 1 : m, j : j + (wide - 1) * m + 1 : m]
+        peaks = np.maximum(peaks, tiles)
+    weights = abs(w).astype(np.longdouble).max(axis=(2, 3))
+    split = peaks.reshape(len(x), groups, w.shape[1], high, wide)
+    sums = np.einsum("ngcij,goc->ngoij", split, weights.reshape(groups, -1, w.shape[1]))
+    sums = sums.reshape(len(x), len(w), high, wide).repeat(m, 2).repeat(m, 3)
+    eps = np.finfo(x.dtype).eps
+    return (w.shape[1] + 20) * eps * WINOGRAD_GROWTH[m] ** 2 * sums[:, :, :rows, :columns]
+
+
 @dataclass
 class Call:
     """The arguments of one layer, channels first."""
@@ -97,8 +120,11 @@ class Call:
         )
 
 
-def agrees(result, define, x, w, bias, taps):
-    """Hold a result to the definition: exactly for integers, else within the bound."""
+def agrees(result, define, x, w, bias, taps, normwise=0):
+    """Hold a result to the definition: exactly for integers, else within the bound.
+
+    `normwise` is what a path that is not componentwise may add to the bound.
+    """
     dtype = x.dtype
     expected = define(x, w, bias)
     assert result.dtype == dtype
@@ -109,5 +135,6 @@ def agrees(result, define, x, w, bias, taps):
     exact = define(*(None if a is None else reference.precise(a, dtype) for a in (x, w, bias)))
     total = define(*(None if a is None else reference.magnitude(a, dtype) for a in (x, w, bias)))
     bound = (taps + 5) * reference.unit(dtype) * total + taps * reference.underflow(dtype)
+    bound = bound + normwise
     error = np.abs(result.astype(exact.dtype) - exact)
     assert (error <= reference.complex_factor(dtype) * bound).all(), f"off by {np.max(error)}"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from reference_layers import conv, winograd_bound
 from test_kernels_direct1d import HOST, LEVELS, built, fenced
 
 from fastconv.kernels import KERNELS
@@ -285,12 +286,85 @@ def check_square_last(functions, level, dtype, rng, arrays, small):
     agrees(got, activate(want, activation, slope), terms, 9, what)
 
 
+# ---------------------------------------------------------------- Winograd's tiles
+
+
+def check_winograd(functions, level, dtype, rng, arrays, small):
+    block = block_of(level, dtype)
+    lanes, m = block // 2, int(rng.choice((2, 4)))
+    inputs, outputs = int(rng.integers(1, 2 * lanes + 2)), int(rng.integers(1, 2 * block + 2))
+    if small:
+        inputs, outputs = int(rng.integers(1, lanes + 2)), int(rng.integers(1, block + 2))
+    images, rows, columns = (int(v) for v in rng.integers(1, 3 if small else 5, 3))
+    high = rows * m - int(rng.integers(0, m))
+    wide = columns * m - int(rng.integers(0, m))
+    # Where the band begins in its images, which may end within it or before.
+    top, left = (int(v) for v in rng.integers(-3, 3, 2))
+    height, width = (int(v) for v in rng.integers(1, 5 * m, 2))
+    x = numbers(rng, dtype, (images, inputs, height, width))
+    w = numbers(rng, dtype, (outputs, inputs, 3, 3))
+    bias, slope = numbers(rng, dtype, outputs), np.array([0.25], dtype)
+    activation, frequencies = int(rng.integers(0, 3)), (m + 2) ** 2
+    last_in, last_out = (bool(v) for v in rng.integers(0, 2, 2))
+    # Filters, a block at a time.
+    blocks, taps = -(-outputs // block), 9 * inputs
+    u_pitch = inputs * block + int(rng.integers(0, 9))
+    u = arrays(np.full(blocks * frequencies * u_pitch, 7, dtype))
+    for b in range(blocks):
+        own, spread = w[b * block : (b + 1) * block], arrays(np.full(block * taps, 7, dtype))
+        functions["filters"](arrays(own), spread, len(own), taps)
+        room, peak = arrays(np.full(frequencies * u_pitch, 7, dtype)), arrays(np.zeros(1, dtype))
+        functions["winograd_filters"](spread, room, peak, inputs, m, u_pitch)
+        u.reshape(blocks, -1)[b] = room
+        assert peak[0] == abs(own).max()
+    # The band.
+    room, count = -(-inputs // lanes) * lanes, images * rows * columns
+    v_pitch = count * room + int(rng.integers(0, 9))
+    p_pitch = count * blocks * block + int(rng.integers(0, 9))
+    after = frequencies * v_pitch + int(rng.integers(0, 9))
+    deep, across = m * rows + 2, m * columns + 2
+    products = frequencies * p_pitch + (count * m * m + lanes) * block
+    work = arrays(np.full(after + max(images * deep * across * room, products), 5, dtype))
+    wide_bias = np.zeros(blocks * block, dtype)
+    wide_bias[:outputs] = bias
+    out = arrays(np.full(images * outputs * high * wide, 3, dtype))
+    peak = arrays(np.zeros(1, dtype))
+
+    def steps(channels, high, wide, last):
+        pixel, channel = (channels, 1) if last else (1, high * wide)
+        return high * wide * channels, wide * pixel, pixel, channel
+
+    functions["winograd"](
+        arrays(np.moveaxis(x, 1, -1) if last_in else x), u, out, arrays(wide_bias), arrays(slope),
+        peak, work, m, *steps(inputs, height, width, last_in), top, left, height, width, inputs,
+        images, rows, columns, *steps(outputs, high, wide, last_out), high, wide, outputs,
+        v_pitch, u_pitch, p_pitch, after, activation,
+    )
+    seen = np.zeros((images, inputs, deep, across), dtype)
+    for r, c in np.ndindex(deep, across):
+        if 0 <= top + r < height and 0 <= left + c < width:
+            seen[:, :, r, c] = x[:, :, top + r, left + c]
+    assert peak[0] == abs(seen).max()
+    exact = (a.astype(np.longdouble) for a in (seen, w, bias))
+    want = conv(*exact, pads=((0, 0), (0, 0)))
+    bound = winograd_bound(seen, w, ((0, 0), (0, 0)), m)
+    bound = bound + np.finfo(dtype).eps * (abs(want) + 1e-30)
+    want, bound = want[:, :, :high, :wide], bound[:, :, :high, :wide]
+    got = out.reshape(images, high, wide, outputs) if last_out else (
+        out.reshape(images, outputs, high, wide))
+    got = np.moveaxis(got, -1, 1) if last_out else got
+    what = (m, images, inputs, outputs, rows, columns, high, wide, top, left, last_in, last_out)
+    error = abs(got - activate(want, activation, slope))
+    assert (error <= bound).all(), f"{np.max(error / bound)}: {what}"
+
+
 CHECKS = {
     ("channels", "filters"): check_channels,
     ("frame",): check_frame,
     ("depthwise",): check_depthwise,
     ("depthwise_last",): check_depthwise_last,
     ("square_last",): check_square_last,
+    ("winograd", "winograd_filters", "filters"): check_winograd,
 }
 
 

@@ -78,6 +78,8 @@ KERNELS: dict[str, Kernel] = {
         Kernel("square_last", "channels_patch", FLOATS, ("T",) * 6, 13),
         Kernel("filters", "channels_filters", (*FLOATS, *COMPLEX, *INTEGERS), ("T", "T"), 2),
         Kernel("frame", "channels_frame", (*FLOATS, *COMPLEX, *INTEGERS), ("T", "T"), 10),
+        Kernel("winograd", "channels_winograd", FLOATS, ("T",) * 7, 25),
+        Kernel("winograd_filters", "channels_winograd", FLOATS, ("T", "T", "T"), 3),
         Kernel("polyphase", "polyphase", (*FLOATS, *COMPLEX),
                ("T", "T", "T", "T", "int64", "int64"), 15),
         Kernel("spectrum", "fft_blocks", FLOATS, ("T",) * 4, 7),

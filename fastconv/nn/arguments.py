@@ -233,12 +233,12 @@ def run(layer: Layer, operands: LayerOperands, settings: Settings) -> None:
     """Have the engine compute a layer."""
     if operands.out.size == 0:
         return
-    verdict = planner.choose(layer, settings.method, settings.accuracy)
+    verdict = planner.choose(layer, settings.method, settings.accuracy, operands.w.keeps)
     workers = threads.worthwhile(verdict.seconds, settings.workers)
     whole = LayerOperands(operands.x, operands.w, operands.out, operands.epilogue, workers)
     planner.run(layer, whole, verdict)
 
 
-def explain(layer: Layer, settings: Settings) -> Explanation:
+def explain(layer: Layer, settings: Settings, packed: bool) -> Explanation:
     """Return who would compute a layer, and why."""
-    return planner.explain(layer, settings.method, settings.accuracy)
+    return planner.explain(layer, settings.method, settings.accuracy, packed)

@@ -53,7 +53,7 @@ def convolve(
     w = arguments.filters(weight, ndim, x.array.dtype)
     layer = describe(x, w.shape, shape, ndim)
     if explain:
-        return arguments.explain(layer, settings)
+        return arguments.explain(layer, settings, w.keeps)
     count = w.shape[0]
     bias = arguments.bias_of(after.bias, count, x.array.dtype)
     epilogue = arguments.epilogue_of(bias, after.activation, after.negative_slope, x.array.dtype)

@@ -62,7 +62,8 @@ def conv2d(
     workers : int, optional
         The most threads; by default as many as there are CPUs.
     accuracy : {None, "normwise", "componentwise", "exact"}
-        The least guarantee that is acceptable.
+        The least guarantee that is acceptable. "normwise" permits, beyond what None does,
+        Winograd's tiles for 3 x 3 windows, which take a half to a third of the time.
     method : str
         "auto", or the path that must answer; see `explain_conv2d`.
 
@@ -86,12 +87,16 @@ def conv2d(
     x~ being the images continued by zeros. Integers are exact modulo 2^n. Of a float the error is
     at most ``(taps + 4) * eps * sum |x||w|`` for that output; long filters over few channels may go
     by transforms, each plane's error being at most ``9 * eps * log2(L) * ||x||_2 ||w||_2`` over
-    blocks of L samples, unless `accuracy` is "componentwise". NaN and infinities reach the outputs
-    whose windows see them; elsewhere a padding zero is a factor like any other.
+    blocks of L samples, unless `accuracy` is "componentwise". Winograd's tiles of m x m outputs,
+    for those who ask, are off by at most ``(channels + 20) * eps * K**2 * sum over c of max|x[c]|
+    * max|w[f, c]|``, x[c] being the (m + 2) x (m + 2) samples under a tile and K = 22.3 for m = 4,
+    8 for m = 2; typically by less than twice what a direct sum is off. NaN and infinities reach the
+    outputs whose windows see them; elsewhere a padding zero is a factor like any other.
 
     References
     ----------
-    ``torch.nn.functional.conv2d``.
+    ``torch.nn.functional.conv2d``. A. Lavin, S. Gray: Fast algorithms for convolutional neural
+    networks, CVPR 2016.
 
     Examples
     --------

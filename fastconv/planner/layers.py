@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
+import numpy as np
+
 from ..layer import Layer, LayerOperands, LayerPath
-from ..path import GUARANTEES
+from ..path import GUARANTEES, Box
 from ..paths.channels import LAYER_PATHS
 from ..runtime import load
 from . import pairs
@@ -26,34 +29,43 @@ def check_method(method: str) -> None:
 
 
 @lru_cache(maxsize=4096)
-def verdicts(layer: Layer, accuracy: str | None) -> tuple[Verdict, ...]:
+def verdicts(layer: Layer, accuracy: str | None, packed: bool = False) -> tuple[Verdict, ...]:
     """Return one verdict per algorithm: the usable ones first, by predicted time."""
-    found = [_verdict(path, layer, accuracy) for path in ALGORITHMS.values()]
+    found = [_verdict(path, layer, accuracy, packed) for path in ALGORITHMS.values()]
     return tuple(sorted(found, key=lambda v: (v.why_not != "", v.seconds)))
 
 
-def _verdict(path: LayerPath, layer: Layer, accuracy: str | None) -> Verdict:
+def _verdict(path: LayerPath, layer: Layer, accuracy: str | None, packed: bool) -> Verdict:
     if path is pairs.PATH:
         return pairs.verdict(layer, accuracy)
     why_not = path.supports(layer)
     if why_not:
         return Verdict(path.name, why_not, None, float("inf"))
     guarantee = path.guarantee(layer)
-    seconds = rates(path.name, layer.dtype, KIND).seconds(path.work(layer))
-    if accuracy is not None and GUARANTEES.index(guarantee) < GUARANTEES.index(accuracy):
+    work = path.packed_work if packed and path.packed_work else path.work
+    seconds = rates(path.name, layer.dtype, KIND).seconds(work(layer))
+    if accuracy is None and path.opt_in:
+        why_not = f"only where accuracy={guarantee!r} or method={path.name!r} allows it"
+    elif accuracy is not None and GUARANTEES.index(guarantee) < GUARANTEES.index(accuracy):
         why_not = f"is {guarantee}, not {accuracy}"
     return Verdict(path.name, why_not, guarantee, seconds)
 
 
-def rank(layer: Layer, method: str = AUTO, accuracy: str | None = None) -> list[Verdict]:
+def rank(
+    layer: Layer, method: str = AUTO, accuracy: str | None = None, packed: bool = False
+) -> list[Verdict]:
     """Return the usable algorithms, the one predicted to be fastest first.
+
+    Whoever names a method accepts its guarantee, unless an accuracy is named too.
 
     Raises
     ------
     ValueError
         If `method` or `accuracy` leaves none.
     """
-    found = verdicts(layer, accuracy)
+    if accuracy is None and method != AUTO:
+        accuracy = GUARANTEES[0]
+    found = verdicts(layer, accuracy, packed)
     usable = [v for v in found if not v.why_not and method in (AUTO, v.name)]
     if usable:
         return usable
@@ -67,16 +79,18 @@ def rank(layer: Layer, method: str = AUTO, accuracy: str | None = None) -> list[
 
 
 # Whose first choice was ready: it stays so.
-_settled: dict[tuple[Layer, str, str | None], Verdict] = {}
+_settled: dict[tuple[Layer, str, str | None, bool], Verdict] = {}
 _MOST_SETTLED = 4096
 
 
-def choose(layer: Layer, method: str = AUTO, accuracy: str | None = None) -> Verdict:
+def choose(
+    layer: Layer, method: str = AUTO, accuracy: str | None = None, packed: bool = False
+) -> Verdict:
     """Return who answers now: the best ranked whose compiled loops are ready."""
-    key = (layer, method, accuracy)
+    key = (layer, method, accuracy, packed)
     found = _settled.get(key)
     if found is None:
-        ranked = rank(layer, method, accuracy)
+        ranked = rank(layer, method, accuracy, packed)
         found = _ready(layer, ranked)
         if found is ranked[0]:
             if len(_settled) >= _MOST_SETTLED:
@@ -98,14 +112,37 @@ def _ready(layer: Layer, ranked: list[Verdict]) -> Verdict:
 
 
 def run(layer: Layer, operands: LayerOperands, verdict: Verdict) -> None:
-    """Compute `operands.out` by the chosen algorithm."""
+    """Compute `operands.out` by the chosen algorithm, and mend what it leaves to local ones."""
     if verdict.name == pairs.PATH.name:
         pairs.execute(layer, operands, verdict.guarantee)
-    else:
-        ALGORITHMS[verdict.name].execute(layer, operands)
+        return
+    for box in ALGORITHMS[verdict.name].execute(layer, operands) or ():
+        _mend(layer, operands, box)
 
 
-def explain(layer: Layer, method: str, accuracy: str | None) -> Explanation:
+def _mend(layer: Layer, operands: LayerOperands, box: Box) -> None:
+    """Compute the outputs in `box` by the best local path."""
+    first, last, axes = box
+    part = replace(
+        layer,
+        images=last - first,
+        output=tuple(hi - lo for lo, hi in axes),
+        pad=tuple(p - lo * s for p, (lo, _), s in zip(layer.pad, axes, layer.stride, strict=True)),
+    )
+    lead = (slice(first, last),) if layer.output_last else (slice(first, last), slice(None))
+    goal = operands.out[(*lead, *(slice(lo, hi) for lo, hi in axes))]
+    out = goal if goal.flags.c_contiguous else np.empty(goal.shape, goal.dtype)
+    own = operands._replace(x=operands.x[first:last], out=out)
+    run(part, own, choose(part, accuracy=_LOCAL, packed=operands.w.keeps))
+    if out is not goal:
+        goal[...] = out
+
+
+# The weakest guarantee of paths that are local.
+_LOCAL = "componentwise"
+
+
+def explain(layer: Layer, method: str, accuracy: str | None, packed: bool = False) -> Explanation:
     """Return the table for `layer`."""
     rows = tuple(
         Row(
@@ -115,10 +152,10 @@ def explain(layer: Layer, method: str, accuracy: str | None) -> Explanation:
             v.guarantee or "",
             v.seconds,
         )
-        for v in verdicts(layer, accuracy)
+        for v in verdicts(layer, accuracy, packed)
     )
-    ranked = rank(layer, method, accuracy)
-    chosen = choose(layer, method, accuracy).name
+    ranked = rank(layer, method, accuracy, packed)
+    chosen = choose(layer, method, accuracy, packed).name
     if method != AUTO:
         reason = f"{chosen} because method={method!r}"
     elif chosen != ranked[0].name:

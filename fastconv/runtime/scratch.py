@@ -23,10 +23,16 @@ def scratch(length: int, dtype: Any, purpose: str = "bytes") -> np.ndarray[Any, 
     size = length * np.dtype(dtype).itemsize
     kept = getattr(_here, purpose, None)
     if kept is None or len(kept) < size:
-        raw = np.empty(size + _ALIGNMENT, np.uint8)
-        # Asking for an address takes microseconds: once, not in every call.
-        start = -raw.ctypes.data % _ALIGNMENT
-        kept = raw[start : start + size]
+        kept = aligned(size, np.uint8)
         if size <= KEPT_BYTES:
             setattr(_here, purpose, kept)
     return kept[:size].view(dtype)
+
+
+def aligned(length: int, dtype: Any) -> np.ndarray[Any, Any]:
+    """Return `length` new elements on a 64-byte boundary, whatever they hold."""
+    size = length * np.dtype(dtype).itemsize
+    raw = np.empty(size + _ALIGNMENT, np.uint8)
+    # Asking for an address takes microseconds: `scratch` does so once, not in every call.
+    start = -raw.ctypes.data % _ALIGNMENT
+    return raw[start : start + size].view(dtype)
