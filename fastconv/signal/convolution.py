@@ -211,10 +211,13 @@ def _answer(
     key: Any,
 ) -> Array:
     memo = None
-    if settings.plain and type(stride) is int:
+    if isinstance(settings.method, str) and settings.plain and type(stride) is int:
         memo = replay.key_of(in1, in2, name, mode, stride, boundary)
         if memo is not None:
-            w = in2[(slice(None, None, -1),) * in2.ndim] if name == "convolve" else in2.conj()
+            if name == "convolve":
+                w = in2[(slice(None, None, -1),) * in2.ndim]
+            else:
+                w = in2.conj() if in2.dtype.kind == "c" else in2
             result = replay.answer(memo, in1, w)
             if result is not None:
                 return result
@@ -407,9 +410,9 @@ def correlation_lags(
     >>> signal.correlation_lags(3, 2)
     array([-1,  0,  1,  2])
     """
-    if not isinstance(mode, str) or mode not in settle.MODES:
-        original("correlation_lags")(in1_len, in2_len, mode)  # Raises what SciPy raises.
-        raise ValueError(f"mode must be one of {list(settle.MODES)}, got {mode!r}")
+    if type(mode) is not str or mode not in _EXTENTS or not _are_lengths(in1_len, in2_len):
+        lags = original("correlation_lags")(in1_len, in2_len, mode)
+        return beside(lags, stride, Settings("auto", accuracy, out, workers), boundary)  # type: ignore[no-any-return]
     if boundary != "fill" or accuracy is not None or out is not None or workers is not None:
         settle.boundary_rule(boundary)
         Settings("auto", accuracy, out, workers).check()
@@ -421,3 +424,11 @@ def correlation_lags(
     if out is None and type(stride) is int and stride == 1:
         return np.arange(low, low + count)
     return deliver(np.arange(low, low + count, request.positive("stride", stride)), out)
+
+
+def _are_lengths(*lengths: Any) -> bool:
+    """Return whether these are lengths of signals, and differences of theirs do not wrap."""
+    for n in lengths:
+        if (type(n) is not int and not isinstance(n, np.signedinteger)) or not 0 < n < 1 << 62:
+            return False
+    return True
