@@ -33,6 +33,7 @@ class _Kept(NamedTuple):
     w_shape: tuple[int, ...]
     out_shape: tuple[int, ...]
     workers: int
+    accuracy: str | None
 
 
 _kept: dict[Hashable, _Kept] = {}
@@ -68,17 +69,19 @@ def answer(key: Hashable, x: Array, w: Array) -> Array | None:
         return None
     if known is None:
         return None
-    problem, dtype, shape, x_shape, w_shape, out_shape, workers = known
+    problem, dtype, shape, x_shape, w_shape, out_shape, workers, accuracy = known
     if not x.flags.carray or x.dtype is not dtype:
         x = np.require(x, dtype, ("C", "A"))
     w = np.ascontiguousarray(w, dtype)
     out = np.empty(shape, dtype)
     operands = Operands(x.reshape(x_shape), w.reshape(w_shape), out.reshape(out_shape), 0, workers)
-    selector.run(problem, operands)
+    selector.run(problem, operands, selector.AUTO, accuracy)
     return out
 
 
-def keep(key: Hashable, made: Request, x: Array, dtype: np.dtype[Any]) -> None:
+def keep(
+    key: Hashable, made: Request, x: Array, dtype: np.dtype[Any], accuracy: str | None = None
+) -> None:
     """Keep what a plain request was settled to, if the next one needs no looking at its numbers.
 
     Parameters
@@ -91,6 +94,8 @@ def keep(key: Hashable, made: Request, x: Array, dtype: np.dtype[Any]) -> None:
         The signals, as the face was given them.
     dtype : dtype
         Of the face's result.
+    accuracy : str, optional
+        The least guarantee, where the key tells it.
     """
     problem = made.problem
     if key is None or made.moved is not None or made.dtype != dtype or not problem.shared_filter:
@@ -100,10 +105,10 @@ def keep(key: Hashable, made: Request, x: Array, dtype: np.dtype[Any]) -> None:
         return
     if len(_kept) >= _MOST_KEPT:
         _kept.clear()
-    workers = threads.worthwhile(selector.rank(problem)[0].seconds)
+    workers = threads.worthwhile(selector.rank(problem, selector.AUTO, accuracy)[0].seconds)
     made_of = _Kept(
         problem, made.dtype, made.shape, (problem.batch, *problem.signal), (1, *problem.filter),
-        (problem.batch, *problem.output), workers,
+        (problem.batch, *problem.output), workers, accuracy,
     )  # fmt: skip
     try:
         _kept[key] = made_of

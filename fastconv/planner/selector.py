@@ -28,6 +28,9 @@ class Verdict(NamedTuple):
 
 # A transform has to be so many times as fast as a path with a stronger guarantee.
 _NEARLY = 1.05
+# So few products are added up in a microsecond, and exactly where they are whole numbers: what a
+# transform would win is the time that a path takes to begin.
+_FEW_PRODUCTS = 1 << 12
 
 
 def check_method(method: str) -> None:
@@ -50,12 +53,15 @@ def check_accuracy(accuracy: str | None) -> None:
 def verdicts(problem: Problem, accuracy: str | None) -> tuple[Verdict, ...]:
     """Return one verdict per path: the usable ones first, by predicted time."""
     found = [_verdict(path, problem, accuracy) for path in PATHS.values()]
-    return tuple(sorted(found, key=lambda v: (v.why_not != "", _seconds_weighed(v))))
+    few = problem.multiply_adds <= _FEW_PRODUCTS
 
+    def rank_of(verdict: Verdict) -> tuple[bool, bool, float]:
+        transform = verdict.guarantee == "normwise"
+        # Among paths nearly as fast the more accurate one answers.
+        seconds = verdict.seconds * (_NEARLY if transform else 1.0)
+        return verdict.why_not != "", few and transform, seconds
 
-def _seconds_weighed(verdict: Verdict) -> float:
-    """Return the time that counts: among paths nearly as fast, the more accurate one answers."""
-    return verdict.seconds * (_NEARLY if verdict.guarantee == "normwise" else 1.0)
+    return tuple(sorted(found, key=rank_of))
 
 
 def _verdict(path: Path, problem: Problem, accuracy: str | None) -> Verdict:

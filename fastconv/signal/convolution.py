@@ -14,7 +14,7 @@ from ..paths import PATHS
 from ..planner import selector
 from ..request import Settings
 from ..short import CONVOLVE, CORRELATE, shortcut
-from . import settle
+from . import flat, settle
 from .originals import beside, deliver, is_compiled, is_foreign, original, per_axis
 
 __all__ = ["choose_conv_method", "convolve", "correlate", "correlation_lags"]
@@ -23,6 +23,7 @@ Array = npt.NDArray[Any]
 
 _EXTENTS = {"full": 2, "same": 1, "valid": 0}
 _METHODS = ("auto", "direct", "fft")
+_FLAT = {"auto": flat.MOST_PRODUCTS, "fft": flat.MOST_PRODUCTS, "direct": flat.DIRECT_PRODUCTS}
 _ndarray = np.ndarray
 
 
@@ -111,8 +112,10 @@ def convolve(
         if in1.ndim == in2.ndim == 1:
             if mode != "same" or in1.size >= in2.size:
                 result = shortcut(in1.dtype)(in1, in2, _EXTENTS[mode], CONVOLVE, None)
-                if result is not None:
-                    return result
+            else:
+                result = settle.short_same(in1, in2)
+            if result is not None:
+                return result
         elif in1.ndim == in2.ndim == 2:
             if not in1.flags.carray and in1.size <= short2d.COPIED:
                 in1 = in1.copy()
@@ -122,6 +125,10 @@ def convolve(
                 result = None if recipe is None else recipe(in1, in2[::-1, ::-1].copy())
                 if result is not None:
                     return result
+        elif in1.ndim == in2.ndim:
+            result = flat.convolved(in1, in2, mode, _FLAT[method])
+            if result is not None:
+                return result
     settings = Settings(method, accuracy, out, workers, max_memory=max_memory)
     return _answer("convolve", in1, in2, mode, stride, boundary, settings, key)
 
@@ -175,6 +182,7 @@ def correlate(
     >>> signal.correlate([1, 2, 3], [0, 1, 5])
     array([ 5, 11, 17,  3,  0])
     """
+    key = None
     if (
         type(in1) is _ndarray
         and type(in2) is _ndarray
@@ -189,15 +197,31 @@ def correlate(
         and boundary == "fill"
         and mode in _EXTENTS
         and method in _METHODS
-        and in1.ndim == in2.ndim == 1
-        and in1.size >= in2.size
-        and in1.dtype.kind != "c"
     ):
-        result = shortcut(in1.dtype)(in1, in2, _EXTENTS[mode], CORRELATE, None)
-        if result is not None:
-            return result
+        if in1.ndim == in2.ndim == 1:
+            result = None
+            if in1.size < in2.size and mode == "same":
+                result = settle.short_same(in1, _conjugate(in2[::-1].copy()))
+            elif in1.size >= in2.size and in1.dtype.kind != "c":
+                result = shortcut(in1.dtype)(in1, in2, _EXTENTS[mode], CORRELATE, None)
+            if result is not None:
+                return result
+        elif in1.ndim == in2.ndim == 2:
+            if not in1.flags.carray and in1.size <= short2d.COPIED:
+                in1 = in1.copy()
+            if in1.flags.carray:
+                key = ("correlate", in1.dtype, in1.shape, in2.shape, mode)
+                recipe = short2d.recipe(key)
+                result = None if recipe is None else recipe(in1, _conjugate(in2.copy()))
+                if result is not None:
+                    return result
+        elif in1.ndim == in2.ndim:
+            turned = _conjugate(settle.flip(in2, tuple(range(in2.ndim))))
+            result = flat.convolved(in1, turned, mode, _FLAT[method])
+            if result is not None:
+                return result
     settings = Settings(method, accuracy, out, workers, max_memory=max_memory)
-    return _answer("correlate", in1, in2, mode, stride, boundary, settings, None)
+    return _answer("correlate", in1, in2, mode, stride, boundary, settings, key)
 
 
 def _answer(
@@ -211,16 +235,18 @@ def _answer(
     key: Any,
 ) -> Array:
     memo = None
-    if settings.plain and type(stride) is int:
-        memo = replay.key_of(in1, in2, name, mode, stride, boundary)
+    method = settings.method
+    known = isinstance(method, str) and method in _METHODS
+    if known and type(stride) is int and settings._replace(method=selector.AUTO).plain:
+        memo = replay.key_of(in1, in2, name, mode, method, stride, boundary)
         if memo is not None:
-            w = in2[(slice(None, None, -1),) * in2.ndim] if name == "convolve" else in2.conj()
+            everywhere = tuple(range(in2.ndim))
+            w = settle.flip(in2, everywhere) if name == "convolve" else _conjugate(in2)
             result = replay.answer(memo, in1, w)
             if result is not None:
                 return result
     rule = settle.boundary_rule(boundary)
-    method = settings.method
-    if isinstance(method, str) and method in _METHODS:
+    if known:
         settings = engine_settings(settings)
     if is_foreign(in1) or is_foreign(in2):
         return beside(original(name)(in1, in2, mode, method), stride, settings, boundary)  # type: ignore[no-any-return]
@@ -239,8 +265,12 @@ def _answer(
     if key is not None and made.x.shape == x.shape and made.problem.ndim == 2:
         short2d.keep(key, made.problem, x.dtype)
     result = settle.answer(made, settings, dtype)
-    replay.keep(memo, made, x, dtype)
+    replay.keep(memo, made, x, dtype, settings.accuracy)
     return result
+
+
+def _conjugate(w: Array) -> Array:
+    return w.conj() if w.dtype.kind == "c" else w
 
 
 def engine_settings(settings: Settings) -> Settings:
@@ -407,9 +437,9 @@ def correlation_lags(
     >>> signal.correlation_lags(3, 2)
     array([-1,  0,  1,  2])
     """
-    if not isinstance(mode, str) or mode not in settle.MODES:
-        original("correlation_lags")(in1_len, in2_len, mode)  # Raises what SciPy raises.
-        raise ValueError(f"mode must be one of {list(settle.MODES)}, got {mode!r}")
+    if type(mode) is not str or mode not in _EXTENTS or not _are_lengths(in1_len, in2_len):
+        lags = original("correlation_lags")(in1_len, in2_len, mode)
+        return beside(lags, stride, Settings("auto", accuracy, out, workers), boundary)  # type: ignore[no-any-return]
     if boundary != "fill" or accuracy is not None or out is not None or workers is not None:
         settle.boundary_rule(boundary)
         Settings("auto", accuracy, out, workers).check()
@@ -421,3 +451,11 @@ def correlation_lags(
     if out is None and type(stride) is int and stride == 1:
         return np.arange(low, low + count)
     return deliver(np.arange(low, low + count, request.positive("stride", stride)), out)
+
+
+def _are_lengths(*lengths: Any) -> bool:
+    """Return whether these are lengths of signals, and differences of theirs do not wrap."""
+    for n in lengths:
+        if (type(n) is not int and not isinstance(n, np.signedinteger)) or not 0 < n < 1 << 62:
+            return False
+    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -220,7 +221,7 @@ def _filters(operands: tuple[Array, ...], axis: Any) -> bool:
     taps, gain, signal = operands[:3]
     if taps.ndim != 1 or gain.ndim != 1 or signal.ndim == 0 or taps.size == 0 or signal.size == 0:
         return False
-    if np.result_type(*operands).name not in _FILTERED or not is_compiled(*operands):
+    if not is_compiled(*operands) or np.result_type(*operands).name not in _FILTERED:
         return False
     if not isinstance(axis, (int, np.integer)) or not -signal.ndim <= axis < signal.ndim:
         return False
@@ -299,9 +300,15 @@ def sepfir2d(
     """
     settings = Settings("auto", accuracy, out, workers)
     memo = None
-    if settings.plain and type(stride) is int and type(hrow) is type(hcol) is np.ndarray:
+    if (
+        settings.plain
+        and type(stride) is int
+        and type(hrow) is type(hcol) is np.ndarray
+        and hrow.ndim == hcol.ndim == 1
+        and hrow.dtype.kind == hcol.dtype.kind == "f"
+    ):
         memo = replay.key_of(input, hrow, "sepfir2d", hcol.shape, hcol.dtype, stride, boundary)
-        if memo is not None and np.isfinite(hrow.sum() + hcol.sum()):
+        if memo is not None and isfinite(hrow.sum() + hcol.sum()):
             found = replay.answer(memo, np.asarray(input), np.outer(hcol[::-1], hrow[::-1]))
             if found is not None:
                 return found
@@ -338,7 +345,7 @@ def _image_dtype(image: Array) -> Any:
     if image.ndim != 2 or image.size == 0 or not is_compiled(image):
         return None
     if image.dtype.kind == "c":
-        return image.dtype
+        return image.dtype.newbyteorder("=")
     return np.promote_types(image.dtype, np.float32)
 
 

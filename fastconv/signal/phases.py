@@ -23,6 +23,7 @@ Array = npt.NDArray[Any]
 # Products up to which a signal is resampled on this thread, by what was settled once.
 _SHORT = 1 << 18
 _MOST_KEPT = 512
+_LARGEST = 1 << 31
 _kept: dict[Any, Problem] = {}
 
 
@@ -68,7 +69,9 @@ def short_way(
     h = np.asarray(h) if type(h) in (list, tuple) else h
     if type(h) is not np.ndarray or h.ndim != 1 or h.size == 0 or x.size == 0 or x.ndim == 0:
         return None
-    if type(up) is not int or type(down) is not int or up < 1 or down < 1 or type(axis) is not int:
+    if type(up) is not int or type(down) is not int or type(axis) is not int:
+        return None
+    if not (0 < up < _LARGEST and 0 < down < _LARGEST):
         return None
     if type(mode) is not str or type(cval) is not int or cval != 0:
         return None
@@ -80,6 +83,8 @@ def short_way(
         if x.size * h.size > _SHORT or h.dtype.kind not in "biufc" or dtype.kind not in "biufc":
             return None
         dtype = np.result_type(h.dtype, dtype, np.float32)
+        if dtype.char not in "fdFD":
+            return None
         x, h = x.astype(dtype), h.astype(dtype)
     if up == down == 1 and x.ndim == 1 and mode == CONSTANT:
         return shortcut(dtype)(x, h, 2, CONVOLVE, None)

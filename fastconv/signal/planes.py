@@ -33,6 +33,7 @@ _BOUNDARIES = {
     "mirror": "mirror",
     "nearest": "nearest",
 }
+_EXTENDING = ("wrap", "circular", "symm", "symmetric")
 _EXTENTS = {"valid": 0, "same": 1, "full": 2}
 _RULES = {"fill": 0, "wrap": 1, "symm": 2}
 # For each mode and boundary what the compiled entry of a whole call is told.
@@ -238,7 +239,7 @@ def explain2d(
     """Return what `fastconv.explain` shows for 2-D operands."""
     settings.check()
     x, w = np.asarray(in1), np.asarray(in2)
-    if not _settled(x, w, mode, boundary, np.asarray(0)):
+    if not _settled(x, w, mode, boundary, np.asarray(0), strict=False):
         original("convolve2d")(x, w, mode, boundary)  # Raises what SciPy raises.
         raise ValueError(f"in1 and in2 must have a compiled dtype, got {x.dtype} and {w.dtype}")
     made = _request("convolve2d", x, w, mode, boundary, 0, stride)
@@ -278,7 +279,10 @@ def answer2d(
             return result
     settings.check()
     x, w, fill = np.asarray(in1), np.asarray(in2), np.asarray(fillvalue)
-    if not _settled(x, w, mode, boundary, fill):
+    if not _settled(x, w, mode, boundary, fill, isinstance(fillvalue, np.ndarray)):
+        if x.size == 0 and w.size and mode == "full" and boundary in _EXTENDING:
+            # SciPy divides by the number of samples, which ends the process.
+            raise ValueError(f"in1 must not be empty with boundary={boundary!r}, got {x.shape}")
         # SciPy's own words for its errors, and its loops for rare dtypes and for no samples.
         result = original(name)(in1, in2, mode, boundary, fillvalue)
         return _beside(result, pair(stride), settings)
@@ -339,9 +343,9 @@ def _beside(
     return settings.out
 
 
-def _settled(x: Any, w: Any, mode: Any, boundary: Any, fill: Any) -> bool:
+def _settled(x: Any, w: Any, mode: Any, boundary: Any, fill: Any, strict: bool) -> bool:
     """Return whether SciPy would accept the call and we have the means to answer it."""
-    if x.ndim != 2 or w.ndim != 2 or x.size == 0 or w.size == 0 or fill.size != 1:
+    if x.ndim != 2 or w.ndim != 2 or x.size == 0 or w.size == 0 or fill.ndim:
         return False
     if not isinstance(mode, str) or mode not in _MODES:
         return False
@@ -356,11 +360,16 @@ def _settled(x: Any, w: Any, mode: Any, boundary: Any, fill: Any) -> bool:
         all(a >= b for a, b in zip(p, q, strict=True))
         for p, q in ((x.shape, w.shape), (w.shape, x.shape))
     ]
-    return (mode != "valid" or any(contains)) and _castable(fill, dtype)
+    return (mode != "valid" or any(contains)) and _castable(fill, dtype, strict)
 
 
-def _castable(fill: Any, dtype: Any) -> bool:
-    """Return whether the fill value means the same in `dtype`; SciPy casts the others its way."""
+def _castable(fill: Any, dtype: Any, strict: bool) -> bool:
+    """Return whether the fill value means the same in `dtype`; SciPy casts the others its way.
+
+    It takes numbers as they come, and arrays (`strict`) where no value of their dtype is lost.
+    """
+    if strict:
+        return np.can_cast(fill.dtype, dtype, "safe")
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
         return fill.dtype.kind in "biu" and limits.min <= int(fill) <= limits.max

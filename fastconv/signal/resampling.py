@@ -20,6 +20,8 @@ __all__ = ["decimate", "resample_poly", "upfirdn"]
 
 Array = npt.NDArray[Any]
 
+# Rates from here on overflow the lengths of a result.
+_LARGEST = 1 << 31
 # The same by the words that all functions share.
 _BORDERS = {"zero": CONSTANT, "wrap": "wrap", "reflect": "symmetric", "mirror": "reflect",
             "nearest": "edge"}  # fmt: skip
@@ -104,7 +106,11 @@ def upfirdn(
         return beside_along(result, axis, stride, settings)  # type: ignore[no-any-return]
     taps, signal = np.asarray(h), np.asarray(x)
     if not _settled(taps, signal, up, down, axis, mode, cval):
-        result = original("upfirdn")(h, x, up, down, axis, mode, cval)
+        lacking = _lacks_samples(signal, axis, mode)
+        rule = CONSTANT if lacking else mode
+        result = original("upfirdn")(h, _in_step(x), up, down, axis, rule, cval)
+        if lacking and result.size:
+            raise ValueError(f"x must have samples for mode={mode!r}, got shape {signal.shape}")
         return beside_along(result, axis, stride, settings)  # type: ignore[no-any-return]
     settings.check()
     up, down = int(up), int(down) * request.positive("stride", stride)
@@ -119,13 +125,33 @@ def _settled(h: Array, x: Array, up: Any, down: Any, axis: Any, mode: Any, cval:
     if h.ndim != 1 or h.size == 0 or x.ndim == 0 or x.size == 0 or not is_compiled(h, x):
         return False
     try:
-        if int(up) < 1 or int(down) < 1 or not -x.ndim <= axis < x.ndim:
+        if not (0 < int(up) < _LARGEST and 0 < int(down) < _LARGEST and _is_axis(axis, x.ndim)):
             return False
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False
     if not isinstance(mode, str) or mode.lower() not in MODES:
         return False
-    return np.ndim(cval) == 0 and np.asarray(cval).dtype.kind in "biuf"
+    kinds = "biufc" if "c" in (h.dtype.kind, x.dtype.kind) else "biuf"
+    return np.ndim(cval) == 0 and np.asarray(cval).dtype.kind in kinds
+
+
+def _is_axis(axis: Any, ndim: int) -> bool:
+    """Return whether an axis is a number and exists; SciPy reads beyond x where it is True."""
+    return isinstance(axis, (int, np.integer)) and bool(-ndim <= axis < ndim)
+
+
+def _lacks_samples(x: Array, axis: Any, mode: Any) -> bool:
+    """Return whether a mode would continue a signal of no samples: SciPy reads beyond it."""
+    if not isinstance(mode, str) or mode.lower() not in MODES or mode.lower() == CONSTANT:
+        return False
+    return isinstance(axis, (int, np.integer)) and 0 in x.shape[axis : axis + 1 or None]
+
+
+def _in_step(x: Any) -> Any:
+    """Return x with strides of whole samples: SciPy's loop takes them for such."""
+    if isinstance(x, np.ndarray) and any(s % x.itemsize for s in x.strides):
+        return x.copy()
+    return x
 
 
 def resample_poly(
@@ -195,7 +221,9 @@ def resample_poly(
     padtype = settle.mode_of(padtype, CONSTANT, boundary, _BORDERS, "padtype")
     signal = None if is_foreign(x) else np.asarray(x)
     if signal is None or not _resamples(signal, up, down, axis, window, padtype, cval):
-        result = original("resample_poly")(x, up, down, axis, window, padtype, cval)
+        if signal is not None and cval is None and _lacks_samples(signal, axis, padtype):
+            padtype = CONSTANT
+        result = original("resample_poly")(_in_step(x), up, down, axis, window, padtype, cval)
         return beside_along(result, axis, stride, settings)  # type: ignore[no-any-return]
     settings.check()
     step = request.positive("stride", stride)
@@ -244,19 +272,21 @@ def _resamples(
     if x.ndim == 0 or x.size == 0 or not is_compiled(x) or is_foreign(window):
         return False
     try:
-        if up != int(up) or down != int(down) or int(up) < 1 or int(down) < 1:
+        if up != int(up) or down != int(down) or not _is_axis(axis, x.ndim):
             return False
-        if not -x.ndim <= axis < x.ndim:
+        if not (0 < int(up) < _LARGEST and 0 < int(down) < _LARGEST):
             return False
     except (TypeError, ValueError, OverflowError):
         return False
-    if isinstance(window, (list, np.ndarray)):
+    if isinstance(window, (list, np.ndarray, np.generic)):
         taps = np.asarray(window)
         if taps.ndim != 1 or taps.size == 0 or not is_compiled(taps) or taps.dtype.kind in "biu":
             return False
     if not isinstance(padtype, str) or padtype not in (*MODES, *_BACKGROUNDS):
         return False
-    return cval is None or (padtype == CONSTANT and np.asarray(cval).dtype.kind in "biuf")
+    if cval is None:
+        return True
+    return padtype == CONSTANT and np.ndim(cval) == 0 and np.asarray(cval).dtype.kind in "biuf"
 
 
 def _filter(up: int, down: int, window: Any, dtype: Any) -> Array:
@@ -344,7 +374,7 @@ def decimate(
     if signal is not None and whole and _decimates(signal, int(q), n, axis):
         taps = _fir(signal.dtype, int(q), n, ftype)
     if signal is None or taps is None:
-        result = original("decimate")(x, q, n, ftype, axis, zero_phase)
+        result = original("decimate")(_in_step(x), q, n, ftype, axis, zero_phase)
         return beside_along(result, axis, stride, settings, boundary or "fill")  # type: ignore[no-any-return]
     if zero_phase:
         return resample_poly(
@@ -365,7 +395,7 @@ def _fir(dtype: np.dtype[Any], q: int, n: int | None, ftype: Any) -> Array | Non
         if ftype != "fir":
             return None
         # Integers and float16 are filtered in double precision.
-        narrow = dtype.kind in "biu" or dtype == np.float16
+        narrow = dtype.kind in "biu" or dtype.type is np.float16
         return _decimator(20 * q if n is None else int(n), q).astype(
             np.float64 if narrow else dtype
         )
@@ -382,7 +412,7 @@ def _decimates(x: Array, q: int, n: Any, axis: Any) -> bool:
     """Return whether SciPy would accept the call and we have the means to answer it."""
     if x.ndim == 0 or x.size == 0 or not is_compiled(x) or q < 2 or (n is not None and n < 1):
         return False
-    return isinstance(axis, (int, np.integer)) and bool(-x.ndim <= axis < x.ndim)
+    return _is_axis(axis, x.ndim)
 
 
 @lru_cache(maxsize=64)

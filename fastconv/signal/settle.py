@@ -11,6 +11,7 @@ import numpy.typing as npt
 from .. import geometry, request
 from ..problem import Problem
 from ..request import Request, Settings
+from ..short import CONVOLVE, shortcut
 
 Array = npt.NDArray[Any]
 
@@ -78,6 +79,15 @@ def extent(n: int, k: int, mode: str) -> tuple[int, int]:
     if mode == "same":
         return (k - 1) // 2, n
     return min(n, k) - 1, abs(n - k) + 1
+
+
+def short_same(x: Array, w: Array) -> Array | None:
+    """Return the middle of the full convolution of x with a longer w, if that has a short way."""
+    whole = shortcut(x.dtype)(w, x, 2, CONVOLVE, None)
+    if whole is None:
+        return None
+    first = (w.size - 1) // 2
+    return whole[first : first + x.size].copy()
 
 
 def contains(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:

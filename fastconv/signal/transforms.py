@@ -11,7 +11,7 @@ import numpy.typing as npt
 from .. import replay, request
 from ..request import Settings
 from ..short import CONVOLVE, shortcut
-from . import settle
+from . import flat, settle
 from .originals import beside, is_compiled, is_foreign, original, per_axis
 
 __all__ = ["fftconvolve", "oaconvolve"]
@@ -82,7 +82,7 @@ def fftconvolve(
         and workers is None
         and max_memory is None
     ):
-        result = shortcut(in1.dtype)(in1, in2, _EXTENTS[mode], CONVOLVE, None)  # type: ignore[union-attr, arg-type]
+        result = _short_way(in1, in2, mode)
         if result is not None:
             return result
     settings = Settings("auto", accuracy, out, workers, max_memory=max_memory)
@@ -140,7 +140,7 @@ def oaconvolve(
         and workers is None
         and max_memory is None
     ):
-        result = shortcut(in1.dtype)(in1, in2, _EXTENTS[mode], CONVOLVE, None)  # type: ignore[union-attr, arg-type]
+        result = _short_way(in1, in2, mode)
         if result is not None:
             return result
     settings = Settings("auto", accuracy, out, workers, max_memory=max_memory)
@@ -148,22 +148,40 @@ def oaconvolve(
 
 
 def _is_plain(in1: Any, in2: Any, mode: Any, axes: Any, stride: Any, boundary: Any) -> bool:
-    """Return whether the short way of 1-D calls is open: floats longer than one sample."""
+    """Return whether the short ways are open: nothing but two arrays, and filters along `axes`."""
     return (
         type(in1) is _ndarray
         and type(in2) is _ndarray
         and in1.dtype is in2.dtype
-        and in1.dtype.kind in "fc"
-        and in1.dtype.itemsize > 2  # float16 becomes float32.
-        and axes is None
+        and in1.dtype.char in "fdFDbBhHiIlL"
         and type(stride) is int
         and stride == 1
         and type(boundary) is type(mode) is str
         and boundary == "fill"
         and mode in _EXTENTS
-        and in1.ndim == in2.ndim == 1
-        and (mode != "same" or in1.size >= in2.size)
+        and in1.ndim == in2.ndim > 0
+        and (axes is None or _lies_along(in2, axes))
     )
+
+
+def _lies_along(w: Array, axis: Any) -> bool:
+    """Return whether a filter has more than one tap along one axis only."""
+    return type(axis) is int and -w.ndim <= axis < w.ndim and w.size == w.shape[axis]
+
+
+def _short_way(in1: Any, in2: Any, mode: str) -> Array | None:
+    """Return the answer for two plain signals, or None where the long way must decide."""
+    if in1.dtype.kind in "iu":
+        if all(1 in pair for pair in zip(in1.shape, in2.shape, strict=True)):
+            return None  # Nothing is convolved: integers stay integers.
+        in1, in2 = in1.astype(np.float64), in2.astype(np.float64)
+    if in2.size == 1:
+        return in1 * in2  # type: ignore[no-any-return]
+    if in1.ndim > 1:
+        return flat.convolved(in1, in2, mode, flat.MOST_PRODUCTS)
+    if mode == "same" and in1.size < in2.size:
+        return settle.short_same(in1, in2)
+    return shortcut(in1.dtype)(in1, in2, _EXTENTS[mode], CONVOLVE, None)
 
 
 def _answer(
