@@ -31,6 +31,9 @@ Key = tuple[int, bytes | int, int, str]
 DTYPES = frozenset(KERNELS["ordered_line"].dtypes)
 # Outputs in a band, and doubles in the work space of one call: both fit a second-level cache.
 BAND_OUTPUTS, _WORK = 1 << 15, 1 << 14
+# More outputs in a band of means: each band costs calls from Python, and rows gathered twice.
+_MEAN_OUTPUTS = 1 << 16
+_SLACK = 768  # What means take beside twice the samples.
 _STEP = 64  # The widest strip of the kernel.
 _MEAN = 8  # A mean costs as much as a filter of so many taps.
 _COUNTING = np.arange(1 << 12)
@@ -48,10 +51,13 @@ class _Stage:
     n: int
     inner: int
     source: Array | None
-    # What else the kernel takes: arrays after `out`, counts at the end, room in panels.
+    # What else the kernel takes: arrays after `out` (none of means), counts at the end.
     arrays: tuple[Array, ...]
     counts: tuple[int, ...]
-    rooms: int
+
+    def room(self, samples: int) -> int:
+        """Return the doubles of work space for so many samples."""
+        return samples if self.arrays else 2 * samples + _SLACK
 
     def mapped(self) -> _Stage:
         """Return the pass with its map of samples, if it takes whole lines."""
@@ -86,8 +92,7 @@ def plan(dtype: str, shape: tuple[int, ...], keys: tuple[Key, ...]) -> Plan | No
             terms = ordered.line(np.frombuffer(taps))
             weights, arrays = terms.weights, (terms.first, terms.second)
             counts = (terms.singles, terms.terms, terms.sign)
-        stages.append(_Stage(axis, size, pad, boundary, weights, n, inner, source, arrays, counts,
-                             1 + means))  # fmt: skip
+        stages.append(_Stage(axis, size, pad, boundary, weights, n, inner, source, arrays, counts))
     return Plan(dtype, shape, tuple(stages), "mean_line" if means else "ordered_line")
 
 
@@ -99,6 +104,11 @@ class Plan:
     shape: tuple[int, ...]
     stages: tuple[_Stage, ...]
     kernel: str
+
+    @property
+    def most(self) -> int:
+        """Outputs of one band."""
+        return _MEAN_OUTPUTS if self.kernel == "mean_line" else BAND_OUTPUTS
 
     @property
     def products(self) -> int:
@@ -124,7 +134,7 @@ class Plan:
         fill = np.array([outside], np.float64)
         stages = tuple(s.mapped() for s in self.stages)
         at = next((j for j, s in enumerate(stages) if s.axis == 0), None)
-        if at and prod(self.shape) > BAND_OUTPUTS:
+        if at and prod(self.shape) > self.most:
             # What goes before the first axis's pass reads rows of other bands.
             between = np.empty(self.shape, self.dtype)
             self._bands(kernel, x, between, stages[:at], fill, workers)
@@ -140,7 +150,7 @@ class Plan:
         x, out = x.reshape(-1), out.reshape(-1)
         row = prod(self.shape[1:])
         halo = stages[0].size - 1 if stages[0].axis == 0 else 0
-        height = max(BAND_OUTPUTS // row, 2 * halo, 1)
+        height = max(self.most // row, 2 * halo, 1)
 
         def band(lo: int, hi: int) -> None:
             first = x[lo * row :]
@@ -160,7 +170,7 @@ class Plan:
 
     def calls(self, outside: float) -> tuple[Call, ...]:
         """Return the compiled calls of a plan of one band; none if it needs more."""
-        if prod(self.shape) > BAND_OUTPUTS:
+        if prod(self.shape) > self.most:
             return ()
         fill, found = np.array([outside], np.float64), []
         for s in self.stages:
@@ -171,7 +181,7 @@ class Plan:
             lines = s.n * s.inner
             counts = (outer, lines, lines, s.inner, 0, s.n, s.size - 1, panel, s.pad,
                       s.pad + s.n, *s.counts)  # fmt: skip
-            found.append((s.weights, (*s.arrays, s.source, fill), s.rooms * count * panel, counts))
+            found.append((s.weights, (*s.arrays, s.source, fill), s.room(count * panel), counts))
         return tuple(found)
 
 
@@ -196,7 +206,7 @@ def _along_the_first(
     panel = _panel(stage, count)
     kernel(
         x, stage.weights, out, *stage.arrays, source, fill,
-        scratch(stage.rooms * count * panel, np.float64), 1, 0, 0, stage.inner, 0, hi - lo,
+        scratch(stage.room(count * panel), np.float64), 1, 0, 0, stage.inner, 0, hi - lo,
         stage.size - 1, panel, begin, end, *stage.counts,
     )  # fmt: skip
 
@@ -210,7 +220,7 @@ def _within_rows(
     panel = _panel(stage, count)
     kernel(
         x, stage.weights, out, *stage.arrays, stage.source, fill,
-        scratch(stage.rooms * count * panel, np.float64), length // lines, lines, lines,
+        scratch(stage.room(count * panel), np.float64), length // lines, lines, lines,
         stage.inner, 0, stage.n, stage.size - 1, panel, stage.pad, stage.pad + stage.n,
         *stage.counts,
     )  # fmt: skip

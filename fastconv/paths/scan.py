@@ -52,6 +52,8 @@ _OPS = {"box": 0, "max": 1, "min": 2}
 _CHUNK_BYTES, _STRIP_BYTES = 8192, 256
 # Rows between two passes stay in a second-level cache of 1 MiB; a band of outputs has this much.
 BAND_BYTES = 1 << 19
+# Arrays of so many samples are reduced whole, one axis after the other.
+_SMALL = 1 << 15
 # Fewer columns than this are taken for one row whose samples are so far apart.
 _NARROW_BYTES = 128
 
@@ -387,11 +389,13 @@ def _plane_plan(tall: _Axis, wide: _Axis, dtype: np.dtype[Any]) -> tuple[Any, ..
     return lo, hi, left, right, height, per, between, room, order
 
 
-# ---------------------------------------------------------------- small arrays, settled once
+# ---------------------------------------------------------------- plain arrays, settled once
 
 
-def small(problem: Problem, fill: float) -> Callable[[Array, Array], None] | None:
-    """Return what computes one small array by a compiled call per axis, or None.
+def settled(
+    problem: Problem, fill: float, crew: Callable[[], int]
+) -> Callable[[Array, Array], None] | None:
+    """Return what computes one array, a small one by a compiled call per axis, or None.
 
     Parameters
     ----------
@@ -399,6 +403,8 @@ def small(problem: Problem, fill: float) -> Callable[[Array, Array], None] | Non
         One array, as many outputs as samples along each axis, of a dtype with loops of its own.
     fill : float
         Samples outside, for the rule "fill".
+    crew : callable
+        Says how many threads may be used.
 
     Returns
     -------
@@ -413,7 +419,15 @@ def small(problem: Problem, fill: float) -> Callable[[Array, Array], None] | Non
     loops = _loops(problem.dtype, problem.reduction, 1, False)
     if "fill" in problem.boundary:
         loops = loops._replace(fill=np.full_like(loops.nothing, fill))
-    calls, room = [], 0
+    if size > _SMALL:
+        return lambda source, result: _reduce(loops, axes, source, result, 1, 1, crew())
+    return _small(loops, axes, problem)
+
+
+def _small(
+    loops: _Loops, axes: tuple[_Axis, ...], problem: Problem
+) -> Callable[[Array, Array], None]:
+    calls, room, size = [], 0, prod(problem.signal)
     for a in [a for a in reversed(range(len(axes))) if not axes[a].trivial] or [len(axes) - 1]:
         axis, outside = axes[a], loops.outside(axes[a].rule)
         outer, inner = prod(problem.signal[:a]), prod(problem.signal[a + 1 :])
