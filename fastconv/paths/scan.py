@@ -95,7 +95,8 @@ def kernels(problem: Problem) -> tuple[tuple[str, str], ...]:
     """Return the loops along and across the rows that the problem needs."""
     dtype = _loop_dtype(problem.dtype)
     if problem.ndim == 1:
-        columns = _down(problem.stride[0], problem.inner * _parts(problem.dtype), dtype)
+        inner = problem.inner * _parts(problem.dtype)
+        columns = _down(problem.stride[0], inner, np.dtype(dtype).itemsize)
         return (("window_columns" if columns else "window_rows", dtype),)
     return (("window_rows", dtype), ("window_columns", dtype))
 
@@ -110,11 +111,11 @@ def _parts(dtype: str) -> int:
     return 1 + dtype.startswith("complex")
 
 
-def _down(stride: int, inner: int, dtype: str) -> bool:
+def _down(stride: int, inner: int, size: int) -> bool:
     """Return whether windows go down whole columns, or along a row with dilation `inner`."""
     if inner == 1:
         return False
-    return stride > 1 or inner * np.dtype(dtype).itemsize >= _NARROW_BYTES
+    return stride > 1 or inner * size >= _NARROW_BYTES
 
 
 # ---------------------------------------------------------------- the passes
@@ -267,7 +268,7 @@ def _along(
     loops: _Loops, axis: _Axis, x: Array, out: Array, outer: int, inner: int, workers: int
 ) -> None:
     """Reduce one axis of x, of shape (outer, n, inner)."""
-    if not _down(axis.stride, inner, loops.dtype.name):
+    if not _down(axis.stride, inner, loops.dtype.itemsize):
         _long_rows(loops, axis, x, out, outer, inner, workers)
         return
     kernel, (n, m) = loops.columns(), (axis.n, axis.m)
