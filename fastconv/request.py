@@ -249,7 +249,7 @@ def _without_zero_taps(request: Request, settings: Settings) -> Request:
 def _examine(request: Request, settings: Settings) -> Finding:
     """Return what is special about the filter, in the dtype of the work."""
     unweighted = request.problem.reduction != "sum"
-    if not settings.structure or request.problem.ndim != 2 or unweighted:
+    if not settings.structure or unweighted or not pays(request.problem):
         return _NOTHING
     if not budget.examines(request.problem, settings.max_memory):
         return _NOTHING

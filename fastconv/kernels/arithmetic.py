@@ -9,7 +9,7 @@ import numpy as np
 from llvmlite import ir
 
 from ..runtime.target import Target
-from .emit import Values, index, lanes, splat
+from .emit import I64, POINTER, Values, function, index, lanes, splat
 from .simd import call_llvm, multiply_add, overload_suffix
 
 _ELEMENTS: dict[str, Any] = {
@@ -34,20 +34,22 @@ class Arithmetic:
     parts : int
         Accumulators per vector of outputs: 2 for complex (the sums with the real and with the
         imaginary parts of the taps), else 1.
+    masks: bool
+        Whether the target stores some lanes of a vector at once, see `Target.masks`.
     """
 
     dtype: str
     lanes: int
     parts: int
+    masks: bool
 
     @staticmethod
     def of(target: Target, dtype: str) -> Arithmetic:
         """Return the arithmetic of `dtype` on `target`."""
         size = np.dtype(dtype).itemsize
         # There is no 8-bit multiplication: int8 is accumulated in 16-bit lanes, modulo 2^16.
-        return Arithmetic(
-            dtype, target.lanes(2 if dtype == "int8" else size), 1 + dtype.startswith("complex")
-        )
+        lanes, parts = target.lanes(2 if dtype == "int8" else size), 1 + dtype.startswith("complex")
+        return Arithmetic(dtype, lanes, parts, target.masks)
 
     @property
     def size(self) -> int:
@@ -142,10 +144,67 @@ class Arithmetic:
 
     def store_first(self, builder: Any, vector: Any, pointer: Any, count: Any) -> None:
         """Store the first `count` (may be <= 0 or more than there are) elements of `vector`."""
+        if not self.masks:
+            self._store_pieces(builder, vector, pointer, count)
+            return
         mask = self._first(builder, count)
         name = f"llvm.masked.store.{overload_suffix(self.stored)}.p0"
         align = ir.Constant(ir.IntType(32), self.size // self.parts)
         call_llvm(builder, name, ir.VoidType(), [vector, pointer, align, mask])
+
+    def _store_pieces(self, builder: Any, vector: Any, pointer: Any, count: Any) -> None:
+        """Store the first elements of `vector` by halves, quarters and so on, as they are needed.
+
+        A known count is a store or two in line. Else it is a function of its own, which keeps the
+        loops around it short.
+        """
+        if isinstance(count, ir.Constant):
+            self._halve(builder, vector, pointer, min(max(count.constant, 0), self.lanes))
+            return
+
+        def body(b: Any, args: Values) -> None:
+            value, place, wanted = args
+            whole = b.icmp_signed(">=", wanted, index(self.lanes))
+            with b.if_else(whole) as (all_lanes, some_lanes):
+                with all_lanes:
+                    self.store(b, value, place)
+                with some_lanes:
+                    none = b.icmp_signed("<", wanted, index(0))
+                    self._halve(b, value, place, b.select(none, index(0), wanted))
+
+        name = f"store_first_{self.dtype}_{self.lanes}"
+        micro = function(builder.module, name, [vector.type, POINTER, I64], body)
+        builder.call(micro, [vector, builder.bitcast(pointer, POINTER), count])
+
+    def _halve(self, builder: Any, vector: Any, pointer: Any, count: Any) -> None:
+        """Store the first `count` elements, at least 0, as many as its binary digits say."""
+        b, size = builder, self.lanes
+        if isinstance(count, int) and count == size:
+            self.store(b, vector, pointer)
+            return
+        while size > 1:
+            size //= 2
+            nothing = ir.Constant(vector.type, ir.Undefined)
+            half = size * self.parts
+            low, high = (
+                b.shuffle_vector(vector, nothing, lanes(list(range(first, first + half))))
+                for first in (0, half)
+            )
+            beyond = self.at(b, pointer, size)
+            if isinstance(count, int):
+                if count & size:
+                    self.store(b, low, pointer)
+                vector, pointer = (high, beyond) if count & size else (low, pointer)
+                continue
+            before = b.block
+            with b.if_then(b.icmp_unsigned("!=", b.and_(count, index(size)), index(0))):
+                self.store(b, low, pointer)
+                inside = b.block
+            vector, place = b.phi(low.type), b.phi(pointer.type)
+            for phi, skipped, stored in ((vector, low, high), (place, pointer, beyond)):
+                phi.add_incoming(skipped, before)
+                phi.add_incoming(stored, inside)
+            pointer = place
 
     def load_first(self, builder: Any, pointer: Any, count: Any) -> Any:
         """Return a vector of the first `count` (>= 0) elements in memory and zeros."""

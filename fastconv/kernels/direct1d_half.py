@@ -170,7 +170,7 @@ def make_narrow(target: Target) -> Any:
 def _halves(target: Target) -> tuple[Arithmetic, Arithmetic]:
     """Return the arithmetic of the bits of float16, and of float32, with as many lanes."""
     single = Arithmetic.of(target, "float32")
-    return Arithmetic("int16", single.lanes, 1), single
+    return Arithmetic("int16", single.lanes, 1, target.masks), single
 
 
 def _vectors(

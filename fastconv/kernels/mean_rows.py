@@ -98,7 +98,7 @@ def _make_last(target: Target, dtype: str, terms: int, singles: int) -> Any:
     Assumes: out overlaps neither w nor x.
     """
     a, mean = Lanes.of(target, "float64", BOX), Mean(dtype)
-    element = Arithmetic("float64", 1, 1)
+    element = Arithmetic("float64", 1, 1, target.masks)
 
     def body(b: Any, args: Values) -> None:
         w, step, last, x, xstep, out, count, factor = args

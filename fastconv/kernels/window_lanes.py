@@ -45,8 +45,8 @@ class Lanes:
         """Return the vectors of `dtype` on `target`."""
         size = np.dtype(dtype).itemsize
         name = dtype if dtype.startswith("float") else f"uint{8 * size}"
-        marks = dtype.startswith("float") and op != BOX and target.vector_bytes < 64
-        return Lanes(dtype, op, Arithmetic(name, target.lanes(size), 1), marks)
+        marks = dtype.startswith("float") and op != BOX and not target.masks
+        return Lanes(dtype, op, Arithmetic(name, target.lanes(size), 1, target.masks), marks)
 
     @property
     def lanes(self) -> int:

@@ -15,6 +15,7 @@ from . import (
     polyphase,
     scan,
     separable,
+    separable_volumes,
     slices,
     tiles,
     tilted,
@@ -25,6 +26,7 @@ PATHS: dict[str, Path] = {
     for path in (
         direct.PATH,
         separable.PATH,
+        separable_volumes.PATH,
         fused.PATH,
         fused_complex.PATH,
         limbs.PATH,

@@ -32,6 +32,7 @@ DTYPES = (
 _MOST = {
     "direct": 1 << 26,
     "separable": 1 << 26,
+    "separable_volumes": 1 << 26,
     "library": 1 << 23,
     "fft": 1 << 20,
     "overlap_save": 1 << 21,
@@ -71,6 +72,9 @@ def problems(dtype: str) -> Iterator[Problem]:
         for k in (3, 9, 15, 31, 63):
             if k <= n:
                 yield _problem(dtype, (n, n), (k, k))._replace(structure=Structure(1, "normwise"))
+    for n in (12, 32, 64, 128):
+        for k in (3, 5, 9):
+            yield _problem(dtype, (n,) * 3, (k,) * 3)._replace(structure=Structure(1, "normwise"))
     for n in (64, 1024, 1 << 15, 1 << 18):
         for up, down in ((2, 1), (3, 2), (4, 5), (20, 19), (160, 147)):
             for k in (20 * max(up, down) + 1, 150 * up + 1):

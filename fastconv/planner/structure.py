@@ -1,21 +1,25 @@
-"""What is special about a filter: factors that make two short passes of one long one.
+"""What is special about a filter: factors that make short passes of one long one.
 
-A filter of rank r is a sum of r outer products of one filter per axis. Whether such a sum may
-stand for the filter is a matter of proof:
+A filter of rank r is a sum of r outer products of one filter per axis, of two or three. Whether
+such a sum may stand for the filter is a matter of proof:
 
 - *exact*: integers (modulo 2**n, as sums and products wrap) whose outer product is the filter;
-- *componentwise*: rank 1, every tap within d eps of the product of its factors. Two sums of kh and
-  kw products with taps that are off by d eps err by at most (kh + kw + d + 1) eps sum|x||w|
-  [Higham 2002, section 3.1], which has to be no more than the (kh kw + 4) eps of a single sum;
-- *normwise*: singular value decomposition. What the first r terms leave out is E, and by Eckart
-  and Young no r terms leave out less: |error| <= ||E||_F ||x||_2 by Cauchy and Schwarz, beside the
-  rounding of r terms, at most (kh + kw) sqrt(r) u ||w||_F ||x||_2. Both together have to be no
-  more than what the shortest transform may lose.
+- *componentwise*: rank 1, every tap within d eps of the product of its factors. Sums of k products
+  along each axis in turn, with taps that are off by d eps, err by at most (the sum of all k, d and
+  the axes less one) eps sum|x||w| [Higham 2002, section 3.1], which has to be no more than the
+  (taps + 4) eps of a single sum;
+- *normwise*: singular value decomposition; of a volume's slices first, then of each slice that this
+  leaves. What the first r terms leave out is E, and by Eckart and Young no r terms of a matrix
+  leave out less: |error| <= ||E||_F ||x||_2 by Cauchy and Schwarz, beside the rounding of r terms,
+  which are orthogonal: at most (the sum of all k) sqrt(r) u ||w||_F ||x||_2. Both together have to
+  be no more than what the shortest transform may lose.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Sequence
+from functools import lru_cache, reduce
+from itertools import combinations
 from math import gcd, sqrt
 from typing import Any, NamedTuple
 
@@ -34,7 +38,7 @@ _PRODUCTS, _TAPS = 1 << 22, 9
 _DECOMPOSITION, _PRODUCTS_PER_COST = 3500, 4500
 # What is so seldom there must save several times what it takes to look for it.
 _SECONDS_PER_COST, _LEAST_GAIN = 3e-9, 4.0
-_SERVED = "separable"
+_SERVED = {2: "separable", 3: "separable_volumes"}
 # A sum of more terms is no cheaper than the taps themselves.
 _WORTHWHILE = 0.6
 # 8 log2(512) eps: what overlap-save may lose over its shortest block.
@@ -60,7 +64,7 @@ class Finding(NamedTuple):
 
 def pays(problem: Problem) -> bool:
     """Return whether looking costs little against the work."""
-    suits = problem.ndim == 2 and problem.shared_filter and problem.reduction == "sum"
+    suits = problem.ndim in _SERVED and problem.shared_filter and problem.reduction == "sum"
     long = min(problem.filter) > 1 and problem.taps >= _TAPS
     return suits and long and problem.outputs * problem.taps >= _PRODUCTS
 
@@ -82,10 +86,10 @@ def examine(problem: Problem, w: Array, method: str = selector.AUTO) -> Finding:
         if finding.structure is not None:
             return finding
     most = int(_WORTHWHILE * problem.taps / sum(problem.filter))
-    cost = _DECOMPOSITION + problem.taps * min(problem.filter)
+    cost = _DECOMPOSITION + problem.taps * sorted(problem.filter)[-2]
     if most < 2 or problem.outputs * problem.taps < _PRODUCTS_PER_COST * cost:
         return Finding()
-    if method != _SERVED and _saved(problem) < _LEAST_GAIN * _SECONDS_PER_COST * cost:
+    if method != _SERVED[problem.ndim] and _saved(problem) < _LEAST_GAIN * _SECONDS_PER_COST * cost:
         return Finding()
     return _found(*_low_rank(w, most))
 
@@ -98,15 +102,21 @@ def _saved(problem: Problem) -> float:
 
 
 def _refuted(w: Array) -> bool:
-    """Return whether a few products of four taps show that no two filters make `w`, or are NaN."""
-    p, q = w.shape[0] // 2, w.shape[1] // 2
-    centre = float(w[p, q])
+    """Return whether a few products of taps show that no filters make `w`, or are NaN."""
+    centre = tuple(k // 2 for k in w.shape)
     eps = (w.size + 8) * float(np.finfo(w.dtype).eps)
-    for u, v in ((p - 1, q - 1), (p - 1, 0), (0, q - 1)):
-        one, other = centre * float(w[u, v]), float(w[u, q]) * float(w[p, v])
-        if not abs(one - other) <= 4 * eps * abs(other):
-            return True
+    for a, b in combinations(range(w.ndim), 2):
+        p, q = centre[a], centre[b]
+        for u, v in ((p - 1, q - 1), (p - 1, 0), (0, q - 1)):
+            one = float(w[centre]) * float(w[_moved(centre, {a: u, b: v})])
+            other = float(w[_moved(centre, {a: u})]) * float(w[_moved(centre, {b: v})])
+            if not abs(one - other) <= 4 * eps * abs(other):
+                return True
     return False
+
+
+def _moved(place: tuple[int, ...], to: dict[int, int]) -> tuple[int, ...]:
+    return tuple(to.get(a, i) for a, i in enumerate(place))
 
 
 def used_taps(problem: Problem, w: Array) -> tuple[slice, ...] | None:
@@ -123,19 +133,25 @@ def used_taps(problem: Problem, w: Array) -> tuple[slice, ...] | None:
 
 
 def describe(w: Array) -> tuple[str, ...]:
-    """Return in words what is plain to see: a constant, symmetries, rows and columns of zeros."""
-    words = []
+    """Return in words what is plain to see: a constant, symmetries, rims of zeros."""
+    words, turned = [], np.flip(w)
     if (w == w.flat[0]).all():
         words.append("constant")
-    elif np.array_equal(w, w[::-1, ::-1]):
+    elif np.array_equal(w, turned):
         words.append("symmetric")
-    elif np.array_equal(w, -w[::-1, ::-1]):
+    elif np.array_equal(w, -turned):
         words.append("antisymmetric")
-    used = [np.flatnonzero(w.any(axis=a)) for a in (1, 0)]
+    used = [
+        np.flatnonzero(np.moveaxis(w, a, 0).reshape(k, -1).any(axis=1))
+        for a, k in enumerate(w.shape)
+    ]
     if all(len(u) for u in used):
         rim = [n - int(u[-1] - u[0]) - 1 for u, n in zip(used, w.shape, strict=True)]
         if any(rim):
-            words.append(f"{rim[0]} rows and {rim[1]} columns of zeros at its ends")
+            names = ("slices", "rows", "columns")[-w.ndim :]
+            counts = [f"{n} {name}" for n, name in zip(rim, names, strict=True)]
+            listed = f"{', '.join(counts[:-1])} and {counts[-1]}"
+            words.append(f"{listed} of zeros at its ends")
     return tuple(words)
 
 
@@ -147,12 +163,28 @@ _NONE: tuple[str, tuple[Array, ...]] = "", ()
 
 
 def _integer_factors(w: Array) -> tuple[str, tuple[Array, ...]]:
-    """Return two filters whose outer product is `w`, entry by entry."""
-    pair = _whole_pair(w)
+    """Return filters whose outer product is `w`, entry by entry."""
+    factors = _whole_factors(w)
     # Products wrap in the dtype of w, as the loops' do.
-    if pair is None or not np.array_equal(np.multiply.outer(*pair), w):
+    if factors is None or not np.array_equal(_product(factors), w):
         return _NONE
-    return "exact", tuple(np.ascontiguousarray(f[None]) for f in pair)
+    return "exact", _terms(factors)
+
+
+def _product(factors: Sequence[Array]) -> Array:
+    """Return the outer product of one filter per axis."""
+    return reduce(np.multiply.outer, factors)
+
+
+def _whole_factors(w: Array) -> list[Array] | None:
+    """Return the only integer factors that can be, but for signs, in the dtype of w."""
+    factors: list[Array] = []
+    while w.ndim > 1:
+        pair = _whole_pair(w.reshape(len(w), -1))
+        if pair is None:
+            return None
+        factors, w = [*factors, pair[0]], pair[1].reshape(w.shape[1:])
+    return [*factors, w]
 
 
 def _whole_pair(w: Array) -> tuple[Array, Array] | None:
@@ -171,24 +203,25 @@ def _whole_pair(w: Array) -> tuple[Array, Array] | None:
 
 
 def _float_factors(w: Array) -> tuple[str, tuple[Array, ...]]:
-    """Return two filters whose outer product is `w` within a few eps of each tap."""
+    """Return filters whose outer product is `w` within a few eps of each tap."""
     if not np.isfinite(w).all():
         return _NONE
-    p, q = np.unravel_index(np.argmax(np.abs(w)), w.shape)
-    if w[p, q] == 0:
+    place = tuple(int(i) for i in np.unravel_index(np.argmax(np.abs(w)), w.shape))
+    largest = w[place]
+    if largest == 0:
         return _NONE
-    # The column as it is, and a row of ratios: an inner sum is a part of the single sum, so that
-    # it overflows or loses bits to underflow no sooner.
-    down, across = w[:, q], w[p] / w[p, q]
-    if not _close(w, down, across):
+    # The first line as it is, and lines of ratios: an inner sum is a part of the single sum, so
+    # that it overflows or loses bits to underflow no sooner.
+    lines: list[Array] = [np.moveaxis(w, a, -1)[*place[:a], *place[a + 1 :]] for a in range(w.ndim)]
+    factors = [lines[0], *(line / largest for line in lines[1:])]
+    if not _close(w, factors):
         return _NONE
     if np.abs(w).max() < 2**20 and np.array_equal(w, np.rint(w)):
-        whole = _whole_pair(w.astype(np.int64))
+        whole = _whole_factors(w.astype(np.int64))
         if whole is not None:  # Whole samples then have whole results.
-            down, across = (f.astype(w.dtype) for f in whole)
+            factors = [f.astype(w.dtype) for f in whole]
     wide = np.longdouble if w.dtype == np.float64 else np.float64
-    product = np.multiply.outer(down.astype(wide), across.astype(wide))
-    off = np.abs(product - w)
+    off = np.abs(_product([f.astype(wide) for f in factors]) - w)
     eps, sizes = np.finfo(w.dtype).eps, np.abs(w.astype(wide))
     if not (off[sizes == 0] == 0).all():
         return _NONE
@@ -196,16 +229,16 @@ def _float_factors(w: Array) -> tuple[str, tuple[Array, ...]]:
     if np.abs(w)[w != 0].min() < np.finfo(w.dtype).smallest_normal / eps:
         return _NONE
     worst = float((off[sizes > 0] / sizes[sizes > 0]).max() / eps)
-    kh, kw = w.shape
-    if kh + kw + worst + 2 <= kh * kw + 4:
-        return "componentwise", _rows(down[None], across[None])
+    if sum(w.shape) + worst + w.ndim <= w.size + 4:
+        return "componentwise", _terms(factors)
     return _NONE
 
 
-def _close(w: Array, down: Array, across: Array) -> bool:
-    """Return whether three rows are near what the factors make of them: a cheap first look."""
+def _close(w: Array, factors: list[Array]) -> bool:
+    """Return whether three parts are near what the factors make of them: a cheap first look."""
+    rest = _product(factors[1:])
     for u in (0, len(w) // 3, -1):
-        off = np.abs(down[u] * across - w[u])
+        off = np.abs(factors[0][u] * rest - w[u])
         if (off > (w.size + 8) * np.finfo(w.dtype).eps * np.abs(w[u])).any():
             return False
     return True
@@ -215,27 +248,42 @@ def _low_rank(w: Array, most: int) -> tuple[str, tuple[Array, ...]]:
     """Return the fewest terms of the singular value decomposition that are accurate enough."""
     if not np.isfinite(w).all():
         return _NONE
-    u, s, v = np.linalg.svd(w.astype(np.float64))
-    kh, kw = w.shape
-    eps, size = float(np.finfo(w.dtype).eps), sqrt(float(s @ s))
-    most = min(most, len(s) - 1)
-    enough = [
-        r for r in range(1, most + 1) if s[r:] @ s[r:] <= (_LEFT_OUT_EPS / 2 * eps * size) ** 2
-    ]
-    if not enough or size == 0:
+    eps, size = float(np.finfo(w.dtype).eps), float(np.linalg.norm(w.astype(np.float64)))
+    # What is left out slices first and in each slice is orthogonal; a part is kept for rounding.
+    terms = _decomposed(w.astype(np.float64), _LEFT_OUT_EPS / 2 * eps * size)
+    if not 0 < len(terms) <= most:
         return _NONE
-    rank = enough[0]
-    # Powers of two: no bit is lost, and both factors are of moderate size.
-    roots = np.exp2(np.rint(np.log2(s[:rank]) / 2))
-    down = (u[:, :rank] * (s[:rank] / roots)).T.astype(w.dtype)
-    across = (v[:rank] * roots[:, None]).astype(w.dtype)
+    factors = [np.array(lines).astype(w.dtype) for lines in zip(*terms, strict=True)]
     wide = np.longdouble if w.dtype == np.float64 else np.float64
-    rest = w - np.einsum("ru,rv->uv", down.astype(wide), across.astype(wide))
+    rest: Any = w.astype(wide)
+    for lines in zip(*(f.astype(wide) for f in factors), strict=True):
+        rest = rest - _product(lines)
     left_out = sqrt(float((rest * rest).sum())) / (eps * size)
-    if left_out <= _LEFT_OUT_EPS and left_out + (kh + kw) * sqrt(rank) / 2 <= _NORMWISE_EPS:
-        return "normwise", _rows(down, across)
+    rounding = sum(w.shape) * sqrt(len(terms)) / 2
+    if left_out <= _LEFT_OUT_EPS and left_out + rounding <= _NORMWISE_EPS:
+        return "normwise", tuple(np.ascontiguousarray(f) for f in factors)
     return _NONE
 
 
-def _rows(down: Array, across: Array) -> tuple[Array, ...]:
-    return np.ascontiguousarray(down), np.ascontiguousarray(across)
+def _decomposed(w: Array, left_out: float) -> list[tuple[Array, ...]]:
+    """Return the fewest outer products whose sum is `w` but for a rest of that norm."""
+    if w.ndim == 1:
+        return [(w,)]
+    u, s, v = np.linalg.svd(w.reshape(len(w), -1), full_matrices=False)
+    # rests[r] is the norm of what r terms leave out.
+    rests = np.sqrt(np.append(np.cumsum((s * s)[::-1])[::-1], 0.0))
+    rank = int(np.argmax(rests <= left_out))
+    terms: list[tuple[Array, ...]] = []
+    for r in range(rank):
+        # Powers of two: no bit is lost, and all factors are of moderate size.
+        root = float(np.exp2(np.rint(np.log2(s[r]) / 2)))
+        below = _decomposed(
+            (v[r] * root).reshape(w.shape[1:]), left_out * root / (s[r] * sqrt(rank))
+        )
+        terms += [(u[:, r] * (s[r] / root), *lines) for lines in below]
+    return terms
+
+
+def _terms(factors: Sequence[Array]) -> tuple[Array, ...]:
+    """Return one filter per axis as factors of one term."""
+    return tuple(np.ascontiguousarray(f[None]) for f in factors)
