@@ -39,6 +39,8 @@ from ..runtime.scratch import scratch
 from .recalled import room_of
 
 Array = npt.NDArray[Any]
+# (samples, results, how many threads may be used)
+_Run = Callable[[Array, Array, int], None]
 Rows = tuple[int, int, npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
 _SHARED = {
@@ -199,7 +201,8 @@ def execute(problem: Problem, operands: Operands) -> list[Box]:
         )
     inner = problem.inner * _parts(problem.dtype)
     if problem.outputs:
-        _reduce(loops, _axes(problem), x, target, problem.batch, inner, operands.workers)
+        run = _chain(loops, _axes(problem), problem.batch, inner)
+        run(x.reshape(-1), target.reshape(-1), operands.workers)
     if out is not operands.out:
         with np.errstate(over="ignore"):
             operands.out[...] = out
@@ -238,47 +241,52 @@ def _axes(problem: Problem) -> tuple[_Axis, ...]:
     return tuple(axis._replace(rule="fill") if axis.rule == "zero" else axis for axis in axes)
 
 
-def _reduce(
-    loops: _Loops, axes: tuple[_Axis, ...], x: Array, out: Array, batch: int, inner: int,
-    workers: int,
-) -> None:  # fmt: skip
-    """Reduce every axis, the last one first."""
+def _chain(loops: _Loops, axes: tuple[_Axis, ...], batch: int, inner: int) -> _Run:
+    """Return what reduces every axis, the last one first."""
     left = [a for a in reversed(range(len(axes))) if not axes[a].trivial] or [len(axes) - 1]
     shape = [axis.n for axis in axes]
-    x, out = x.reshape(-1), out.reshape(-1)
+    passes: list[tuple[_Run, int]] = []  # Each with the length of its result.
     last = len(axes) - 1
     if left[:2] == [last, last - 1] and axes[-2].stride > 1:
         left[:2] = [last - 1, last]  # So that the rows to go along are few.
     elif left[:2] == [last, last - 1] and inner == 1:
         shape[-2:] = axes[-2].m, axes[-1].m
-        goal = out if len(left) == 2 else np.empty(batch * prod(shape), loops.dtype)
-        planes = batch * prod(shape[:-2])
-        _plane(loops, axes[-2], axes[-1], x, goal, planes, workers)
-        x, left = goal, left[2:]
+        one = _plane(loops, axes[-2], axes[-1], batch * prod(shape[:-2]))
+        passes.append((one, batch * prod(shape)))
+        left = left[2:]
         loops = loops.after(axes[-1].k * axes[-2].k)
     for a in left:
         shape[a] = axes[a].m
-        goal = out if a == left[-1] else np.empty(batch * prod(shape) * inner, loops.dtype)
-        outer, beside = batch * prod(shape[:a]), prod(shape[a + 1 :]) * inner
-        _along(loops, axes[a], x, goal, outer, beside, workers)
-        x, loops = goal, loops.after(axes[a].k)
+        one = _along(loops, axes[a], batch * prod(shape[:a]), prod(shape[a + 1 :]) * inner)
+        passes.append((one, batch * prod(shape) * inner))
+        loops = loops.after(axes[a].k)
+    *before, (final, _) = passes
+    dtype = loops.dtype
+
+    def run(x: Array, out: Array, workers: int) -> None:
+        for one, length in before:
+            goal = np.empty(length, dtype)
+            one(x, goal, workers)
+            x = goal
+        final(x, out, workers)
+
+    return run
 
 
-def _along(
-    loops: _Loops, axis: _Axis, x: Array, out: Array, outer: int, inner: int, workers: int
-) -> None:
-    """Reduce one axis of x, of shape (outer, n, inner)."""
+def _along(loops: _Loops, axis: _Axis, outer: int, inner: int) -> _Run:
+    """Return what reduces one axis of x, of shape (outer, n, inner)."""
     if not _down(axis.stride, inner, loops.dtype.itemsize):
-        _long_rows(loops, axis, x, out, outer, inner, workers)
-        return
+        return _long_rows(loops, axis, outer, inner)
     kernel, (n, m) = loops.columns(), (axis.n, axis.m)
     lines, outside = _lines(axis), loops.outside(axis.rule)
     # Whole blocks of two scans, so that a band's results are those of the whole.
     block = axis.k * axis.dilation
     height = max(1, BAND_BYTES // (inner * loops.dtype.itemsize) // block) * block
 
-    def some(lo: int, hi: int) -> None:
-        room = scratch(axis.k * _STRIP_BYTES // loops.dtype.itemsize, loops.dtype)
+    length = axis.k * _STRIP_BYTES // loops.dtype.itemsize
+
+    def some(x: Array, out: Array, lo: int, hi: int) -> None:
+        room = scratch(length, loops.dtype)
         for band in range(lo, hi):
             b, i = divmod(band, per)
             first = i * height
@@ -287,25 +295,30 @@ def _along(
                    lines[first * axis.stride :], 1, 0, 0, inner, axis.k, some, axis.stride,
                    axis.dilation, loops.op)  # fmt: skip
 
+    def tables(x: Array, out: Array, lo: int, hi: int) -> None:
+        kernel(x[lo * n * inner :], out[lo * m * inner :], scratch(length, loops.dtype), outside,
+               lines, hi - lo, n * inner, m * inner, inner, axis.k, m, axis.stride, axis.dilation,
+               loops.op)  # fmt: skip
+
     per = -(-m // height)
     if outer * per > 1 and m * inner * loops.dtype.itemsize < BAND_BYTES // 8:
         # Many small tables: one call for a band of them.
-        def tables(lo: int, hi: int) -> None:
-            room = scratch(axis.k * _STRIP_BYTES // loops.dtype.itemsize, loops.dtype)
-            kernel(x[lo * n * inner :], out[lo * m * inner :], room, outside, lines, hi - lo,
-                   n * inner, m * inner, inner, axis.k, m, axis.stride, axis.dilation,
-                   loops.op)  # fmt: skip
-
         size = max(1, BAND_BYTES // (m * inner * loops.dtype.itemsize))
-        threads.run(tables, geometry.bands(outer, size), workers)
-        return
-    threads.run(some, geometry.bands(outer * per, 1), workers)
+        return _banded(tables, geometry.bands(outer, size))
+    return _banded(some, geometry.bands(outer * per, 1))
 
 
-def _long_rows(
-    loops: _Loops, axis: _Axis, x: Array, out: Array, outer: int, inner: int, workers: int
-) -> None:
-    """Reduce rows of n*inner samples with dilation `inner`; long rows are cut into bands."""
+def _banded(task: Callable[[Array, Array, int, int], None], bands: list[tuple[int, int]]) -> _Run:
+    """Return what runs a task band by band."""
+
+    def run(x: Array, out: Array, workers: int) -> None:
+        threads.run(lambda lo, hi: task(x, out, lo, hi), bands, workers)
+
+    return run
+
+
+def _long_rows(loops: _Loops, axis: _Axis, outer: int, inner: int) -> _Run:
+    """Return what reduces rows of n*inner samples with dilation `inner`; long ones in bands."""
     kernel, size = loops.rows(), loops.dtype.itemsize
     row = axis.m * inner * size
     if row <= BAND_BYTES or outer > 16:
@@ -319,12 +332,12 @@ def _long_rows(
             for i in range(0, axis.m, step)
         ]
 
-    def some(lo: int, hi: int) -> None:
+    def some(x: Array, out: Array, lo: int, hi: int) -> None:
         for first, last, part, i in bands[lo:hi]:
             at = out[(first * axis.m + i) * inner :]
             _rows(loops, kernel, part, x, at, _numbers(last)[first:], last - first, inner)
 
-    threads.run(some, geometry.bands(len(bands), 1), workers)
+    return _banded(some, geometry.bands(len(bands), 1))
 
 
 def _rows(
@@ -346,16 +359,14 @@ def _row_room(axis: _Axis, inner: int, dtype: np.dtype[Any]) -> int:
     return rim + _CHUNK_BYTES // dtype.itemsize + max(axis.span * inner, axis.k)
 
 
-def _plane(
-    loops: _Loops, tall: _Axis, wide: _Axis, x: Array, out: Array, planes: int, workers: int
-) -> None:
-    """Reduce rows, then columns, a band of outputs at a time; rows of a band stay in the cache."""
+def _plane(loops: _Loops, tall: _Axis, wide: _Axis, planes: int) -> _Run:
+    """Return what reduces rows, then columns, a band at a time, whose rows stay in the cache."""
     along, down, dtype = loops.rows(), loops.columns(), loops.dtype
     lines = _lines(tall)
     outside = loops.outside("fill" if "fill" in (tall.rule, wide.rule) else "zero")
     lo, hi, left, right, height, per, between, room, order = _plane_plan(tall, wide, dtype)
 
-    def some(first_band: int, last_band: int) -> None:
+    def some(x: Array, out: Array, first_band: int, last_band: int) -> None:
         space = scratch(between + room, dtype)
         work, rest = space[:between], space[between:]
         for band in range(first_band, last_band):
@@ -370,7 +381,7 @@ def _plane(
             down(work, out[(plane * tall.m + first) * wide.m :], rest, outside, order, 1, 0, 0,
                  wide.m, tall.k, rows, tall.stride, tall.dilation, loops.op)  # fmt: skip
 
-    threads.run(some, geometry.bands(planes * per, 1), workers)
+    return _banded(some, geometry.bands(planes * per, 1))
 
 
 @lru_cache(maxsize=256)
@@ -421,7 +432,8 @@ def settled(
     if "fill" in problem.boundary:
         loops = loops._replace(fill=np.full_like(loops.nothing, fill))
     if size > _SMALL:
-        return lambda source, result: _reduce(loops, axes, source, result, 1, 1, crew())
+        run = _chain(loops, axes, 1, 1)
+        return lambda source, result: run(source, result, crew())
     return _small(loops, axes, problem)
 
 
