@@ -110,7 +110,7 @@ def check_mean(function, rng, at_end, dtype):
     source = geometry.source_map(-pad, n + k - 1, n, rule)
     x = fenced(rng.integers(0, 100, outer * n * inner).astype(dtype), at_end)
     out = fenced(np.full(outer * n * inner, 3, dtype), at_end)
-    work = fenced(np.empty(2 * (hi - lo + k - 1) * panel), at_end)
+    work = fenced(np.empty(2 * (hi - lo + k - 1) * panel + 768), at_end)
     size, fill = fenced(np.array([float(k)]), at_end), fenced(np.array([2.0]), at_end)
     function(x, size, out, fenced(source[: hi + k - 1], at_end), fill, work, outer, n * inner,
              n * inner, inner, lo, hi, k - 1, panel, pad, pad + n)

@@ -379,3 +379,30 @@ def test_small_taps_count():
     x = np.arange(5.0)
     assert (ndimage.correlate1d(x, w)[1:-1] != 0).all()
     assert (ndimage.correlate(x, w)[1:-1] != 0).all()
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "uint8"])
+@pytest.mark.parametrize("n", [1, 3, 10])
+def test_many_short_rows_are_filtered_like_a_few(dtype, n):
+    x = (np.random.default_rng(n).standard_normal((700, n)) * 50).astype(dtype)
+    for name, taps in (("correlate1d", [3.0, 1.0, 4.0, 1.5]), ("uniform_filter1d", 4),
+                       ("maximum_filter1d", 4), ("minimum_filter1d", 3)):  # fmt: skip
+        whole = getattr(ndimage, name)(x, taps, mode="mirror")
+        want = getattr(scipy_ndimage, name)(x, taps, mode="mirror")
+        np.testing.assert_allclose(whole, want, rtol=1e-6)
+        parts = np.split(x, 14)
+        few = [getattr(ndimage, name)(part, taps, mode="mirror") for part in parts]
+        np.testing.assert_allclose(np.concatenate(few), whole, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "uint8", "int16", "int32"])
+def test_the_mean_of_equal_samples_is_that_sample(dtype):
+    for k in range(1, 90):
+        x = np.full((k + 20, 21), 99, dtype) if dtype[0] in "iu" else np.full((k + 20, 21), 0.1)
+        x = x.astype(dtype)
+        for axis in (0, 1):
+            got = ndimage.uniform_filter1d(x, k, axis=axis)
+            if dtype == "float64":  # Sums of many equal doubles round.
+                np.testing.assert_allclose(got, x, rtol=k * 2.0**-53)
+            else:
+                np.testing.assert_array_equal(got, x)

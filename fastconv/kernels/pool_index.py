@@ -11,10 +11,10 @@ from numba import types
 
 from ..runtime.jit import intrinsic
 from ..runtime.target import Target
+from .arithmetic import Arithmetic
 from .emit import I64, POINTER, Values, function, index, loop, splat
 from .pool_row import Shape, model_samples, steps
 from .scalar import get, put
-from .simd import call_llvm
 from .window_lanes import MAX, Lanes
 from .workspace import address
 
@@ -90,6 +90,7 @@ def make_row(target: Target, dtype: str, k: int, s: int) -> Any:
     a = Lanes.of(target, dtype, MAX)
     shape = Shape(a, k, s)
     numbers = ir.VectorType(_I32, a.lanes)
+    wide = Arithmetic("int64", a.lanes, 1, target.masks)
 
     def better(b: Any, value: Any, best: Any) -> Any:
         if dtype.startswith("float"):
@@ -130,19 +131,11 @@ def make_row(target: Target, dtype: str, k: int, s: int) -> Any:
             return loop(b, rows, found, row)
 
         def store(vector: Any, j: Any, left: Any | None) -> None:
-            wide = ir.VectorType(I64, a.lanes)
-            values, place = b.sext(vector, wide), b.gep(places, [j], source_etype=I64)
+            values, place = b.sext(vector, wide.stored), wide.at(b, places, j)
             if left is None:
-                b.store(values, b.bitcast(place, wide.as_pointer()), align=8)
-                return
-            narrow = ir.VectorType(ir.IntType(16), a.lanes)
-            whole = index(a.lanes)
-            left = b.select(b.icmp_signed("<", left, whole), left, whole)
-            bound = splat(b, b.trunc(left, ir.IntType(16)), narrow)
-            mask = b.icmp_signed("<", ir.Constant(narrow, list(range(a.lanes))), bound)
-            align = ir.Constant(_I32, 8)
-            call_llvm(b, f"llvm.masked.store.v{a.lanes}i64.p0", ir.VoidType(),
-                      [values, place, align, mask])
+                wide.store(b, values, place)
+            else:
+                wide.store_first(b, values, place, left)
 
         def plain(base: Any, j: Any) -> None:
             best, place = search(lambda p, g: shape.load(b, p, g), base)

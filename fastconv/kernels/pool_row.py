@@ -25,7 +25,7 @@ from .workspace import address
 SHAPES = ((2, 2), (3, 2), (3, 3), (2, 1), (3, 1))
 
 # How far ahead samples are asked for: 64 planes of 224 x 224, 2x2, 205 us instead of 357.
-_AHEAD_BYTES = 4096
+_AHEAD_BYTES, _LINE_BYTES = 4096, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,30 +50,51 @@ class Shape:
         return -(-self.k // self.s)
 
     @property
-    def wide(self) -> Any:
-        """The LLVM type of one group."""
-        return ir.VectorType(self.a.memory.element, self.s * self.a.lanes)
+    def overlaps(self) -> bool:
+        """Whether windows share one sample with the next: the second group is one vector, its last.
+
+        Its other samples are the first group's, one output on.
+        """
+        return self.k == self.s + 1 and self.s > 1
+
+    @property
+    def reach(self) -> int:
+        """Samples from the first to the last that a vector of outputs loads."""
+        return self.s * self.a.lanes + (1 if self.overlaps else (self.groups - 1) * self.s)
+
+    def vector(self, group: int) -> Any:
+        """Return the LLVM type of one group."""
+        single = self.overlaps and group > 0
+        return ir.VectorType(self.a.memory.element, (1 if single else self.s) * self.a.lanes)
+
+    def first(self, group: int) -> int:
+        """Return where a group's samples begin."""
+        if self.overlaps and group > 0:
+            return self.reach - self.a.lanes
+        return group * self.s
 
     def load(self, b: Any, pointer: Any, group: int) -> Any:
         """Return the samples of a group; pointer is that of the first output's first sample."""
-        place = self.a.memory.at(b, pointer, group * self.s)
+        place = self.a.memory.at(b, pointer, self.first(group))
         if group == 0:
             self.fetch(b, place)
-        return b.load(place, typ=self.wide, align=self.a.memory.size)
+        return b.load(place, typ=self.vector(group), align=self.a.memory.size)
 
     def fetch(self, b: Any, pointer: Any) -> None:
         """Ask for the samples some rows on: planes are streamed, a few rows side by side."""
         numbers = [ir.Constant(ir.IntType(32), v) for v in (0, 3, 1)]
-        for v in range(self.s):
-            ahead = _AHEAD_BYTES // self.a.memory.size + v * self.a.lanes
+        lanes, size = self.a.lanes, self.a.memory.size
+        for v in range(0, self.s, max(1, _LINE_BYTES // (lanes * size))):
+            ahead = _AHEAD_BYTES // size + v * lanes
             place = self.a.memory.at(b, pointer, ahead)
             call_llvm(b, "llvm.prefetch.p0", ir.VoidType(), [place, *numbers])
 
     def load_inside(self, b: Any, pointer: Any, group: int, base: Any, width: Any, outside: Any
                     ) -> Any:
         """Return the same where column `base` + lane lies in 0..width-1, else `outside`."""
-        count = self.wide.count
-        first = b.add(base, index(group * self.s))
+        wide = self.vector(group)
+        count = wide.count
+        first = b.add(base, index(self.first(group)))
         limits = [b.neg(first), b.sub(width, first)]
         narrow = ir.VectorType(ir.IntType(16), count)
         bounds = []
@@ -84,22 +105,25 @@ class Shape:
         numbers = ir.Constant(narrow, list(range(count)))
         mask = b.and_(b.icmp_signed(">=", numbers, bounds[0]),
                       b.icmp_signed("<", numbers, bounds[1]))
-        place = self.a.memory.at(b, pointer, group * self.s)
+        place = self.a.memory.at(b, pointer, self.first(group))
         align = ir.Constant(ir.IntType(32), self.a.memory.size)
-        name = f"llvm.masked.load.{overload_suffix(self.wide)}.p0"
-        return call_llvm(b, name, self.wide, [place, align, mask, splat(b, outside, self.wide)])
+        name = f"llvm.masked.load.{overload_suffix(wide)}.p0"
+        return call_llvm(b, name, wide, [place, align, mask, splat(b, outside, wide)])
 
     def tap(self, b: Any, groups: Values, t: int) -> Any:
         """Return the samples under tap t of each output."""
+        size = self.a.lanes
+        if self.overlaps and t == self.s:
+            return b.shuffle_vector(self.tap(b, groups, 0), groups[1],
+                                    lanes([*range(1, size), 2 * size - 1]))
         wide = groups[t // self.s]
-        pick = [t % self.s + self.s * j for j in range(self.a.lanes)]
-        return b.shuffle_vector(wide, ir.Constant(self.wide, ir.Undefined), lanes(pick))
+        pick = [t % self.s + self.s * j for j in range(size)]
+        return b.shuffle_vector(wide, ir.Constant(wide.type, ir.Undefined), lanes(pick))
 
 
 def steps(b: Any, shape: Shape, width: Any, pad: Any, outputs: Any, plain: Any, edge: Any) -> None:
     """Emit one row: plain(base, j) where all samples and outputs exist, else edge(base, j)."""
-    size, s = shape.a.lanes, shape.s
-    reach = (shape.groups - 1) * s + s * size
+    size, s, reach = shape.a.lanes, shape.s, shape.reach
 
     def step(v: Any, _: Values) -> Values:
         j = b.mul(v, index(size))
@@ -155,15 +179,14 @@ def make_pool_row(target: Target, dtype: str, op: int, k: int, s: int) -> Any:
             if count is None:
                 return loop(b, b.sub(rows, index(1)), groups,
                             lambda r, totals: further(b.add(r, index(1)), totals))
-            for r in range(1, count):
-                groups = further(index(r), groups)
-            return groups
+            lines = [row(index(r), base) for r in range(1, count)]
+            return [
+                a.reduce(b, [group, *(load(line, g) for line in lines)])
+                for g, group in enumerate(groups)
+            ]
 
         def across(groups: Values) -> Any:
-            total = shape.tap(b, groups, 0)
-            for t in range(1, k):
-                total = a.join(b, total, shape.tap(b, groups, t))
-            return total
+            return a.reduce(b, [shape.tap(b, groups, t) for t in range(k)])
 
         def finish(total: Any, counts: Any) -> Any:
             if op != BOX:

@@ -13,7 +13,7 @@ from typing import Any
 from ..runtime.jit import inline
 from ..runtime.target import Target
 from .window_lanes import BOX, MAX, MIN, Lanes
-from .window_strip import Strip, make_fold, make_prefix, make_suffix
+from .window_strip import Strip, make_fold, make_folds, make_prefix, make_suffix
 
 # Up to so many rows a window is reduced row by row: that many loads cost less than two scans.
 _FEW = 4
@@ -61,6 +61,7 @@ def _make_columns(target: Target, dtype: str, op: int) -> Any:
     lanes = Lanes.of(target, dtype, op).lanes
     strips = Strip(WIDE), Strip(1), Strip(1, partial=True)
     wide_fold, fold, fold_part = (make_fold(target, dtype, op, s) for s in strips)
+    wide_folds, folds, folds_part = (make_folds(target, dtype, op, s) for s in strips)
     wide_suffix, suffix, suffix_part = (make_suffix(target, dtype, op, s) for s in strips)
     wide_prefix, prefix, prefix_part = (make_prefix(target, dtype, op, s) for s in strips)
 
@@ -75,6 +76,16 @@ def _make_columns(target: Target, dtype: str, op: int) -> Any:
             # A last strip that is too narrow for whole vectors is a partial one.
             left = inner - c
             width = WIDE * lanes if left >= WIDE * lanes else min(left, lanes)
+            if direct and stride == 1 and dilation == 1 and k > 1:
+                if width > lanes:
+                    wide_folds(x, xi + c, inner, lines, 0, outside, k, m, out, oi + c, inner, width)
+                elif width == lanes:
+                    folds(x, xi + c, inner, lines, 0, outside, k, m, out, oi + c, inner, width)
+                else:
+                    folds_part(x, xi + c, inner, lines, 0, outside, k, m, out, oi + c, inner,
+                               width)
+                c += width
+                continue
             if direct:
                 for i in range(m):
                     first, to = i * stride, oi + i * inner + c

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,18 +30,23 @@ class Lanes:
         BOX, MAX or MIN.
     memory : Arithmetic
         How vectors are loaded and stored; integers count as unsigned, so none is widened.
+    marks : bool
+        Whether a NaN is let through by setting all bits of its lane: without mask registers a
+        blend takes the same units as a comparison, or more of them; an OR takes any.
     """
 
     dtype: str
     op: int
     memory: Arithmetic
+    marks: bool = False
 
     @staticmethod
     def of(target: Target, dtype: str, op: int) -> Lanes:
         """Return the vectors of `dtype` on `target`."""
         size = np.dtype(dtype).itemsize
         name = dtype if dtype.startswith("float") else f"uint{8 * size}"
-        return Lanes(dtype, op, Arithmetic(name, target.lanes(size), 1, target.masks))
+        marks = dtype.startswith("float") and op != BOX and not target.masks
+        return Lanes(dtype, op, Arithmetic(name, target.lanes(size), 1, target.masks), marks)
 
     @property
     def lanes(self) -> int:
@@ -56,7 +61,27 @@ class Lanes:
 
     def join(self, builder: Any, first: Any, second: Any) -> Any:
         """Return the two reduced; of equals the first, and NaN wherever one of them is NaN."""
-        return join(builder, self.dtype, self.op, first, second)
+        return self.reduce(builder, [first, second])
+
+    def reduce(self, builder: Any, vectors: Sequence[Any]) -> Any:
+        """Return all reduced, in this order."""
+        total, *rest = vectors
+        if not self.marks:
+            for vector in rest:
+                total = join(builder, self.dtype, self.op, total, vector)
+            return total
+        # x86's maximum keeps a NaN in `total` and drops one in `vector`: one comparison tells of
+        # two vectors whether there was one.
+        sign = ">" if self.op == MAX else "<"
+        for vector in rest:
+            better = builder.fcmp_ordered(sign, vector, total)
+            total = builder.select(better, vector, total)
+        bits = ir.VectorType(ir.IntType(8 * self.memory.size), total.type.count)
+        marked = builder.bitcast(total, bits)
+        for v in range(0, len(rest), 2):
+            wild = builder.fcmp_unordered("uno", rest[v], rest[min(v + 1, len(rest) - 1)])
+            marked = builder.or_(marked, builder.sext(wild, bits))
+        return builder.bitcast(marked, total.type)
 
     def model(self, first: Any, second: Any) -> Any:
         """Return the same of NumPy arrays."""

@@ -50,11 +50,8 @@ def make_stage(target: Target, dtype: str, op: int, terms: int, singles: int) ->
             return [memory.at(b, place, at) for place in places]
 
         def reduced(load: Any, at: Any) -> Any:
-            values = [load(place) for place in sources(at)]
-            total = a.begin(b, values[0])
-            for value in values[1:]:
-                total = a.join(b, total, value)
-            return total
+            first, *rest = [load(place) for place in sources(at)]
+            return a.reduce(b, [a.begin(b, first), *rest])
 
         def several(j: Any, _: Values) -> Values:
             base = b.mul(j, index(_VECTORS * lanes))

@@ -112,6 +112,89 @@ def make_fold(target: Target, dtype: str, op: int, strip: Strip) -> Any:
     return fold
 
 
+def make_folds(target: Target, dtype: str, op: int, strip: Strip) -> Any:
+    """Return the micro kernel ``folds``: row after row by itself, extremes in pairs.
+
+    ::
+
+        folds(x, xi, row, lines, li, outside, k, m, out, oi, out_row, size)
+        out[oi + i*out_row + c] = reduction over t < k of x[xi + lines[li + i + t]*row + c]
+
+    for i < m and the c of one strip (c < size if partial); a line -1 is read from `outside`.
+
+    Assumes: k >= 2; x and out do not overlap.
+    """
+    a = Lanes.of(target, dtype, op)
+
+    def body(b: Any, args: Values) -> None:
+        *arrays, k, m, size, out, out_row = args
+
+        def row(number: Any) -> Values:
+            return _vectors(b, a, strip, _row(b, a, arrays, number), size)
+
+        def join(first: Values, second: Values) -> Values:
+            return [a.join(b, u, v) for u, v in zip(first, second, strict=True)]
+
+        def following(totals: Values, first: Any, count: Any) -> Values:
+            return loop(b, count, totals, lambda t, some: join(some, row(b.add(first, t))))
+
+        def put(i: Any, totals: Values) -> None:
+            _put(b, a, strip, totals, a.memory.at(b, out, b.mul(i, out_row)), size)
+
+        def single(i: Any, _: Values) -> Values:
+            i = b.add(i, done)
+            first = [a.begin(b, v) for v in row(i)]
+            put(i, following(first, b.add(i, index(1)), b.sub(k, index(1))))
+            return []
+
+        def pair(p: Any, _: Values) -> Values:
+            # All rows but one are common to both windows.
+            i = b.mul(p, index(2))
+            common = following(row(b.add(i, index(1))), b.add(i, index(2)), b.sub(k, index(2)))
+            put(i, join(row(i), common))
+            put(b.add(i, index(1)), join(common, row(b.add(i, k))))
+            return []
+
+        pairs = index(0) if op == BOX else b.ashr(m, index(1))
+        if op != BOX:
+            loop(b, pairs, [], pair)
+        done = b.mul(pairs, index(2))
+        loop(b, b.sub(m, done), [], single)
+
+    def model(
+        x: Any, xi: int, row: int, lines: Any, li: int, outside: Any, k: int, m: int, out: Any,
+        oi: int, out_row: int, size: int,
+    ) -> None:
+        width = size if strip.partial else strip.vectors * a.lanes
+        for i in range(m):
+            total = _model_row(x, xi, row, lines, li + i, outside, width)
+            total = total + total.dtype.type(0) if op == BOX else total
+            for t in range(1, k):
+                total = a.model(total, _model_row(x, xi, row, lines, li + i + t, outside, width))
+            _model_put(out, oi + i * out_row, total)
+
+    @intrinsic(model=model)
+    def folds(
+        typingctx: Any, x: Any, xi: Any, row: Any, lines: Any, li: Any, outside: Any, k: Any,
+        m: Any, out: Any, oi: Any, out_row: Any, size: Any,
+    ) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            name = f"folds{op}_{strip.vectors}{'p' * strip.partial}_{dtype}"
+            micro = function(builder.module, name, [*_PARAMS, POINTER, I64], body)
+            builder.call(micro, [
+                address(context, builder, x, args[0], args[1]), args[2],
+                address(context, builder, lines, args[3], args[4]),
+                address(context, builder, outside, args[5], index(0)), args[6], args[7],
+                args[11], address(context, builder, out, args[8], args[9]), args[10],
+            ])
+            return context.get_dummy_value()
+
+        i = types.intp
+        return types.none(x, i, i, lines, i, outside, i, i, out, i, i, i), codegen
+
+    return folds
+
+
 def make_suffix(target: Target, dtype: str, op: int, strip: Strip) -> Any:
     """Return the micro kernel ``suffix``: one block's scan from its end.
 

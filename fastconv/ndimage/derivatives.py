@@ -125,7 +125,7 @@ def _gradient(
     smooth: Array,
 ) -> Array:  # fmt: skip
     arguments.keywords(workers, None)
-    key = arguments.key_of(name, input, None, output, axis, mode, cval)
+    key = arguments.key_of(name, input, None, output, workers, axis, mode, cval)
     result = arguments.remembered(key, input, output)
     if result is not None:
         return result

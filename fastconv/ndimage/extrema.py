@@ -233,7 +233,7 @@ def _along(
 ) -> Array:  # fmt: skip
     arguments.keywords(workers, None)
     name = "maximum_filter1d" if greatest else "minimum_filter1d"
-    key = arguments.key_of(name, input, None, output, size, axis, mode, cval, origin)
+    key = arguments.key_of(name, input, None, output, workers, size, axis, mode, cval, origin)
     result = arguments.remembered(key, input, output)
     if result is not None:
         return result
@@ -257,7 +257,9 @@ def _over(
     arguments.keywords(workers, None)
     name, key = "maximum_filter" if greatest else "minimum_filter", None
     if size is None or footprint is None:
-        key = arguments.key_of(name, input, footprint, output, size, mode, cval, origin, axes)
+        key = arguments.key_of(
+            name, input, footprint, output, workers, size, mode, cval, origin, axes
+        )
         result = arguments.remembered(key, input, output)
         if result is not None:
             return result
@@ -312,7 +314,6 @@ def _run(
     rules = [q.boundary for q in passes]
     fill = float(cval) if "fill" in rules else 0.0
     work = _work(x, rules, fill)
-    team = arguments.crew(8 * x.size * len(passes), workers)
     if len(passes) > 1 and not (x.dtype == out.dtype == work):
         # Between passes SciPy rounds to the dtype of the result.
         _run(x, out, passes[:1], cval, workers)
@@ -320,9 +321,10 @@ def _run(
         return
     x = arguments.apart(x, out)
     reduction = "max" if passes[0].greatest else "min"
-    if work == x.dtype == out.dtype and by_scans(reduction, x, out, passes, fill, team, key):
+    if work == x.dtype == out.dtype and by_scans(reduction, x, out, passes, fill, workers, key):
         return
     source = Samples(x, work.type(fill) if work == x.dtype else fill)
+    team = arguments.crew(8 * x.size * len(passes), workers)
     if work == out.dtype:
         chain([source], out, passes, work, team)
     else:

@@ -92,6 +92,7 @@ def gaussian_filter1d(
             input,
             None,
             output,
+            workers,
             sigma,
             axis,
             order,
@@ -191,7 +192,18 @@ def gaussian_filter(
     key = None
     if missing is NOTHING:
         key = arguments.key_of(
-            "gaussian_filter", input, None, output, sigma, order, mode, cval, truncate, radius, axes
+            "gaussian_filter",
+            input,
+            None,
+            output,
+            workers,
+            sigma,
+            order,
+            mode,
+            cval,
+            truncate,
+            radius,
+            axes,
         )
         result = arguments.remembered(key, x, output)
         if result is not None:

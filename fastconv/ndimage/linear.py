@@ -92,7 +92,9 @@ def correlate1d(
     missing = missing_of(nan_policy, mask, sample_weights, min_count, normalize)
     key = None
     if missing is NOTHING and accuracy is None and type(stride) is int and stride == 1:
-        key = arguments.key_of("correlate1d", input, weights, output, axis, mode, cval, origin)
+        key = arguments.key_of(
+            "correlate1d", input, weights, output, workers, axis, mode, cval, origin
+        )
         result = arguments.remembered(key, input, output)
         if result is not None:
             return result
@@ -160,7 +162,9 @@ def convolve1d(
     missing = missing_of(nan_policy, mask, sample_weights, min_count, normalize)
     key = None
     if missing is NOTHING and accuracy is None and type(stride) is int and stride == 1:
-        key = arguments.key_of("convolve1d", input, weights, output, axis, mode, cval, origin)
+        key = arguments.key_of(
+            "convolve1d", input, weights, output, workers, axis, mode, cval, origin
+        )
         result = arguments.remembered(key, input, output)
         if result is not None:
             return result
@@ -248,7 +252,9 @@ def correlate(
     missing = missing_of(nan_policy, mask, sample_weights, min_count, normalize)
     key = None
     if missing is NOTHING and accuracy is None and type(stride) is int and stride == 1:
-        key = arguments.key_of("correlate", input, weights, output, mode, cval, origin, axes)
+        key = arguments.key_of(
+            "correlate", input, weights, output, workers, mode, cval, origin, axes
+        )
         result = arguments.remembered(key, input, output)
         if result is not None:
             return result
@@ -340,7 +346,9 @@ def convolve(
     missing = missing_of(nan_policy, mask, sample_weights, min_count, normalize)
     key = None
     if missing is NOTHING and accuracy is None and type(stride) is int and stride == 1:
-        key = arguments.key_of("convolve", input, weights, output, mode, cval, origin, axes)
+        key = arguments.key_of(
+            "convolve", input, weights, output, workers, mode, cval, origin, axes
+        )
         result = arguments.remembered(key, input, output)
         if result is not None:
             return result

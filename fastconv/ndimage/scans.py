@@ -14,13 +14,14 @@ from ..paths import PATHS, recalled, scan
 from ..paths.bands import Pass
 from ..planner import selector
 from ..problem import Problem
+from . import arguments
 
 Array = npt.NDArray[Any]
 
 
 def by_scans(
-    reduction: str, x: Array, out: Array, passes: Sequence[Pass], fill: float, workers: int,
-    key: Hashable = None,
+    reduction: str, x: Array, out: Array, passes: Sequence[Pass], fill: float,
+    workers: int | None, key: Hashable = None,
 ) -> bool:  # fmt: skip
     """Run all passes at once, if the loops are ready; return whether they were.
 
@@ -34,8 +35,8 @@ def by_scans(
         Sizes, pads and rules per axis.
     fill : float
         Samples outside, for the rule "fill".
-    workers : int
-        How many threads may be used.
+    workers : int, optional
+        The most threads.
     key : hashable
         Under which the calls are kept for the next time.
     """
@@ -48,10 +49,14 @@ def by_scans(
     x = np.require(x, out.dtype, ("C", "A"))[None]
     # Of a filter without weights only the size counts.
     nothing = np.broadcast_to(np.zeros((), out.dtype), (1, *problem.filter))
-    operands = Operands(x, nothing, out[None], out.dtype.type(fill), workers)
+
+    def crew() -> int:
+        return arguments.crew(8 * out.size * len(passes), workers)
+
+    operands = Operands(x, nothing, out[None], out.dtype.type(fill), crew())
     PATHS["scan"].execute(problem, operands)
     if key is not None:
-        recalled.keep(key, out.dtype.name, x.shape[1:], scan.small(problem, fill))
+        recalled.keep(key, out.dtype.name, x.shape[1:], scan.settled(problem, fill, crew))
     return True
 
 

@@ -60,11 +60,7 @@ def _as_they_lie(
     found = lines.plan(name, x.shape, keys)
     if found is None:
         return False
-    done = found.run(packed, out, float(outside), arguments.crew(found.products, workers))
-    if done and key is not None and x.dtype == out.dtype:
-        kernel = load.kernel(found.kernel, name)
-        recalled.keep(key, name, x.shape, recalled.in_turn(kernel, found.calls(float(outside))))
-    return done
+    return _and_keep(found, found.kernel, x, packed, out, float(outside), workers, key)
 
 
 def _packed(x: Array, out: Array) -> Array | None:
@@ -94,11 +90,23 @@ def _one_window(
     found = ordered_windows.plan(out.dtype.name, x.shape, taps, w.shape, pads, rule)
     if found is None:
         return False
-    done = found.run(packed, out, outside, arguments.crew(found.products, workers))
+    return _and_keep(found, "ordered_window", x, packed, out, outside, workers, key)
+
+
+def _and_keep(
+    plan: lines.Plan | ordered_windows.Plan, name: str, x: Array, packed: Array, out: Array,
+    outside: float, workers: int | None, key: Hashable,
+) -> bool:  # fmt: skip
+    """Run a plan, return whether its kernel is ready, and keep what the next such call needs."""
+
+    def run(samples: Array, results: Array) -> bool:
+        return plan.run(samples, results, outside, arguments.crew(plan.products, workers))
+
+    done = run(packed, out)
     if done and key is not None and x.dtype == out.dtype:
-        kernel = load.kernel("ordered_window", out.dtype.name)
-        run = recalled.in_turn(kernel, found.calls(outside))
-        recalled.keep(key, out.dtype.name, x.shape, run)
+        kernel = load.kernel(name, out.dtype.name)
+        kept = recalled.in_turn(kernel, plan.calls(outside)) or run
+        recalled.keep(key, out.dtype.name, x.shape, kept)
     return done
 
 

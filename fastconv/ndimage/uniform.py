@@ -79,7 +79,7 @@ def uniform_filter1d(
     key = None
     if missing is NOTHING:
         key = arguments.key_of(
-            "uniform_filter1d", input, None, output, size, axis, mode, cval, origin
+            "uniform_filter1d", input, None, output, workers, size, axis, mode, cval, origin
         )
         result = arguments.remembered(key, input, output)
         if result is not None:
@@ -158,7 +158,7 @@ def uniform_filter(
     key = None
     if missing is NOTHING:
         key = arguments.key_of(
-            "uniform_filter", input, None, output, size, mode, cval, origin, axes
+            "uniform_filter", input, None, output, workers, size, mode, cval, origin, axes
         )
         result = arguments.remembered(key, input, output)
         if result is not None:

@@ -31,6 +31,12 @@ Key = tuple[int, bytes | int, int, str]
 DTYPES = frozenset(KERNELS["ordered_line"].dtypes)
 # Outputs in a band, and doubles in the work space of one call: both fit a second-level cache.
 BAND_OUTPUTS, _WORK = 1 << 15, 1 << 14
+# More outputs in a band of means: each band costs calls from Python, and rows gathered twice.
+_MEAN_OUTPUTS = 1 << 16
+# Rows so short, of which there are so many, are filtered as columns: 100000 rows of three doubles
+# and five taps 7.3 ms by rows, 1.5 so; rows of twelve 8.1 and 5.3, their means level.
+_SHORT, _MANY = 10, 64
+_SLACK = 768  # What means take beside twice the samples.
 _STEP = 64  # The widest strip of the kernel.
 _MEAN = 8  # A mean costs as much as a filter of so many taps.
 _COUNTING = np.arange(1 << 12)
@@ -48,10 +54,13 @@ class _Stage:
     n: int
     inner: int
     source: Array | None
-    # What else the kernel takes: arrays after `out`, counts at the end, room in panels.
+    # What else the kernel takes: arrays after `out` (none of means), counts at the end.
     arrays: tuple[Array, ...]
     counts: tuple[int, ...]
-    rooms: int
+
+    def room(self, samples: int) -> int:
+        """Return the doubles of work space for so many samples."""
+        return samples if self.arrays else 2 * samples + _SLACK
 
     def mapped(self) -> _Stage:
         """Return the pass with its map of samples, if it takes whole lines."""
@@ -86,8 +95,7 @@ def plan(dtype: str, shape: tuple[int, ...], keys: tuple[Key, ...]) -> Plan | No
             terms = ordered.line(np.frombuffer(taps))
             weights, arrays = terms.weights, (terms.first, terms.second)
             counts = (terms.singles, terms.terms, terms.sign)
-        stages.append(_Stage(axis, size, pad, boundary, weights, n, inner, source, arrays, counts,
-                             1 + means))  # fmt: skip
+        stages.append(_Stage(axis, size, pad, boundary, weights, n, inner, source, arrays, counts))
     return Plan(dtype, shape, tuple(stages), "mean_line" if means else "ordered_line")
 
 
@@ -99,6 +107,11 @@ class Plan:
     shape: tuple[int, ...]
     stages: tuple[_Stage, ...]
     kernel: str
+
+    @property
+    def most(self) -> int:
+        """Outputs of one band."""
+        return _MEAN_OUTPUTS if self.kernel == "mean_line" else BAND_OUTPUTS
 
     @property
     def products(self) -> int:
@@ -124,7 +137,7 @@ class Plan:
         fill = np.array([outside], np.float64)
         stages = tuple(s.mapped() for s in self.stages)
         at = next((j for j, s in enumerate(stages) if s.axis == 0), None)
-        if at and prod(self.shape) > BAND_OUTPUTS:
+        if at and prod(self.shape) > self.most:
             # What goes before the first axis's pass reads rows of other bands.
             between = np.empty(self.shape, self.dtype)
             self._bands(kernel, x, between, stages[:at], fill, workers)
@@ -140,7 +153,7 @@ class Plan:
         x, out = x.reshape(-1), out.reshape(-1)
         row = prod(self.shape[1:])
         halo = stages[0].size - 1 if stages[0].axis == 0 else 0
-        height = max(BAND_OUTPUTS // row, 2 * halo, 1)
+        height = max(self.most // row, 2 * halo, 1)
 
         def band(lo: int, hi: int) -> None:
             first = x[lo * row :]
@@ -160,24 +173,24 @@ class Plan:
 
     def calls(self, outside: float) -> tuple[Call, ...]:
         """Return the compiled calls of a plan of one band; none if it needs more."""
-        if prod(self.shape) > BAND_OUTPUTS:
+        if prod(self.shape) > self.most:
             return ()
         fill, found = np.array([outside], np.float64), []
         for s in self.stages:
             if s.source is None:
                 return ()
-            panel, count = _panel(s, s.n + s.size - 1), s.n + s.size - 1
+            panel, count = _panel(s.n + s.size - 1, s.inner), s.n + s.size - 1
             outer = prod(self.shape[: s.axis])
             lines = s.n * s.inner
             counts = (outer, lines, lines, s.inner, 0, s.n, s.size - 1, panel, s.pad,
                       s.pad + s.n, *s.counts)  # fmt: skip
-            found.append((s.weights, (*s.arrays, s.source, fill), s.rooms * count * panel, counts))
+            found.append((s.weights, (*s.arrays, s.source, fill), s.room(count * panel), counts))
         return tuple(found)
 
 
-def _panel(stage: _Stage, rows: int) -> int:
+def _panel(rows: int, inner: int) -> int:
     """Return how many columns are worked on at once."""
-    return min(max(_WORK // rows // _STEP, 1) * _STEP, stage.inner)
+    return min(max(_WORK // rows // _STEP, 1) * _STEP, inner)
 
 
 def _along_the_first(
@@ -193,10 +206,10 @@ def _along_the_first(
         source = stage.source[lo:]
     else:
         source = geometry.source_map(start, count, stage.n, stage.boundary)
-    panel = _panel(stage, count)
+    panel = _panel(count, stage.inner)
     kernel(
         x, stage.weights, out, *stage.arrays, source, fill,
-        scratch(stage.rooms * count * panel, np.float64), 1, 0, 0, stage.inner, 0, hi - lo,
+        scratch(stage.room(count * panel), np.float64), 1, 0, 0, stage.inner, 0, hi - lo,
         stage.size - 1, panel, begin, end, *stage.counts,
     )  # fmt: skip
 
@@ -205,14 +218,28 @@ def _within_rows(
     kernel: Any, stage: _Stage, x: Array, out: Array, length: int, fill: Array
 ) -> None:
     """Run a pass along another axis for whole rows, from x or in place."""
-    lines = stage.n * stage.inner
-    count = stage.n + stage.size - 1
-    panel = _panel(stage, count)
+    n, inner = stage.n, stage.inner
+    outer = length // (n * inner)
+    if inner == 1 and n <= _SHORT and outer >= _MANY:
+        # Rows of a few samples cost more to begin than to filter: they become columns.
+        between = x[:length].reshape(outer, n).T.reshape(-1)
+        result = np.empty_like(between)
+        _lines(kernel, stage, between, result, 1, outer, fill)
+        out[:length].reshape(outer, n)[...] = result.reshape(n, outer).T
+    else:
+        _lines(kernel, stage, x, out, outer, inner, fill)
+
+
+def _lines(
+    kernel: Any, stage: _Stage, x: Array, out: Array, outer: int, inner: int, fill: Array
+) -> None:
+    """Run a pass for whole lines: x and out have the shape (outer, n, inner)."""
+    n, count = stage.n, stage.n + stage.size - 1
+    panel = _panel(count, inner)
     kernel(
         x, stage.weights, out, *stage.arrays, stage.source, fill,
-        scratch(stage.rooms * count * panel, np.float64), length // lines, lines, lines,
-        stage.inner, 0, stage.n, stage.size - 1, panel, stage.pad, stage.pad + stage.n,
-        *stage.counts,
+        scratch(stage.room(count * panel), np.float64), outer, n * inner, n * inner, inner, 0, n,
+        stage.size - 1, panel, stage.pad, stage.pad + n, *stage.counts,
     )  # fmt: skip
 
 

@@ -1,7 +1,8 @@
-"""Small plain calls: what was settled once for a shape and a filter is kept.
+"""Plain calls: what was settled once for a shape and a filter is kept.
 
-Settling a filter takes 10 to 30 us; SciPy answers a thousand samples in six. So the compiled calls
-that answer a request in one band are remembered, and the next such request goes straight there.
+Settling a filter takes 10 to 90 us; SciPy answers a thousand samples in six. So the compiled calls
+that answer a request in one band are remembered, or the plan that answers a larger one, and the
+next such request goes straight there.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ Array = npt.NDArray[Any]
 # What one call takes: the filter's doubles, the arrays after `out`, doubles of work space, counts.
 Call = tuple[Array, tuple[Array, ...], int, tuple[int, ...]]
 # (samples, results) of one piece each
-Run = Callable[[Array, Array], None]
+Run = Callable[[Array, Array], object]
 # (samples, results or None for fresh ones) -> the results; None where they do not suit
 Recipe = Callable[[Array, Array | None], Array | None]
 
