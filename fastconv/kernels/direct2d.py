@@ -20,7 +20,8 @@ __all__ = ["call_plane", "exact", "make_plane", "shapes_of"]
 # some 40 x 40 doubles) leaves the rims to the loop `exact`.
 WORKSPACE_BYTES = 40 << 10
 # Rows so far apart meet in the same few lines of a first-level cache: the 10 + 8 rows of the 3 x 3
-# tile then push each other out (1024^2 float32: 183 us, 151 by the tile for 6 + 4 rows).
+# tile then push each other out (1024^2 float32: 183 us, 151 by the tile for 6 + 4 rows; AVX2, with
+# 8 lines to a set: float64 1190 us by the tile for 6 + 4 rows, 900 by the one for 5 + 3).
 _ALIAS_BYTES = 4096
 
 
@@ -43,7 +44,8 @@ def make_plane(target: Target, dtype: str) -> Callable[..., Any]:
     """
     element = element_of(target, dtype)
     shapes = shapes_of(target, element)
-    more, element_bytes = len(shapes) > 4, element.itemsize
+    more, static, lowest = len(shapes) > 4, len(shapes) > 5, len(shapes) - 1
+    element_bytes = element.itemsize
     band = make_band(element, shapes)
     lanes, size = element.lanes, WORKSPACE_BYTES // element.itemsize
     three_wide, tall_wide, two_wide, one_wide = (s.vectors * lanes for s in shapes[:4])
@@ -96,10 +98,10 @@ def make_plane(target: Target, dtype: str) -> Callable[..., Any]:
                     if shared and kh == 3 and kw == 3 and dil_c == 1 and left >= three_high:
                         kind, height, wide = 0, three_high, three_wide
                         if more and (out_row * element_bytes) % _ALIAS_BYTES == 0:
-                            kind, height, wide = 6, low, low_wide
+                            kind, height, wide = lowest, low, low_wide
                     elif shared and kh >= tall and left >= tall:
                         kind, height, wide = 1, tall, tall_wide
-                        if more and dil_c == 1 and (kw == 5 or kw == 7):
+                        if static and dil_c == 1 and (kw == 5 or kw == 7):
                             kind = kw // 2 + 2
                     elif shared and kh >= 2 and left >= 2:
                         kind, height, wide = 2, 2, two_wide
@@ -116,11 +118,12 @@ def make_plane(target: Target, dtype: str) -> Callable[..., Any]:
 def shapes_of(target: Target, element: Element) -> tuple[Shape, ...]:
     """Return the tiles: for 3 x 3, for filters at least as tall as the tile, for two rows, one.
 
-    Three more where shuffles are quick: the tall one for filters 5 and 7 columns wide, and one for
-    3 x 3 that meets fewer rows.
+    The last of more than four is one for 3 x 3 that meets fewer rows. Before it, where shuffles are
+    quick, come the tall one for filters 5 and 7 columns wide.
     """
     if target.registers < 32:
-        return Shape(4, 3, 3, 3), Shape(4, 3), Shape(2, 4), Shape(1, 6)
+        three = Shape(4, 3, 3, 3, prompt=True)
+        return three, Shape(4, 3), Shape(2, 4), Shape(1, 6), Shape(3, 3, 3, 3)
     if target.vector_bytes < 64 or element.dtype not in ("float64", "float32"):
         return Shape(6, 3, 3, 3), Shape(5, 4), Shape(2, 6), Shape(1, 8)
     near = [Shape(5, 4, 0, 5, adjacent=True), Shape(5, 4, 0, 7, adjacent=True)]

@@ -35,9 +35,11 @@ def make_band(element: Element, shapes: tuple[Shape, ...]) -> Callable[..., Any]
     packed source rows of one tile.
     """
     lanes, itemsize = element.lanes, element.itemsize
-    pair, vector_bytes = 2 * lanes, lanes * itemsize
+    pair, vector_bytes, streams = 2 * lanes, lanes * itemsize, element.streams
     # Each shape, then the same rows of two vectors: for rims and what is left of a row.
-    pairs = tuple(Shape(s.rows, 2, s.kh, s.kw if s.kh else 0) for s in shapes)
+    pairs = tuple(
+        Shape(s.rows, 2, s.kh, s.kw if s.kh else 0, prompt=s.prompt) for s in shapes
+    )
     tiles = make_tiles(element, shapes + pairs)
     first_pair = len(shapes)
     pack, move = make_pack(lanes, itemsize), make_move(lanes, itemsize)
@@ -73,7 +75,7 @@ def make_band(element: Element, shapes: tuple[Shape, ...]) -> Callable[..., Any]
             sides, packed_row = 0, 0
             if narrow:
                 return
-        if how == PAST_CACHE and (out_row * itemsize) % vector_bytes:
+        if how == PAST_CACHE and (not streams or (out_row * itemsize) % vector_bytes):
             how = STORE
         excess = misalignment(out, out_at + begin * out_row + c0, vector_bytes)
         first = c0

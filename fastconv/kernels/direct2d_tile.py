@@ -29,7 +29,8 @@ class Shape:
     """The size of a tile: output rows, vectors of columns, and the filter, 0 where it is free.
 
     Where the vectors are `adjacent`, one apart in source and output, those that begin at another
-    column are shuffled from their neighbours.
+    column are shuffled from their neighbours. A `prompt` tile, of a fixed kh, stores each row as
+    soon as it is complete: no more than kh rows of sums are in registers at a time.
     """
 
     rows: int
@@ -37,6 +38,7 @@ class Shape:
     kh: int = 0
     kw: int = 0
     adjacent: bool = False
+    prompt: bool = False
 
 
 def make_tiles(element: Element, shapes: tuple[Shape, ...]) -> Callable[..., Any]:
@@ -52,11 +54,12 @@ def make_tiles(element: Element, shapes: tuple[Shape, ...]) -> Callable[..., Any
     at(s) is source_at + m*row, or source_at + s*row if `packed`. Where m is -1: with `skip` the
     row's products are left out; else, unless packed, ``outside[q*vector + v*dilation + l]``
     stands for the samples of every tile. `how` is STORE, ACCUMULATE (add to what `out` holds) or
-    PAST_CACHE.
+    PAST_CACHE (STORE where the element does not stream).
 
     Assumes: kh and kw are the shape's where it fixes them; a shape of several rows with free kh
     needs kh >= rows; a shape that fixes kw needs dilation == 1, an adjacent one vector ==
-    out_vector == lanes; PAST_CACHE needs every address stored to aligned to the vector.
+    out_vector == lanes; PAST_CACHE needs every address stored to aligned to the vector, where it
+    streams.
     """
 
     @intrinsic(model=_make_model(element.lanes, shapes))
@@ -110,7 +113,7 @@ def _function(module: Any, element: Element, shape: Shape) -> Any:
     A function of its own, not inlined: LLVM's time grows faster than the size of a function.
     """
     name = f"tile_{element.dtype}_{shape.rows}x{shape.vectors}_{shape.kh}x{shape.kw}"
-    name += "a" * shape.adjacent
+    name += "a" * shape.adjacent + "p" * shape.prompt
     if name in module.globals:
         return module.globals[name]
     kinds = [_POINTER if p in _ADDRESSES else _I64 for p in _PARAMETERS]
@@ -184,6 +187,8 @@ class _Emitter:
                 first, last = max(0, s - kh + 1), min(rows - 1, s)
                 self.s = s
                 sums = self._source_row(_I64(s), range(first, last + 1), sums)
+                if self.shape.prompt and s >= kh - 1:
+                    self._store(sums, range(first, first + 1))
         else:
             # Fewer output rows see the first and the last source rows: no padded taps.
             for s in range(rows - 1):
@@ -193,7 +198,8 @@ class _Emitter:
             for s in range(rows - 1):
                 at = self.builder.add(self.kh, _I64(s))
                 sums = self._source_row(at, range(s + 1, rows), sums)
-        self._store(sums)
+        if not self.shape.prompt:
+            self._store(sums, range(rows))
 
     def _source_row(self, s: Any, rows: range, sums: list[Any]) -> list[Any]:
         """Emit what source row `s` adds to the output rows `rows`."""
@@ -264,18 +270,21 @@ class _Emitter:
                        for x, total in zip(loaded, sums[r], strict=True)]
         return sums
 
-    def _store(self, sums: list[Any]) -> None:
+    def _store(self, sums: list[Any], rows: range) -> None:
+        """Emit the stores of the output rows `rows`."""
         b = self.builder
-        blocks = [b.append_basic_block(name) for name in ("plain", "accumulate", "past_cache")]
+        names = ("plain", "accumulate", "past_cache")[: 3 if self.element.streams else 2]
+        blocks = [b.append_basic_block(name) for name in names]
         end = b.append_basic_block("stored")
         switch = b.switch(self.how, blocks[0])
         switch.add_case(_I64(ACCUMULATE), blocks[1])
-        switch.add_case(_I64(PAST_CACHE), blocks[2])
+        if self.element.streams:
+            switch.add_case(_I64(PAST_CACHE), blocks[2])
         for how, block in enumerate(blocks):
             b.position_at_end(block)
-            for r, row in enumerate(sums):
+            for r in rows:
                 start = b.gep(self.out, [b.mul(self.out_row, _I64(r))])
-                for offset, total in zip(self.out_vectors, row, strict=True):
+                for offset, total in zip(self.out_vectors, sums[r], strict=True):
                     at = b.gep(start, [offset])
                     if how == ACCUMULATE:
                         total = self.element.join(b, total, at)
