@@ -52,10 +52,7 @@ def load_whole(ops: Any, array: Any, base: Any, index: Any, low: Any, high: Any)
         value = b.load(ops._address(array, ops.plus(base, index), kind))
         value.align = array[0].dtype.bitwidth // 8
     else:
-        pointer, mask = ops._inside(array, base, index, low, high)
-        name = f"llvm.masked.load.{overload_suffix(kind)}.p0"
-        zero = ir.Constant(kind, [0] * ops.lanes)
-        value = call_llvm(b, name, kind, [pointer, _align(array), mask, zero])
+        value = ops.load_lanes(array, base, index, low, high, kind)
     return value if kind.element.width == 64 else b.sext(value, ir.VectorType(_WHOLE, ops.lanes))
 
 
@@ -98,19 +95,27 @@ def add_whole(
     kept = _splat(ops, keep)
     if kind.element.width < 64:
         term, kept = b.trunc(term, kind), b.trunc(kept, kind)
-    if low is None:
+
+    def whole() -> None:
         pointer = ops._address(array, ops.plus(base, index), kind)
         old = b.load(pointer)
         old.align = array[0].dtype.bitwidth // 8
-        store = b.store(b.add(b.and_(old, kept), term), pointer)
-        store.align = old.align
-        return
-    pointer, mask = ops._inside(array, base, index, low, high)
-    suffix, zero = overload_suffix(kind), ir.Constant(kind, [0] * ops.lanes)
-    old = call_llvm(b, f"llvm.masked.load.{suffix}.p0", kind, [pointer, _align(array), mask, zero])
-    total = b.add(b.and_(old, kept), term)
-    call_llvm(b, f"llvm.masked.store.{suffix}.p0", ir.VoidType(),
-              [total, pointer, _align(array), mask])
+        b.store(b.add(b.and_(old, kept), term), pointer).align = old.align
+
+    def some() -> None:
+        pointer, mask = ops._inside(array, base, index, low, high)
+        suffix, zero = overload_suffix(kind), ir.Constant(kind, [0] * ops.lanes)
+        old = call_llvm(
+            b, f"llvm.masked.load.{suffix}.p0", kind, [pointer, _align(array), mask, zero]
+        )
+        total = b.add(b.and_(old, kept), term)
+        call_llvm(b, f"llvm.masked.store.{suffix}.p0", ir.VoidType(),
+                  [total, pointer, _align(array), mask])
+
+    if low is None:
+        whole()
+    else:
+        ops.by_overlap(index, low, high, whole, some)
 
 
 def _read(ops: Any, radix: int, args: Any, inside: bool) -> None:
