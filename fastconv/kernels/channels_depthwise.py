@@ -8,10 +8,14 @@ from typing import Any
 from ..runtime.jit import inline
 from ..runtime.target import Target
 from .arithmetic import Arithmetic
-from .channels_roll import EDGE, has_masks, make_roll, widths
+from .channels_roll import EDGE, make_roll, widths
 from .channels_strip import make_strip
 from .scalar import get, put
 from .workspace import make_clear, make_copy
+
+# Bytes in rows that are read down a column of vectors at once; of wider rows each would bring a
+# line or two of many pages, and copying them into a frame first costs less.
+_NARROW = 128
 
 
 def make_depthwise(target: Target, dtype: str) -> Callable[..., Any]:
@@ -34,7 +38,9 @@ def make_depthwise(target: Target, dtype: str) -> Callable[..., Any]:
     a = Arithmetic.of(target, dtype)
     strip, lanes, size = make_strip(a, True, (1, 2)), a.lanes, a.size
     clear, copy = make_clear(target, dtype), make_copy(target, dtype)
-    roll, masks, widest = make_roll(target, a), has_masks(target), widths(target)[0]
+    roll, masks, widest = make_roll(target, a), target.has_load_masks(a.size), widths(target)[0]
+
+    whole_stores = not a.masks
 
     @inline
     def columns(
@@ -47,6 +53,11 @@ def make_depthwise(target: Target, dtype: str) -> Callable[..., Any]:
         while j < width:
             left = (width - j + lanes - 1) // lanes
             wide = 2 if left >= 2 else 1
+            if whole_stores and width >= lanes:
+                # Over its neighbour a column stores the same numbers again, which costs less
+                # than the parts of a vector.
+                wide = 2 if left >= 2 and width >= 2 * lanes else 1
+                j = min(j, width - wide * lanes)
             if left >= widest and low <= j and j + widest * lanes + 2 <= end:
                 wide = widest
             elif masks and (j < low or j + wide * lanes + 2 > end):
@@ -77,7 +88,7 @@ def make_depthwise(target: Target, dtype: str) -> Callable[..., Any]:
         square = phases == 1 and step_r == 1 and taps == 9
         for t in range(taps):
             square = square and get(offsets, t) == (t // 3 * pitch + t % 3) * size
-        if square and masks:
+        if square and masks and (not whole_stores or x_row * size <= _NARROW):
             # No frame: rows and columns outside are left out where samples are loaded.
             top = frame_at // pitch
             clear(work, 0, 4 * lanes + 2)

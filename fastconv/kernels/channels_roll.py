@@ -25,11 +25,6 @@ from .workspace import address
 EDGE = 8
 
 
-def has_masks(target: Target) -> bool:
-    """Return whether loads can leave out lanes at no cost."""
-    return target.name == "x86-64-v4"
-
-
 def widths(target: Target) -> tuple[int, ...]:
     """Return the vectors in a column: four, if two rows of them and nine taps fit in registers."""
     return (4, 2, 1) if target.registers > 16 else (2, 1)
@@ -47,7 +42,7 @@ def make_roll(target: Target, a: Arithmetic) -> Callable[..., Any]:
     with ``wide + EDGE``, low <= i < end, else 0. Every sum runs over the taps in order.
 
     Assumes: the dtype is real; `wide` is one of ``widths(target)``, with EDGE 1 or 2 and where
-    ``has_masks(target)``; (wide - 1) * lanes < count <= wide * lanes; if any row is outside,
+    ``target.has_load_masks``; (wide - 1) * lanes < count <= wide * lanes; if any row is outside,
     `zeros` begins with as many zeros as wide vectors have and two more; without EDGE, whole
     vectors of x may be read.
     """
@@ -109,7 +104,8 @@ def make_roll(target: Target, a: Arithmetic) -> Callable[..., Any]:
             ]
             done = builder.append_basic_block("roll.end")
             switch = builder.switch(args[0], done)
-            kinds_of = [*widths(target), *((EDGE + 2, EDGE + 1) if has_masks(target) else ())]
+            edges = (EDGE + 2, EDGE + 1) if target.has_load_masks(a.size) else ()
+            kinds_of = [*widths(target), *edges]
             for number in kinds_of:
                 block = builder.append_basic_block("roll.kind")
                 switch.add_case(I64(number), block)

@@ -37,11 +37,14 @@ class Tiles:
         Vectors of output channels in a block of filters.
     pixels : tuple of int
         The numbers of pixels there are tiles for, the largest first.
+    flat : bool
+        Whether the pixels of a tile lie in any rows, see `channels_flat`.
     """
 
     arithmetic: Arithmetic
     vectors: int
     pixels: tuple[int, ...]
+    flat: bool
 
     @staticmethod
     def of(target: Target, dtype: str) -> Tiles:
@@ -49,7 +52,9 @@ class Tiles:
         a = Arithmetic.of(target, dtype)
         most = (target.registers - 4) // (2 * a.parts)
         fewer = {most, 12, 10, 8, 7, 6, 4, 3, 2, 1}
-        return Tiles(a, 2, tuple(sorted((p for p in fewer if p <= most), reverse=True)))
+        pixels = tuple(sorted((p for p in fewer if p <= most), reverse=True))
+        # As many addresses as a small tile has pixels fit in general registers.
+        return Tiles(a, 2, pixels, target.registers <= 16)
 
     @property
     def block(self) -> int:
@@ -163,57 +168,65 @@ class _Emitter:
             a.finish(builder, sums[j : j + a.parts]) for j in range(0, len(sums), a.parts)
         ]
         finished = activate(builder, a, finished, activation, slope)
-        self._store(builder, finished, out, out_px, out_ch, count)
+        store_tile(
+            builder, a, finished, self.pixels, self.vectors, out, out_px, out_ch, count
+        )
 
-    def _store(
-        self, builder: Any, sums: Values, out: Any, out_px: Any, out_ch: Any, count: Any
-    ) -> None:
-        a = self.a
-        last = builder.icmp_signed("==", out_ch, index(1))
-        with builder.if_else(last) as (by_pixel, by_channel):
-            with by_pixel:
-                whole = builder.icmp_signed("==", count, index(self.vectors * a.lanes))
-                with builder.if_else(whole) as (all_channels, some_channels):
-                    with all_channels:
-                        self._store_pixels(builder, sums, out, out_px, None)
-                    with some_channels:
-                        self._store_pixels(builder, sums, out, out_px, count)
-            with by_channel:
-                self._store_channels(builder, sums, out, out_ch, count)
 
-    def _store_pixels(self, builder: Any, sums: Values, out: Any, out_px: Any, count: Any) -> None:
-        """Emit the stores of one row of channels, or of its first `count`, for each pixel."""
-        a = self.a
-        for p in range(self.pixels):
-            row = a.at(builder, out, builder.mul(out_px, index(p)))
-            for v in range(self.vectors):
-                total, goal = sums[p * self.vectors + v], a.at(builder, row, v * a.lanes)
-                if count is None:
-                    a.store(builder, total, goal)
-                else:
-                    left = builder.sub(count, index(v * a.lanes))
-                    a.store_first(builder, total, goal, left)
+def store_tile(
+    builder: Any, a: Arithmetic, sums: Values, pixels: int, vectors: int,
+    out: Any, out_px: Any, out_ch: Any, count: Any,
+) -> None:
+    """Emit the stores of a tile's finished sums, for each pixel the vectors of its channels."""
+    last = builder.icmp_signed("==", out_ch, index(1))
+    with builder.if_else(last) as (by_pixel, by_channel):
+        with by_pixel:
+            whole = builder.icmp_signed("==", count, index(vectors * a.lanes))
+            with builder.if_else(whole) as (all_channels, some_channels):
+                with all_channels:
+                    _store_pixels(builder, a, sums, pixels, vectors, out, out_px, None)
+                with some_channels:
+                    _store_pixels(builder, a, sums, pixels, vectors, out, out_px, count)
+        with by_channel:
+            _store_channels(builder, a, sums, pixels, vectors, out, out_ch, count)
 
-    def _store_channels(
-        self, builder: Any, sums: Values, out: Any, out_ch: Any, count: Any
-    ) -> None:
-        """Emit the stores of one row of pixels for each channel."""
-        a = self.a
-        for v in range(self.vectors):
-            for first in range(0, self.pixels, a.lanes):
-                here = range(first, min(first + a.lanes, self.pixels))
-                rows = [sums[p * self.vectors + v] for p in here]
-                rows += [ir.Constant(a.stored, ir.Undefined)] * (a.lanes - len(rows))
-                columns = transpose(builder, a, rows)
-                for c in range(a.lanes):
-                    channel = v * a.lanes + c
-                    with builder.if_then(builder.icmp_signed("<", index(channel), count)):
-                        row = a.at(builder, out, builder.mul(out_ch, index(channel)))
-                        goal = a.at(builder, row, first)
-                        if len(here) == a.lanes:
-                            a.store(builder, columns[c], goal)
-                        else:
-                            a.store_first(builder, columns[c], goal, index(len(here)))
+
+def _store_pixels(
+    builder: Any, a: Arithmetic, sums: Values, pixels: int, vectors: int,
+    out: Any, out_px: Any, count: Any,
+) -> None:
+    """Emit the stores of one row of channels, or of its first `count`, for each pixel."""
+    for p in range(pixels):
+        row = a.at(builder, out, builder.mul(out_px, index(p)))
+        for v in range(vectors):
+            total, goal = sums[p * vectors + v], a.at(builder, row, v * a.lanes)
+            if count is None:
+                a.store(builder, total, goal)
+            else:
+                left = builder.sub(count, index(v * a.lanes))
+                a.store_first(builder, total, goal, left)
+
+
+def _store_channels(
+    builder: Any, a: Arithmetic, sums: Values, pixels: int, vectors: int,
+    out: Any, out_ch: Any, count: Any,
+) -> None:
+    """Emit the stores of one row of pixels for each channel."""
+    for v in range(vectors):
+        for first in range(0, pixels, a.lanes):
+            here = range(first, min(first + a.lanes, pixels))
+            rows = [sums[p * vectors + v] for p in here]
+            rows += [ir.Constant(a.stored, ir.Undefined)] * (a.lanes - len(rows))
+            columns = transpose(builder, a, rows)
+            for c in range(a.lanes):
+                channel = v * a.lanes + c
+                with builder.if_then(builder.icmp_signed("<", index(channel), count)):
+                    row = a.at(builder, out, builder.mul(out_ch, index(channel)))
+                    goal = a.at(builder, row, first)
+                    if len(here) == a.lanes:
+                        a.store(builder, columns[c], goal)
+                    else:
+                        a.store_first(builder, columns[c], goal, index(len(here)))
 
 
 def activate(
@@ -257,18 +270,23 @@ def _make_model(tiles: Tiles) -> Callable[..., Any]:
                 if byte % x.itemsize or not 0 <= at < len(x) or len(row) < lanes:
                     raise IndexError(f"sample {at} and filter {k} must lie within their arrays")
                 total = total + x[at] * row
-            if total.dtype.kind == "c":
-                pass
-            elif activation == RELU:
-                total = np.where(total <= 0, total.dtype.type(0), total)
-            elif activation == LEAKY_RELU and total.dtype.kind == "f":
-                total = np.where(total > 0, total, total * slope[0])
-            for c in range(count):
-                at = out_at + p * out_px + c * out_ch
-                if not 0 <= at < len(out):
-                    raise IndexError(f"output {at} must lie within {len(out)}")
-                out[at] = total[c]
+            store_pixel(total, activation, slope, out, out_at + p * out_px, out_ch, count)
 
     return model
 
 
+def store_pixel(
+    total: Any, activation: int, slope: Any, out: Any, out_at: int, out_ch: int, count: int
+) -> None:
+    """Activate and store one pixel's sums in NumPy, every index checked."""
+    if total.dtype.kind == "c":
+        pass
+    elif activation == RELU:
+        total = np.where(total <= 0, total.dtype.type(0), total)
+    elif activation == LEAKY_RELU and total.dtype.kind == "f":
+        total = np.where(total > 0, total, total * slope[0])
+    for c in range(count):
+        at = out_at + c * out_ch
+        if not 0 <= at < len(out):
+            raise IndexError(f"output {at} must lie within {len(out)}")
+        out[at] = total[c]

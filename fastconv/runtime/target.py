@@ -40,6 +40,13 @@ class Target(NamedTuple):
         """
         return self.vector_bytes == 64
 
+    def has_load_masks(self, itemsize: int) -> bool:
+        """Return whether a load that leaves out lanes costs what a whole one does.
+
+        AVX2's does, for elements of four and eight bytes.
+        """
+        return self.vector_bytes == 64 or (self.vector_bytes == 32 and itemsize >= 4)
+
     def lanes(self, itemsize: int) -> int:
         """Return how many elements of `itemsize` bytes one vector register holds."""
         return self.vector_bytes // itemsize
