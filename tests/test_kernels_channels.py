@@ -106,6 +106,8 @@ def check_channels(functions, level, dtype, rng, arrays, small):
     width = int(rng.integers(0, 18 if small else 60))
     if not small and rng.integers(0, 4) == 0:  # Steps in parts, and more tiles than wait at once.
         inputs, width = 40 * inputs, 10 * width
+    if small and rng.integers(0, 2) == 0:  # Whole vectors of pixels that lie beside each other.
+        rows, width = 1, 4 * width
     kh, kw = (int(v) for v in rng.integers(1, 4, 2))
     sr, sc, dr, dc = (int(v) for v in rng.integers(1, 3, 4))
     height = max(rows - 1, 0) * sr + (kh - 1) * dr + 1

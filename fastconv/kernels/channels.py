@@ -7,12 +7,15 @@ from typing import Any
 
 from ..runtime.jit import inline
 from ..runtime.target import Target
+from .channels_across import CHANNELS, VECTORS, make_across
 from .channels_flat import FIRST, LAST, make_flat_tile, part_of, room, shapes
 from .channels_tile import Tiles, make_tile
 from .workspace import stack
 
 # The tiles whose sums wait together: they stay in the second cache, beside the samples.
 _WAITING = 64
+# The samples of a pointwise tile stay in the first cache while all channels meet them.
+_ACROSS_STEPS = 128
 
 
 def make_channels(target: Target, dtype: str) -> Callable[..., Any]:
@@ -78,7 +81,29 @@ def _flat(tiles: Tiles) -> Callable[..., Any]:
     single, double = (_make_fitting(shapes(tiles, n)) for n in (1, 2))
     most_single, most_double = (_WAITING * shapes(tiles, n)[0] for n in (1, 2))
     each = room(tiles)
-    held = (_WAITING + 1) * each
+    held = max((_WAITING + 1) * each, _ACROSS_STEPS * VECTORS * lanes)
+    pointwise, across = a.parts == 1, make_across(a)
+    span = VECTORS * lanes
+
+    @inline
+    def beside(
+        x: Any, w: Any, out: Any, bias: Any, slope: Any, offsets: Any, work: Any,
+        steps: int, pixels: int, out_ch: int, first: int, last: int, activation: int,
+    ) -> None:
+        """Compute whole tiles of pixels that lie beside each other in x and in out."""
+        parts = max(1, (steps + _ACROSS_STEPS - 1) // _ACROSS_STEPS)
+        for at in range(0, pixels, span):
+            for part in range(parts):
+                low, high = part * steps // parts, (part + 1) * steps // parts
+                stage = (FIRST if part == 0 else 0) + (LAST if part == parts - 1 else 0)
+                for channel in range(first, last, CHANNELS):
+                    own = channel % block
+                    across(
+                        1 if channel == first else 0, stage, work, x, at,
+                        w, (channel - own) * steps + low * block + own, block,
+                        offsets, low, high - low, out, at + channel * out_ch, out_ch,
+                        min(CHANNELS, last - channel), bias, channel, activation, slope,
+                    )
 
     def channels(
         x: Any, w: Any, out: Any, bias: Any, slope: Any, offsets: Any,
@@ -88,10 +113,16 @@ def _flat(tiles: Tiles) -> Callable[..., Any]:
         work = stack(out, held)
         total, wrap = rows * width, x_row - (width - 1) * x_px
         parts = max(1, (steps + most_steps - 1) // most_steps)
+        done = 0
+        if pointwise and x_px == 1 and out_px == 1 and (rows == 1 or x_row == width):
+            done = total // span * span
+            beside(
+                x, w, out, bias, slope, offsets, work, steps, done, out_ch, first, last, activation
+            )
         for channel in range(first, last, block):
             count = min(block, last - channel)
             vectors = 2 if count > lanes else 1
-            for begin in range(0, total, most_double if vectors == 2 else most_single):
+            for begin in range(done, total, most_double if vectors == 2 else most_single):
                 end = min(begin + (most_double if vectors == 2 else most_single), total)
                 for part in range(parts):
                     low, high = part * steps // parts, (part + 1) * steps // parts

@@ -279,14 +279,20 @@ def store_pixel(
     total: Any, activation: int, slope: Any, out: Any, out_at: int, out_ch: int, count: int
 ) -> None:
     """Activate and store one pixel's sums in NumPy, every index checked."""
-    if total.dtype.kind == "c":
-        pass
-    elif activation == RELU:
-        total = np.where(total <= 0, total.dtype.type(0), total)
-    elif activation == LEAKY_RELU and total.dtype.kind == "f":
-        total = np.where(total > 0, total, total * slope[0])
+    total = activated(total, activation, slope)
     for c in range(count):
         at = out_at + c * out_ch
         if not 0 <= at < len(out):
             raise IndexError(f"output {at} must lie within {len(out)}")
         out[at] = total[c]
+
+
+def activated(total: Any, activation: int, slope: Any) -> Any:
+    """Return finished sums activated by NumPy."""
+    if total.dtype.kind == "c":
+        return total
+    if activation == RELU:
+        return np.where(total <= 0, total.dtype.type(0), total)
+    if activation == LEAKY_RELU and total.dtype.kind == "f":
+        return np.where(total > 0, total, total * slope[0])
+    return total
