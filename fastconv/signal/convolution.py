@@ -25,6 +25,8 @@ _EXTENTS = {"full": 2, "same": 1, "valid": 0}
 _METHODS = ("auto", "direct", "fft")
 _FLAT = {"auto": flat.MOST_PRODUCTS, "fft": flat.MOST_PRODUCTS, "direct": flat.DIRECT_PRODUCTS}
 _ndarray = np.ndarray
+_ONE = 1
+_LONGEST = 1 << 62
 
 
 def convolve(
@@ -437,6 +439,10 @@ def correlation_lags(
     >>> signal.correlation_lags(3, 2)
     array([-1,  0,  1,  2])
     """
+    plain = accuracy is None and out is None and workers is None and stride is _ONE
+    whole = type(in1_len) is type(in2_len) is int and mode == "full" and boundary == "fill"
+    if plain and whole and 0 < in1_len < _LONGEST and 0 < in2_len < _LONGEST:
+        return np.arange(1 - in2_len, in1_len)
     if type(mode) is not str or mode not in _EXTENTS or not _are_lengths(in1_len, in2_len):
         lags = original("correlation_lags")(in1_len, in2_len, mode)
         return beside(lags, stride, Settings("auto", accuracy, out, workers), boundary)  # type: ignore[no-any-return]
@@ -456,6 +462,6 @@ def correlation_lags(
 def _are_lengths(*lengths: Any) -> bool:
     """Return whether these are lengths of signals, and differences of theirs do not wrap."""
     for n in lengths:
-        if (type(n) is not int and not isinstance(n, np.signedinteger)) or not 0 < n < 1 << 62:
+        if (type(n) is not int and not isinstance(n, np.signedinteger)) or not 0 < n < _LONGEST:
             return False
     return True
