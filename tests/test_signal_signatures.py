@@ -381,6 +381,13 @@ def test_one_sample_meets_many_filters(dtype):
     np.testing.assert_array_equal(signal.fftconvolve(one[None], planes, axes=(1, 2)), planes)
 
 
+@pytest.mark.parametrize("name", ["convolve", "correlate", "fftconvolve"])
+def test_numbers_are_multiplied(name):
+    for args in ((), ("full", "direct")[: 1 if name == "fftconvolve" else 2]):
+        x, w = np.array(3 + 1j), np.array(2j)
+        assert getattr(signal, name)(x, w, *args) == getattr(scipy.signal, name)(x, w, *args)
+
+
 def test_the_other_byte_order_is_of_the_same_width():
     x = np.arange(30.0).reshape(5, 6)
     image = (x + 1j * x.T.reshape(5, 6)).astype(">c8")

@@ -127,7 +127,7 @@ def convolve(
                 result = None if recipe is None else recipe(in1, in2[::-1, ::-1].copy())
                 if result is not None:
                     return result
-        elif in1.ndim == in2.ndim:
+        elif in1.ndim == in2.ndim > 2:
             result = flat.convolved(in1, in2, mode, _FLAT[method])
             if result is not None:
                 return result
@@ -217,7 +217,7 @@ def correlate(
                 result = None if recipe is None else recipe(in1, _conjugate(in2.copy()))
                 if result is not None:
                     return result
-        elif in1.ndim == in2.ndim:
+        elif in1.ndim == in2.ndim > 2:
             turned = _conjugate(settle.flip(in2, tuple(range(in2.ndim))))
             result = flat.convolved(in1, turned, mode, _FLAT[method])
             if result is not None:
@@ -254,6 +254,8 @@ def _answer(
         return beside(original(name)(in1, in2, mode, method), stride, settings, boundary)  # type: ignore[no-any-return]
     x, w = np.asarray(in1), np.asarray(in2)
     if x.ndim == w.ndim == 0 and is_compiled(x, w):
+        if known and settings.accuracy == "componentwise":
+            settings = settings._replace(accuracy=None)  # One product has no other.
         return beside(x * (w.conj() if name == "correlate" else w), stride, settings, boundary)  # type: ignore[no-any-return]
     if not _settled(x, w, mode, method):
         # SciPy's own words for its errors, and its loops for rare dtypes and for no samples.

@@ -211,7 +211,7 @@ def _designed(window: int, order: int, deriv: int, delta: float) -> tuple[Array,
     """Return the taps in correlation order and those for the ends; None where SciPy refuses."""
     try:
         return _design(int(window), order, deriv, float(delta))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 
