@@ -218,6 +218,8 @@ def _as_it_is(request: Request, problem: Problem, settings: Settings) -> Array |
     narrow = x.dtype.kind in "biu" and x.dtype.itemsize < np.dtype(problem.dtype).itemsize
     if problem.ndim != 2 or not narrow or not x.dtype.isnative or not x.flags.aligned:
         return None
+    if problem.batch > 1 and prod(problem.signal) == 1:
+        return None  # See `_pack_signals`.
     if problem.room is not None:
         return None
     path = selector.choose(problem, settings.method, settings.accuracy)
@@ -327,7 +329,9 @@ def check_out(out: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
 def _pack_signals(request: Request, problem: Problem) -> Array:
     """Return the signals, packed; one that meets many filters stands for all of them."""
     x, shape = request.x, (problem.batch, *problem.signal)
-    if problem.batch < 2 or not _is_one(request, problem):
+    # A signal of one sample that is seen many times would be a line of stride 0 to the loops, which
+    # take lines for contiguous: they would read what lies beyond it.
+    if problem.batch < 2 or not _is_one(request, problem) or request.x.size == 1:
         return _pack(x, shape, request.batch, problem)
     one = _pack(x.reshape(1, *problem.signal), (1, *problem.signal), (1,), problem)
     return np.lib.stride_tricks.as_strided(one, shape, (0, *one.strides[1:]))

@@ -95,6 +95,16 @@ def test_images_have_every_boundary(name, boundary):
         np.testing.assert_allclose(ours, want, atol=1e-12)
 
 
+@boundaries
+@pytest.mark.parametrize("name", ["convolve", "fftconvolve", "oaconvolve"])
+def test_one_sample_has_a_border(name, boundary):
+    x, w = np.array([[2.0], [3.0], [5.0]]), np.arange(1.0, 13.0).reshape(3, 4)
+    padded = np.pad(x, [(2, 2), (3, 3)], PADDED[boundary])
+    whole = scipy.signal.convolve(padded, w, "valid", "direct")
+    ours = getattr(signal, name)(x, w, "same", boundary=boundary)
+    np.testing.assert_allclose(ours, whole[1:4, 1:2], rtol=1e-12)
+
+
 def test_a_border_that_the_call_says_otherwise_is_refused():
     x = np.arange(9.0)
     for call in (

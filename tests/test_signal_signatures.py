@@ -371,6 +371,23 @@ def test_no_samples_cannot_be_continued():
         assert signal.resample_poly(nothing, 3, 2, 1, padtype=mode).shape == (3, 0)
 
 
+@pytest.mark.parametrize("dtype", ["b", "?", "i", "f", "d", "D"])
+def test_one_sample_meets_many_filters(dtype):
+    # Seen once for each filter it is a line of stride 0, which no loop may take for contiguous.
+    one, many = np.array([[1]], dtype), np.arange(1, 41).reshape(40, 1).astype(dtype)
+    for _ in range(3):
+        np.testing.assert_array_equal(signal.fftconvolve(one, many, axes=-1), many)
+    planes = many.reshape(40, 1, 1)
+    np.testing.assert_array_equal(signal.fftconvolve(one[None], planes, axes=(1, 2)), planes)
+
+
+@pytest.mark.parametrize("name", ["convolve", "correlate", "fftconvolve"])
+def test_numbers_are_multiplied(name):
+    for args in ((), ("full", "direct")[: 1 if name == "fftconvolve" else 2]):
+        x, w = np.array(3 + 1j), np.array(2j)
+        assert getattr(signal, name)(x, w, *args) == getattr(scipy.signal, name)(x, w, *args)
+
+
 def test_the_other_byte_order_is_of_the_same_width():
     x = np.arange(30.0).reshape(5, 6)
     image = (x + 1j * x.T.reshape(5, 6)).astype(">c8")

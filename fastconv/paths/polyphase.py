@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from math import gcd, prod
 from typing import Any, NamedTuple
@@ -59,7 +60,8 @@ def execute(problem: Problem, operands: Operands) -> list[Box]:
     ((name, dtype),) = kernels(problem)
     kernel = load.kernel(name, dtype)
     if problem.inner == 1:
-        _rows(problem, kernel, operands)
+        run = row_runner(problem, kernel)
+        run(operands.x.reshape(-1), operands.w[0], operands.out.reshape(-1), operands.workers)
         return []
     for first, step, taps, part in problem.phases():
         w = np.ascontiguousarray(operands.w[0, taps])
@@ -142,39 +144,46 @@ def _layout(problem: Problem) -> _Layout:
     )  # fmt: skip
 
 
-def _rows(problem: Problem, kernel: Any, operands: Operands) -> None:
-    """Run the loop over all phases of each signal."""
+def row_runner(problem: Problem, kernel: Any) -> Callable[[Any, Any, Any, int], None]:
+    """Return what runs the loop over all phases on (x, w, out, workers); all else is settled once.
+
+    The arrays have one dimension, samples and results lie contiguous, and the filter is in
+    correlation order.
+    """
     layout = _layout(problem if problem.batch == 1 else problem._replace(batch=1))
     (n,), (m,) = problem.signal, problem.output
     stride, phases = layout.stride, layout.phases
     step = stretch(problem.dtype)
     groups = -(-m // phases)
-    size = np.dtype(problem.dtype).itemsize
-    room = _WORK_BYTES // (size * (stride + phases)) // step
+    kind = np.dtype(problem.dtype)
+    room = _WORK_BYTES // (kind.itemsize * (stride + phases)) // step
     width = step * max(1, min(room, -(-groups // step)))
     pitch = width + layout.reach
-    taps = operands.w[0][layout.order]
-    x, out = operands.x.reshape(-1), operands.out.reshape(-1)
+    space = stride * pitch + phases * width
+    order, table, heads = layout.order, layout.table, layout.heads
     rest = (n, m, stride, phases, layout.first, layout.reach, layout.lo, layout.hi)
 
-    def some_rows(lo: int, hi: int) -> None:
-        work = scratch(stride * pitch + phases * width, out.dtype)
-        kernel(x[lo * n :], taps, out[lo * m :], work, layout.table, layout.heads, hi - lo, n, m,
-               *rest, 0, groups, width, pitch)  # fmt: skip
+    def run(x: Any, w: Any, out: Any, workers: int) -> None:
+        taps = w[order]
 
-    def some_groups(lo: int, hi: int) -> None:
-        work = scratch(stride * pitch + phases * width, out.dtype)
-        kernel(x, taps, out, work, layout.table, layout.heads, 1, 0, 0, *rest, lo, hi, width,
-               pitch)  # fmt: skip
+        def some_rows(lo: int, hi: int) -> None:
+            kernel(x[lo * n :], taps, out[lo * m :], scratch(space, kind), table, heads, hi - lo,
+                   n, m, *rest, 0, groups, width, pitch)  # fmt: skip
 
-    if problem.batch == 1 and m <= _BAND:
-        some_rows(0, 1)
-    elif problem.batch > 1:
-        each = max(1, _BAND // max(m, 1))
-        threads.run(some_rows, geometry.bands(problem.batch, each), operands.workers)
-    else:
-        each = max(1, _BAND // phases // width) * width
-        threads.run(some_groups, geometry.bands(groups, each), operands.workers)
+        def some_groups(lo: int, hi: int) -> None:
+            kernel(x, taps, out, scratch(space, kind), table, heads, 1, 0, 0, *rest, lo, hi, width,
+                   pitch)  # fmt: skip
+
+        if problem.batch == 1 and m <= _BAND:
+            some_groups(0, groups)
+        elif problem.batch > 1:
+            each = max(1, _BAND // max(m, 1))
+            threads.run(some_rows, geometry.bands(problem.batch, each), workers)
+        else:
+            each = max(1, _BAND // phases // width) * width
+            threads.run(some_groups, geometry.bands(groups, each), workers)
+
+    return run
 
 
 def stretch(dtype: str) -> int:

@@ -25,6 +25,8 @@ _EXTENTS = {"full": 2, "same": 1, "valid": 0}
 _METHODS = ("auto", "direct", "fft")
 _FLAT = {"auto": flat.MOST_PRODUCTS, "fft": flat.MOST_PRODUCTS, "direct": flat.DIRECT_PRODUCTS}
 _ndarray = np.ndarray
+_ONE = 1
+_LONGEST = 1 << 62
 
 
 def convolve(
@@ -125,7 +127,7 @@ def convolve(
                 result = None if recipe is None else recipe(in1, in2[::-1, ::-1].copy())
                 if result is not None:
                     return result
-        elif in1.ndim == in2.ndim:
+        elif in1.ndim == in2.ndim > 2:
             result = flat.convolved(in1, in2, mode, _FLAT[method])
             if result is not None:
                 return result
@@ -215,7 +217,7 @@ def correlate(
                 result = None if recipe is None else recipe(in1, _conjugate(in2.copy()))
                 if result is not None:
                     return result
-        elif in1.ndim == in2.ndim:
+        elif in1.ndim == in2.ndim > 2:
             turned = _conjugate(settle.flip(in2, tuple(range(in2.ndim))))
             result = flat.convolved(in1, turned, mode, _FLAT[method])
             if result is not None:
@@ -252,6 +254,8 @@ def _answer(
         return beside(original(name)(in1, in2, mode, method), stride, settings, boundary)  # type: ignore[no-any-return]
     x, w = np.asarray(in1), np.asarray(in2)
     if x.ndim == w.ndim == 0 and is_compiled(x, w):
+        if known and settings.accuracy == "componentwise":
+            settings = settings._replace(accuracy=None)  # One product has no other.
         return beside(x * (w.conj() if name == "correlate" else w), stride, settings, boundary)  # type: ignore[no-any-return]
     if not _settled(x, w, mode, method):
         # SciPy's own words for its errors, and its loops for rare dtypes and for no samples.
@@ -437,6 +441,10 @@ def correlation_lags(
     >>> signal.correlation_lags(3, 2)
     array([-1,  0,  1,  2])
     """
+    plain = accuracy is None and out is None and workers is None and stride is _ONE
+    whole = type(in1_len) is type(in2_len) is int and mode == "full" and boundary == "fill"
+    if plain and whole and 0 < in1_len < _LONGEST and 0 < in2_len < _LONGEST:
+        return np.arange(1 - in2_len, in1_len)
     if type(mode) is not str or mode not in _EXTENTS or not _are_lengths(in1_len, in2_len):
         lags = original("correlation_lags")(in1_len, in2_len, mode)
         return beside(lags, stride, Settings("auto", accuracy, out, workers), boundary)  # type: ignore[no-any-return]
@@ -456,6 +464,6 @@ def correlation_lags(
 def _are_lengths(*lengths: Any) -> bool:
     """Return whether these are lengths of signals, and differences of theirs do not wrap."""
     for n in lengths:
-        if (type(n) is not int and not isinstance(n, np.signedinteger)) or not 0 < n < 1 << 62:
+        if (type(n) is not int and not isinstance(n, np.signedinteger)) or not 0 < n < _LONGEST:
             return False
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -44,35 +45,57 @@ def extended(x: Array, count: int, rule: str, value: Any = 0) -> Array:
     n = x.shape[-1]
     if n == 1 and rule in NEED_TWO:
         rule = "edge"
-    if rule in BY_INDEX:
-        index = geometry.source_map(-count, n + 2 * count, n, BY_INDEX[rule])
-        return x[..., index]
     out = np.empty((*x.shape[:-1], n + 2 * count), x.dtype)
     out[..., count : count + n] = x
-    before, after = np.arange(-count, 0), np.arange(n, n + count)
-    out[..., :count] = _outside(x, before, rule, value)
-    out[..., count + n :] = _outside(x, after, rule, value)
+    before, after = out[..., :count], out[..., count + n :]
+    if rule == CONSTANT:
+        before[...] = after[...] = value
+    elif rule in BY_INDEX:
+        left, right = _places(count, n, BY_INDEX[rule])
+        before[...], after[...] = x[..., left], x[..., right]
+    else:
+        # What lies before a signal is what lies after it when it is read backwards.
+        before[..., ::-1], after[...] = _after(x[..., ::-1], count, rule), _after(x, count, rule)
     return out
 
 
-def _outside(x: Array, index: npt.NDArray[np.int64], rule: str, value: Any) -> Any:
+@lru_cache(maxsize=256)
+def _places(count: int, n: int, rule: str) -> tuple[Array, Array]:
+    index = geometry.source_map(-count, n + 2 * count, n, rule)
+    return index[:count], index[count + n :]
+
+
+def _after(x: Array, count: int, rule: str) -> Any:
+    """Return the samples that follow the last one."""
     n = x.shape[-1]
-    first, last = x[..., :1], x[..., -1:]
-    left = bool(index.size) and index[0] < 0
-    if rule == CONSTANT:
-        return value
-    if rule == "smooth":  # The line through the two samples at this end.
-        slope = x[..., 1:2] - first if left else last - x[..., -2:-1]
-        return first + index * slope if left else last + (index - n + 1) * slope
+    last = x[..., -1:]
+    if rule == "smooth":  # The line through the last two samples.
+        return last + _steps(count) * (last - x[..., -2:-1])
     if rule == "line":  # The line through both ends.
-        slope = (last - first) / (n - 1)
-        return first + index * slope if left else last + (index - n + 1) * slope
+        return last + _steps(count) * ((last - x[..., :1]) / (n - 1))
+    place, turned, turns = _turns(count, n, rule)
+    there = x[..., place]
+    if rule == "antisymmetric":
+        return np.where(turned, -there, there)
+    # antireflect: each turn rises by twice the signal's own rise.
+    there = np.where(turned, 2 * last - there, there)
+    return there if turns is None else there + turns * (2 * (last - x[..., :1]))
+
+
+@lru_cache(maxsize=256)
+def _steps(count: int) -> Array:
+    return np.arange(1, count + 1)
+
+
+@lru_cache(maxsize=256)
+def _turns(count: int, n: int, rule: str) -> tuple[Array, Array, Array | None]:
+    """Return which samples follow, which of them are turned around, and after how many turns."""
+    index = np.arange(n, n + count)
     if rule == "antisymmetric":
         turns, place = np.divmod(index, n)
         odd = turns % 2 == 1
-        return np.where(odd, -1, 1) * x[..., np.where(odd, n - 1 - place, place)]
-    # antireflect: each turn rises by twice the signal's own rise.
+        return np.where(odd, n - 1 - place, place), odd, None
     turns, place = np.divmod(index, 2 * (n - 1))
     back = place >= n
-    mirrored = x[..., np.where(back, 2 * (n - 1) - place, place)]
-    return np.where(back, 2 * last - mirrored, mirrored) + turns * (2 * (last - first))
+    # No turn is no summand: it would be zero times a difference that may be infinite.
+    return np.where(back, 2 * (n - 1) - place, place), back, turns if turns.any() else None

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .. import geometry, replay, request
+from .. import geometry, replay, request, short2d
 from ..request import Settings
 from ..short import CONVOLVE, shortcut
 from . import settle
@@ -22,6 +22,7 @@ from .originals import (
     original,
     per_axis,
 )
+from .planes import what
 
 __all__ = ["lfilter", "sepfir2d"]
 
@@ -29,6 +30,11 @@ Array = npt.NDArray[Any]
 
 # Samples up to which columns are turned into rows.
 _TURNED = 1 << 12
+# It takes an image of up to 2**20 products; one with 7 and 7 taps is sooner convolved with all 49
+# of them than row by row (128x128 doubles: 110 us and 143, SciPy 150).
+_calls = short2d.calls["convolve2d"]
+_ONE = 1
+_WHOLE_IMAGE = what("convolve2d", "same", "symm")
 _FILTERED = ("float32", "float64", "complex64", "complex128")
 
 
@@ -298,6 +304,11 @@ def sepfir2d(
     >>> signal.sepfir2d([[1.0, 2.0, 4.0]], [0, 1, 1], [1])
     array([[2., 3., 6.]])
     """
+    plain = accuracy is None and out is None and workers is None
+    if plain and stride is _ONE and boundary == "symm":
+        found = _small_image(input, hrow, hcol)
+        if found is not None:
+            return found
     settings = Settings("auto", accuracy, out, workers)
     memo = None
     if (
@@ -329,6 +340,8 @@ def sepfir2d(
         made = settle.convolution(image, filter2d, "same", (0, 1), steps, rule, dtype)
         result = settle.answer(made, settings, dtype)
         replay.keep(memo, made, image, dtype)
+        if memo is not None and filter2d.dtype == image.dtype:
+            short2d.keep(memo, made.problem, image.dtype)
         return result
     if settings.out is not None:
         shape = tuple(geometry.strided(n, s) for n, s in zip(image.shape, steps, strict=True))
@@ -338,6 +351,22 @@ def sepfir2d(
     result = settle.answer(rows, between, dtype)
     columns = settle.convolution(result, column[:, None], "same", (0,), (steps[0],), rule, dtype)
     return settle.answer(columns, settings, dtype)
+
+
+def _small_image(x: Any, row: Any, column: Any) -> Array | None:
+    """Return the answer of the entry that computes a whole small image, if it takes this one."""
+    if not (type(x) is type(row) is type(column) is np.ndarray and row.ndim == column.ndim == 1):
+        return None
+    dtype = x.dtype
+    if row.dtype is not dtype or column.dtype is not dtype or dtype.char not in "fd":
+        return None
+    known = _calls.get(dtype)
+    if known is None or not row.size % 2 or not column.size % 2:
+        return None
+    if not isfinite(row.dot(row) + column.dot(column)):
+        return None  # Taps that are not finite do not meet in a product.
+    call, number = known
+    return call(x, column[:, None] * row, _WHOLE_IMAGE, number, None)  # type: ignore[no-any-return]
 
 
 def _image_dtype(image: Array) -> Any:

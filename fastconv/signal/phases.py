@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .. import geometry, request
+from .. import request
 from ..kernels import KERNELS
-from ..path import Operands
-from ..paths import PATHS
+from ..paths import PATHS, polyphase
 from ..planner import selector
 from ..problem import Problem
 from ..request import Request
+from ..runtime import load
 from ..short import CONVOLVE, shortcut
-from .extend import BY_INDEX, CONSTANT, MODES, NEED_TWO, extended
+from .extend import CONSTANT, MODES, NEED_TWO, extended
 
 Array = npt.NDArray[Any]
 
@@ -24,7 +24,7 @@ Array = npt.NDArray[Any]
 _SHORT = 1 << 18
 _MOST_KEPT = 512
 _LARGEST = 1 << 31
-_kept: dict[Any, Problem] = {}
+_kept: dict[Any, Callable[[Any, Any, Any, int], None]] = {}
 
 
 def settled(
@@ -95,31 +95,20 @@ def short_way(
     if mode != CONSTANT:
         if x.size * h.size > _SHORT or (n < 2 and mode in NEED_TWO):
             return None
-        beyond = -(-h.size // up)
-        index = _border(beyond, n, mode)
-        if index is not None:
-            x = x[..., index]
-        elif mode in MODES:
-            x = extended(x, beyond, mode)
-        else:
+        if mode not in MODES:
             return None
+        beyond = -(-h.size // up)
+        x = extended(x, beyond, mode)
     result = resampled(h, x, up, down, beyond * up, count)
     return result if result is None or last else result.T.copy()
 
 
-@lru_cache(maxsize=256)
-def _border(beyond: int, n: int, mode: str) -> npt.NDArray[np.int64] | None:
-    """Return which samples an extended signal has, or None where it has others."""
-    if mode not in BY_INDEX:
-        return None
-    return geometry.source_map(-beyond, n + 2 * beyond, n, BY_INDEX[mode])
-
-
 def resampled(h: Array, x: Array, up: int, down: int, delay: int, count: int) -> Array | None:
     """Return `count` outputs by the path that was chosen for these sizes, if it is ready."""
-    key = (x.dtype, x.shape, h.size, up, down, delay)
-    problem = _kept.get(key)
-    if problem is None:
+    dtype = x.dtype
+    key = (dtype, x.shape, h.size, up, down, delay)
+    run = _kept.get(key)
+    if run is None:
         if not x.dtype.isnative or x.dtype.name not in KERNELS["polyphase"].dtypes:
             return None
         if count * h.size * (x.size // x.shape[-1]) > _SHORT * up:
@@ -129,11 +118,9 @@ def resampled(h: Array, x: Array, up: int, down: int, delay: int, count: int) ->
             return None
         if len(_kept) >= _MOST_KEPT:
             _kept.clear()
-        _kept[key] = problem
+        run = _kept[key] = polyphase.row_runner(problem, load.kernel("polyphase", dtype.name))
     if not x.flags.carray:
         x = x.copy()
-    out = np.empty((*x.shape[:-1], count), x.dtype)
-    rows = (problem.batch, x.shape[-1])
-    operands = Operands(x.reshape(rows), h[None, ::-1], out.reshape(problem.batch, count))
-    PATHS["polyphase"].execute(problem, operands)
+    out = np.empty((*x.shape[:-1], count), dtype)
+    run(x.reshape(-1), h[::-1], out.reshape(-1), 1)
     return out

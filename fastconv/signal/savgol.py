@@ -17,6 +17,7 @@ __all__ = ["savgol_coeffs", "savgol_filter"]
 
 Array = npt.NDArray[Any]
 
+_KEPT = (np.dtype(np.float64), np.dtype(np.float32))
 _RULES = {"mirror": "mirror", "constant": "fill", "nearest": "nearest", "interp": "zero",
           "wrap": "wrap"}  # fmt: skip
 # The same by the words that all functions share; "reflect" is none of SciPy's modes.
@@ -140,14 +141,14 @@ def savgol_filter(
     """
     settings = Settings("auto", accuracy, out, workers)
     memo = None
-    if settings.plain and type(x) is np.ndarray and x.dtype == np.float64 and mode != "interp":
+    if settings.plain and type(x) is np.ndarray and x.dtype in _KEPT and mode != "interp":
         given = (window_length, polyorder, deriv, delta, axis, mode, cval, stride, boundary)
         design = _designed(window_length, polyorder, deriv, delta)
         if design is not None:
             memo = replay.key_of(x, design[0], "savgol_filter", *given, *map(type, given))
             found = None if memo is None else replay.answer(memo, x, design[0])
             if found is not None:
-                return found
+                return found if x.dtype == np.float64 else _narrowed(found)
     mode = settle.mode_of(mode, "interp", boundary, _BORDERS)
     signal = None if is_foreign(x) else np.asarray(x)
     design = None
@@ -182,8 +183,15 @@ def savgol_filter(
     result = request.answer(made, Settings("auto", accuracy, None, workers))
     if mode == "interp":
         _fit_ends(result, signal, ends, axis, step)
+    elif signal.dtype == np.float32:
+        replay.keep(memo, made, signal, made.dtype)
     with np.errstate(over="ignore", invalid="ignore"):
         return deliver(result.astype(dtype, copy=False), settings.out)
+
+
+def _narrowed(result: Array) -> Array:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return result.astype(np.float32)
 
 
 def _fits(x: Array, window: Any, axis: Any, mode: Any, cval: Any, rules: dict[str, str]) -> bool:
@@ -203,7 +211,7 @@ def _designed(window: int, order: int, deriv: int, delta: float) -> tuple[Array,
     """Return the taps in correlation order and those for the ends; None where SciPy refuses."""
     try:
         return _design(int(window), order, deriv, float(delta))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

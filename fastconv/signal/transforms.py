@@ -217,10 +217,10 @@ def _answer(
     # integers stay integers where nothing is convolved at all.
     convolved = tuple(a for a in wanted if x.shape[a] != 1 and w.shape[a] != 1)
     dtype = np.result_type(*((_in_floats(x), _in_floats(w)) if convolved else (x, w)))
-    if mode == "same":
-        x, w = _centred(x, w, tuple(a for a in range(x.ndim) if a not in convolved))
     if rule != "zero":
         convolved = wanted  # A filter of one tap or a signal of one sample meets its border too.
+    if mode == "same":
+        x, w = _centred(x, w, tuple(a for a in range(x.ndim) if a not in convolved))
     made = settle.convolution(
         x, w, mode, convolved or wanted, tuple(steps[a] for a in convolved or wanted), rule, dtype
     )
