@@ -142,7 +142,7 @@ def make_overlap_save(target: Target, dtype: str, compact: bool = False) -> Call
     that is not finite (or a result beyond the square root of the largest number), else finite.
 
     To first order |error| <= 9 (1 + log2 M) eps ||x of the block||_2 ||w||_2 for every output. Each
-    of the three transforms adds at most 2.8 eps per halving (twiddle 1.1 u, complex product
+    of the three transforms adds at most 2.8 eps per halving (twiddle 1.6 u, complex product
     sqrt(5) u, additions u, u = eps / 2; 9.3 u for the two halvings with product-formed twiddles)
     times sum over f of |X_f H_f| / M <= ||x|| ||w||; the product of pairs adds less than 8 eps.
 

@@ -164,7 +164,7 @@ def twiddles(shape: Tile, radices: tuple[int, ...], dtype: str, scale: float) ->
 
 
 def _roots(angle: np.ndarray, whole: int) -> np.ndarray:
-    """Return cos, sin, cos, sin, ... of 2 pi angle / whole, each within 1.1 units of roundoff.
+    """Return cos, sin, cos, sin, ... of 2 pi angle / whole, each within 1.6 units of roundoff.
 
     The nearest quarter turn is taken out exactly, so that the angles left are small.
     """
