@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 import fastconv
+from fastconv.planner import structure
 from fastconv.planner.explain import Explanation, explain_problem
 from fastconv.problem import Problem
 
@@ -245,17 +246,21 @@ def image(
     )
 
 
-def volume(group: str, dtype: str, n: int, k: int, **flags: bool) -> Workload:
+def volume(
+    group: str, dtype: str, n: int, k: int, prefix: str = "3d", make: Maker = plain, **flags: bool
+) -> Workload:
     """Return a workload of n x n x n samples and k x k x k taps, 'same', zeros outside."""
+    # Large enough for the planner to look at the filter.
+    small = (12, 15, 17) if make is plain else (30, 35, 40)
     found = [peers.ndimage_2d(), peers.torch_3d(dtype)]
     if k > 3:
         found += [peers.scipy_signal("fftconvolve", "same")]
     found += [peers.scipy_signal("oaconvolve", "same")]
     return Workload(
-        name=f"3d/{_short(dtype)}/{n}x{n}x{n}/k={k}x{k}x{k}",
+        name=f"{prefix}/{_short(dtype)}/{n}x{n}x{n}/k={k}x{k}x{k}",
         group=group,
-        operands=partial(plain, dtype, (n,) * 3, (k,) * 3),
-        small=partial(plain, dtype, (min(n, 12), min(n, 15), min(n, 17)), (k,) * 3),
+        operands=partial(make, dtype, (n,) * 3, (k,) * 3),
+        small=partial(make, dtype, small, (k,) * 3),
         ours=_volume,
         peers=_affordable(found, n**3 * k**3),
         reference=answers.convolve_3d,
@@ -263,7 +268,7 @@ def volume(group: str, dtype: str, n: int, k: int, **flags: bool) -> Workload:
         multiply_adds=n**3 * k**3,
         flops=2 * n**3 * k**3,
         bytes_moved=2 * np.dtype(dtype).itemsize * n**3,
-        explain=_explain_nothing,
+        explain=_explain_volume,
         has_methods=False,
         **flags,
     )
@@ -419,6 +424,15 @@ def _volume(x: Array, w: Array) -> Call:
 
 def _explain_nothing(*operands: Array) -> Explanation:
     raise ValueError("operands must be one problem, got many calls")
+
+
+def _explain_volume(x: Array, w: Array) -> Explanation:
+    ones, pad = (1,) * x.ndim, tuple(k // 2 for k in w.shape)
+    problem = Problem(
+        x.dtype.name, 1, True, x.shape, w.shape, x.shape, ones, ones, pad, ("zero",) * x.ndim
+    )
+    found = structure.examine(problem, np.ascontiguousarray(np.flip(w)))
+    return explain_problem(problem._replace(structure=found.structure), "auto", None)
 
 
 def _explain(*operands: Array, **keywords: Any) -> Explanation:

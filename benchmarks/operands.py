@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -66,11 +67,11 @@ def mixed(filter_dtype: str) -> Maker:
 
 
 def outer(taps_1d: Callable[[int], Array]) -> Maker:
-    """Return a maker whose 2-D filter is an outer product: separable."""
+    """Return a maker whose filter is an outer product of one filter per axis: separable."""
 
     def make(dtype: str, signal: tuple[int, ...], taps: tuple[int, ...]) -> Operands:
-        column, row = (taps_1d(k) for k in taps)
-        return noise(dtype, signal, 1), np.outer(column, row).astype(dtype)
+        filter = reduce(np.multiply.outer, map(taps_1d, taps))
+        return noise(dtype, signal, 1), filter.astype(dtype)
 
     return make
 

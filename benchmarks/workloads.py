@@ -209,7 +209,11 @@ def boxes() -> Iterator[Workload]:
 
 def separable() -> Iterator[Workload]:
     """Yield Gaussians, given as an ordinary filter."""
-    yield from _structured("separable", peers.separable(gaussian_taps), outer(gaussian_taps))
+    make = outer(gaussian_taps)
+    yield from _structured("separable", peers.separable(gaussian_taps), make)
+    for dtype in ("float32", "float64"):
+        main = dtype == "float32"
+        yield volume("separable", dtype, 128, 5, "3d-separable", make, quick=main, headline=main)
 
 
 def _structured(group: str, special: tuple[peers.Peer, ...], make: Maker) -> Iterator[Workload]:
