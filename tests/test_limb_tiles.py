@@ -95,8 +95,12 @@ def test_any_problem_in_any_tiles(problem, small, seed):
     with pytest.MonkeyPatch.context() as patch:
         limb_tiles._tiling.cache_clear()
         if small:
-            # As small as holds a filter of any of these problems.
-            patch.setattr(limb_tiles, "_LARGEST", max(digits.smallest(), 256))
+            # The smallest tiles that hold the filter and, cut into 64 strips, three columns.
+            largest = digits.smallest()
+            down, across = map(geometry.span, problem.filter, problem.dilation)
+            while 2 * largest < down * (across + 3):
+                largest *= 2
+            patch.setattr(limb_tiles, "_LARGEST", largest)
         hold(problem, seed, fill=5)
     limb_tiles._tiling.cache_clear()
 
