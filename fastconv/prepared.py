@@ -14,6 +14,7 @@ from .paths import fused
 from .planner import selector
 from .request import Settings
 from .runtime import load, threads
+from .runtime.front import Front
 from .short import CONVOLVE, CORRELATE, DTYPES, longest_filter
 
 if TYPE_CHECKING:
@@ -123,8 +124,9 @@ def _frozen(taps: Array) -> Array:
 class Prepared:
     """A filter and how it is to be applied: see `prepare`."""
 
-    __slots__ = ("_code", "_function", "_longest", "_loop", "_number", "_recipes", "_settings",
-                 "_short", "_until_look", "axis", "filter", "mode", "stride")  # fmt: skip
+    __slots__ = ("_code", "_front", "_function", "_longest", "_loop", "_number", "_recipes",
+                 "_settings", "_short", "_until_look", "axis", "filter", "mode",
+                 "stride")  # fmt: skip
 
     def __init__(
         self, taps: Array, mode: str, function: str, axis: Any, stride: Any, settings: Settings
@@ -138,6 +140,7 @@ class Prepared:
         loop = taps.dtype.name.removeprefix("u") if taps.dtype.name in DTYPES else ""
         self._loop = loop if plain and not conjugated else ""
         self._short: Any = None
+        self._front = Front({mode: self._code})
         self._recipes: dict[int, tuple[Any, int]] = {}
         self._longest = self._until_look = 0
 
@@ -149,19 +152,22 @@ class Prepared:
 
     def __call__(self, a: npt.ArrayLike, out: Array | None = None) -> Array:
         """Return the result for the signal `a`, in `out` where there is one."""
-        short = self._short
-        if short is not None and type(a) is np.ndarray and a.dtype == self.filter.dtype:
-            # Its filter is transformed each time: only what the direct loop is best for.
-            result = short(a, self.filter, self._code, self._number, self._longest, out)
-            if result is not None:
-                return result  # type: ignore[no-any-return]
-        return self._answer(a, out)
+        entry = self._front.entry  # Not a method: Python would look for one, 60 ns long.
+        result = entry(a, self.filter, self.mode, out)
+        return result if result is not None else self._answer(a, out)
 
     def _answer(self, a: Any, out: Array | None) -> Array:
         if self._loop:
             if self._short is None:
                 self._look()
             if type(a) is np.ndarray and a.ndim == 1 and a.dtype is self.filter.dtype:
+                # The entry transforms no filter: it has only what the direct loop is best for.
+                if self._short is not None:
+                    result = self._short(
+                        a, self.filter, self._code, self._number, out, self._longest
+                    )
+                    if result is not None:
+                        return result  # type: ignore[no-any-return]
                 result = self._transformed(a, out)
                 if result is not None:
                     return result
@@ -222,7 +228,10 @@ class Prepared:
             return
         self._until_look = _CALLS_PER_LOOK
         if load.ready("rows", self._loop) is not None:
-            self._short = load.whole_call("rows", self._loop)
+            whole = load.whole("rows", self._loop)
+            if whole is not None:
+                self._short = whole.call
+                self._front.add(self.filter.dtype, whole)
             self._longest = longest_filter(self.filter.dtype.name)
 
     def __repr__(self) -> str:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from numpy._core import multiarray, numeric
 
 from .kernels.direct1d_call import BRIEF_PRODUCTS, MOST_OUTPUTS, MOST_PRODUCTS, MOST_TAPS
-from .runtime import load
+from .runtime import front, load
 from .runtime.settings import waits
 
 Array = npt.NDArray[Any]
@@ -163,7 +163,7 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
 
     def answer(a: Array, v: Array, extent: int, order: int, out: Array | None) -> Array | None:
         if whole_call is not None:
-            result = whole_call(a, v, extent + order, type_number, longest, out)
+            result = whole_call(a, v, extent + order, type_number, out, longest)
             if result is not None:
                 return result  # type: ignore[no-any-return]
         return other(a, v, extent, order, out)
@@ -240,7 +240,10 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
         if until_look < 0 or products > _SMALL or waits():
             until_look = _CALLS_PER_LOOK
             kernel = load.ready(*unit, missed_seconds)
-            whole_call = load.whole_call(*unit)
+            whole = load.whole(*unit)
+            if whole is not None:
+                whole_call = whole.call
+                front.extend("rows", dtype, whole)
             missed_seconds = 0.0
         return kernel is not None
 

@@ -18,7 +18,8 @@ from .path import Operands
 from .paths import direct, planes
 from .planner import selector, structure
 from .problem import Problem
-from .runtime import load, threads
+from .runtime import front, load, threads
+from .runtime.bind import Whole
 
 Array = npt.NDArray[Any]
 # (image, taps in correlation order, out or None) -> the result; None where `out` does not suit.
@@ -28,9 +29,9 @@ _MOST_RECIPES = 512
 # An image of up to so many samples that does not lie as the loop wants it is copied for it.
 COPIED = 1 << 14
 _recipes: dict[Hashable, Recipe] = {}
-# For each of SciPy's two functions and each dtype: the compiled entry that answers a whole call, if
-# it is a small one (`kernels.direct2d_call`), and NumPy's number of the dtype.
-calls: dict[str, dict[np.dtype[Any], tuple[Any, int]]] = {"convolve2d": {}, "correlate2d": {}}
+# For each dtype the compiled entries that answer a whole call, if it is a small one
+# (`kernels.direct2d_call`).
+wholes: dict[np.dtype[Any], Whole] = {}
 
 
 def recipe(key: Hashable) -> Recipe | None:
@@ -60,21 +61,13 @@ def keep(key: Hashable, problem: Problem, dtype: np.dtype[Any]) -> None:
     kernel = load.ready(name, loop_dtype)
     if kernel is None or name != "plane":
         return
-    whole_call = load.whole_call(name, loop_dtype)
-    if whole_call is not None:
-        calls["convolve2d"][dtype] = whole_call, dtype.num
-        conjugates = _conjugating(whole_call) if dtype.kind == "c" else whole_call
-        calls["correlate2d"][dtype] = conjugates, dtype.num
+    whole = load.whole(name, loop_dtype)
+    if whole is not None and dtype not in wholes:
+        wholes[dtype] = whole
+        front.extend("plane", dtype, whole)
     if len(_recipes) >= _MOST_RECIPES:
         _recipes.clear()
     _recipes[key] = _recipe(kernel, problem, dtype, np.dtype(loop_dtype))
-
-
-def _conjugating(call: Any) -> Any:
-    def conjugating(x: Any, w: Any, *rest: Any) -> Any:
-        return call(x, w.conj(), *rest) if type(w) is np.ndarray else None
-
-    return conjugating
 
 
 def short_way(problem: Problem) -> str:
@@ -85,7 +78,7 @@ def short_way(problem: Problem) -> str:
     if not small or not inside or max(reads) > MOST_ROWS or problem.stride != (1, 1):
         return ""
     ((name, loop_dtype),) = direct.kernels(problem)
-    if load.ready(name, loop_dtype, 0.0) is None or load.whole_call(name, loop_dtype) is None:
+    if load.ready(name, loop_dtype, 0.0) is None or load.whole(name, loop_dtype) is None:
         return ""
     return f"plain calls go straight to {name}_{loop_dtype}, past the planner"
 

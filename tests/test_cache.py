@@ -125,7 +125,7 @@ def test_a_calls_own_policy_holds_for_that_call(name, monkeypatch):
     seen = []
     monkeypatch.setattr(load, "_acquire", lambda *_: seen.append(settings.policy_in_force()))
     monkeypatch.setattr(load, "_loaded", {})
-    monkeypatch.setattr(load, "_calls", {})
+    monkeypatch.setattr(load, "_wholes", {})
     monkeypatch.setattr(short, "_shortcuts", {})
     monkeypatch.setattr(short2d, "_recipes", {})
     function, before = getattr(fastconv, name), settings.policy_in_force()

@@ -12,7 +12,6 @@ from strategies import LAYOUTS, MODES, lay_out, random_array
 
 import fastconv
 from fastconv import short2d
-from fastconv.kernels import direct2d_call
 from fastconv.paths.direct import PATH as DIRECT
 from fastconv.runtime import bind
 from fastconv.signal import planes
@@ -27,16 +26,14 @@ pytestmark = pytest.mark.skipif(not bind.layout_is_known(), reason="arrays lie o
 def entry(face, dtype):
     """The compiled entry of that function for that dtype; a long call finds it."""
     dtype = np.dtype(dtype)
-    if dtype not in short2d.calls[face]:
+    if dtype not in short2d.wholes:
         fastconv.convolve2d(np.ones((3, 3), dtype), np.ones((2, 2), dtype))
-    call, number = short2d.calls[face][dtype]
+    call = short2d.wholes[dtype].call
     return lambda x, w, mode="full", boundary="fill", out=None: call(
         x,
         w,
-        planes._EXTENTS[mode]
-        + direct2d_call.ORDER * (face == "correlate2d")
-        + direct2d_call.RULE * planes._RULES[boundary],
-        number,
+        planes.what(face, mode, boundary),
+        dtype.num,
         out,
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..runtime.target import Target
-from .direct1d_call import call_rows
+from .direct1d_call import whole_rows
 from .direct1d_plain import make_plain, plain_chunk
 from .direct1d_rim import make_tiled_row, room
 from .direct1d_short import longest_short
@@ -14,7 +14,7 @@ from .direct1d_taps import make_short_row
 from .scalar import put, zero_like
 from .workspace import make_finite, stack
 
-__all__ = ["call_rows", "make_rows"]
+__all__ = ["make_rows", "whole_rows"]
 
 
 def make_rows(target: Target, dtype: str) -> Callable[..., Any]:

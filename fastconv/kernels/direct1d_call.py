@@ -1,9 +1,9 @@
 """The entry that answers a whole 1-D call of ``rows``: checks, allocates, reverses, computes.
 
-``call_rows_<dtype>`` is a METH_FASTCALL body (a, v, extent, type number, longest filter, out or
-None) -> the 1-D convolution or correlation in `out` or a new array, or None where it is not a plain
-case: one dimension, contiguous, one band, no more taps than the direct loop is best for, and an
-`out` of just that kind that shares no memory with the longer operand.
+``whole_rows_<dtype>`` (see `runtime.entry`) returns the 1-D convolution or correlation in `out` or
+a new array, or None where it is not a plain case: two arrays of one dtype and one dimension, the
+longer contiguous, one band, no more taps than the direct loop is best for, and an `out` of just
+that kind that shares no memory with the longer operand.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from ..runtime.entry import (
     OBJECT_TYPE,
     STRIDES,
     WRITEABLE,
-    argument,
     field,
     function,
 )
@@ -32,17 +31,23 @@ BRIEF_PRODUCTS = 1 << 21
 _GIL_PRODUCTS = 1 << 15
 
 
-def call_rows(unit: str, size: int) -> str:
+def whole_rows(unit: str, size: int) -> str:
     """Return the entry that checks, allocates, reverses the taps and computes.
 
     extent 2, 1 and 0 are NumPy's numbers: n + k - 1 outputs, n, or n - k + 1; with 4 added the
     taps keep their order (a correlation), and the operands too: the longer must come first.
     """
     element = f"i{8 * size}"
+    types = "".join(
+        field(f"{name}.type", name, OBJECT_TYPE, "ptr")
+        + f"\n  %{name}.array = icmp eq ptr %{name}.type, %ndarray"
+        for name in ("a", "v")
+    )
     plain = "".join(
         field(f"{name}.ndim", name, NDIM, "i32")
         + field(f"{name}.dims", name, DIMENSIONS, "ptr")
-        + f"\n  %{name}.flat = icmp eq i32 %{name}.ndim, 1"
+        + field(f"{name}.dtype", name, DTYPE, "ptr")
+        + f"\n  %{name}.line = icmp eq i32 %{name}.ndim, 1"
         for name in ("a", "v")
     )
     data = "".join(
@@ -58,9 +63,6 @@ def call_rows(unit: str, size: int) -> str:
         )
     )
     given += field("x.dtype", "x", DTYPE, "ptr") + field("x.at.given", "x", DATA, "ptr")
-    arguments = "".join(
-        argument(name, j) for j, name in enumerate(("a", "v", "o2", "o3", "o4", "given"))
-    )
     # rows(x, w, out; one row, no steps, n, k, m, stride 1, dilation 1, pad)
     run = (
         f"call void @fc_{unit}(ptr %x.data, i64 %n, ptr %taps, i64 %k, ptr %out.data, i64 %m, "
@@ -71,18 +73,21 @@ def call_rows(unit: str, size: int) -> str:
         "ptr null, ptr null, i32 0, i32 0, ptr null)"
     )
     return f"""
-define ptr @call_{unit}(ptr %self, ptr %args, i64 %count) {{
-entry:{"".join(map(function, FUNCTIONS))}
+define ptr @whole_{unit}(ptr %self, ptr %a, ptr %v, ptr %given, i64 %order.extent, \
+i64 %type.wide, i64 %longest) {{
+entry:{"".join(map(function, FUNCTIONS[1:]))}
   %taps = alloca [{MOST_TAPS} x {element}], align 64
-  %length = alloca i64{arguments}
-  %order.extent = call i64 %PyNumber_AsSsize_t(ptr %o2, ptr null)
+  %length = alloca i64
   %extent = and i64 %order.extent, 3
   %keep.bit = and i64 %order.extent, 4
   %keep = icmp ne i64 %keep.bit, 0
-  %type.wide = call i64 %PyNumber_AsSsize_t(ptr %o3, ptr null)
-  %type = trunc i64 %type.wide to i32
-  %longest = call i64 %PyNumber_AsSsize_t(ptr %o4, ptr null){plain}
-  %flat = and i1 %a.flat, %v.flat
+  %type = trunc i64 %type.wide to i32{types}
+  %arrays = and i1 %a.array, %v.array
+  br i1 %arrays, label %alike, label %decline
+alike:{plain}
+  %one.dtype = icmp eq ptr %a.dtype, %v.dtype
+  %lines = and i1 %a.line, %v.line
+  %flat = and i1 %lines, %one.dtype
   br i1 %flat, label %order, label %decline
 order:
   %a.length = load i64, ptr %a.dims

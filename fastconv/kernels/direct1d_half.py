@@ -16,7 +16,7 @@ from numba.np.arrayobj import make_array, populate_array
 from ..runtime.jit import inline, intrinsic
 from ..runtime.target import Target
 from .arithmetic import Arithmetic
-from .direct1d import call_rows, make_rows
+from .direct1d import make_rows, whole_rows
 from .emit import Values, index, loop
 from .scalar import get, put
 from .workspace import address
@@ -25,7 +25,7 @@ from .workspace import address
 _OUTPUTS, _TAPS = 1024, 512
 
 # A whole call is one of ``rows`` on elements of two bytes.
-call_half_rows = call_rows
+whole_half_rows = whole_rows
 
 
 def make_half_rows(target: Target, dtype: str) -> Callable[..., Any]:

@@ -8,13 +8,14 @@ from typing import Any
 from ..runtime.jit import inline
 from ..runtime.target import Target
 from .direct2d_band import make_band
-from .direct2d_call import call_plane
+from .direct2d_call import whole_plane
 from .direct2d_element import Element, element_of
 from .direct2d_rim import divide_columns, workspace
-from .direct2d_tile import ACCUMULATE, Shape
+from .direct2d_small import make_small
+from .direct2d_tile import ACCUMULATE, STORE, Shape
 from .scalar import get, join, madd, put, zero_like
 
-__all__ = ["call_plane", "exact", "make_plane", "shapes_of"]
+__all__ = ["exact", "make_plane", "shapes_of", "whole_plane"]
 
 # Rows are packed in chunks that fit here. More than this many bytes of source rows (a filter of
 # some 40 x 40 doubles) leaves the rims to the loop `exact`.
@@ -47,6 +48,8 @@ def make_plane(target: Target, dtype: str) -> Callable[..., Any]:
     more, static, lowest = len(shapes) > 4, len(shapes) > 5, len(shapes) - 1
     element_bytes = element.itemsize
     band = make_band(element, shapes)
+    pairs = tuple(Shape(s.rows, 2, s.kh, s.kw, prompt=s.prompt) for s in shapes[:4])
+    suits, small = make_small(element, pairs)
     lanes, size = element.lanes, WORKSPACE_BYTES // element.itemsize
     three_wide, tall_wide, two_wide, one_wide = (s.vectors * lanes for s in shapes[:4])
     three_high, tall = shapes[0].rows, shapes[1].rows
@@ -69,6 +72,14 @@ def make_plane(target: Target, dtype: str) -> Callable[..., Any]:
         tap_step = 1 if shared else dil_r
         work = workspace(out, size)
         reach = (kw - 1) * dil_c
+        plain = stride_r == 1 and stride_c == 1 and dil_r == 1 and dil_c == 1
+        if plain and planes == 1 and not skip_outside and how == STORE and suits(
+            row_end - row_begin, ow, kh, kw
+        ):
+            small(x, w, out, row_map, col_map, get(fill, 0), work, 0, 0,
+                  row_begin * out_row_step, x_row_step, out_row_step, width, kh, kw, row_begin,
+                  row_end - row_begin, ow, pad_c)
+            return
         c0, c1, _, _, packed_row = divide_columns(lanes, ow, width, pad_c, reach)
         packed_rows = (most_rows - 1) * stride_r + (kh - 1) * tap_step + 1
         fits = widest + reach + packed_rows * packed_row <= size

@@ -1,9 +1,9 @@
 """The entry that answers a whole 2-D call of ``plane``: checks, allocates, reverses, computes.
 
-``call_plane_<dtype>`` is a METH_FASTCALL body (image, filter, what, type number, out or None) ->
-the 2-D convolution or correlation in `out` or a new array, or None where it is not a plain case:
-two arrays of one dtype, the image contiguous and no smaller than the filter on either axis, small
-enough for the tables on its stack, and an `out` of just that kind apart from the image.
+``whole_plane_<dtype>`` (see `runtime.entry`; it asks for no longest filter) returns the 2-D
+convolution or correlation in `out` or a new array, or None where it is not a plain case: two arrays
+of one dtype, the image contiguous and no smaller than the filter on either axis, small enough for
+the tables on its stack, and an `out` of just that kind apart from the image.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from ..runtime.entry import (
     OBJECT_TYPE,
     STRIDES,
     WRITEABLE,
-    argument,
     field,
     function,
 )
@@ -35,7 +34,7 @@ BRIEF_PRODUCTS = 1 << 20
 _GIL_PRODUCTS = 1 << 15
 
 
-def call_plane(unit: str, size: int) -> str:
+def whole_plane(unit: str, size: int) -> str:
     """Return the entry's IR; `size` is that of an element in bytes.
 
     extent 2, 1 and 0 keep n + k - 1 outputs, n, or n - k + 1 on each axis. A sample outside is by
@@ -43,7 +42,6 @@ def call_plane(unit: str, size: int) -> str:
     the edge repeated.
     """
     element = f"i{8 * size}"
-    arguments = "".join(argument(name, j) for j, name in enumerate(("x", "w", "o2", "o3", "given")))
     # py_plane's arguments: one plane, no steps, strides and dilations 1, nothing left out, stored.
     run = (
         f"call void @fc_{unit}(ptr %x.data, i64 0, ptr %taps, i64 0, ptr %out.data, i64 0, "
@@ -87,19 +85,19 @@ done:
   ret void
 }}
 
-define ptr @call_{unit}(ptr %self, ptr %args, i64 %count) {{
-entry:{"".join(map(function, FUNCTIONS))}
+define ptr @whole_{unit}(ptr %self, ptr %x, ptr %w, ptr %given, i64 %what, i64 %type.wide, \
+i64 %longest) {{
+entry:{"".join(map(function, FUNCTIONS[1:]))}
   %taps = alloca [{MOST_TAPS} x {element}], align 64
   %rows = alloca [{MOST_ROWS} x i64], align 64
   %columns = alloca [{MOST_ROWS} x i64], align 64
   %zero = alloca {element}, align 16
-  %shape = alloca [2 x i64]{arguments}{_fields("x", ("type", "dtype", "ndim"))}\
-{_fields("w", ("type", "dtype", "ndim"))}
+  %shape = alloca [2 x i64]{_fields("x", ("type",))}{_fields("w", ("type",))}
   %x.array = icmp eq ptr %x.type, %ndarray
   %w.array = icmp eq ptr %w.type, %ndarray
   %arrays = and i1 %x.array, %w.array
   br i1 %arrays, label %alike, label %decline
-alike:
+alike:{_fields("x", ("dtype", "ndim"))}{_fields("w", ("dtype", "ndim"))}
   %one.dtype = icmp eq ptr %x.dtype, %w.dtype
   %x.flat = icmp eq i32 %x.ndim, 2
   %w.flat = icmp eq i32 %w.ndim, 2
@@ -107,12 +105,10 @@ alike:
   %plain = and i1 %one.dtype, %both.flat
   br i1 %plain, label %extents, label %decline
 extents:{_fields("x", ("flags", "dims"))}{_fields("w", ("dims",))}
-  %what = call i64 %PyNumber_AsSsize_t(ptr %o2, ptr null)
   %extent = and i64 %what, 3
   %order = and i64 %what, {ORDER}
   %keep = icmp ne i64 %order, 0
   %rule = sdiv i64 %what, {RULE}
-  %type.wide = call i64 %PyNumber_AsSsize_t(ptr %o3, ptr null)
   %type = trunc i64 %type.wide to i32
   %is.full = icmp eq i64 %extent, 2
   %is.same = icmp eq i64 %extent, 1{_axis("r", "height", "kh", "oh", 0)}\

@@ -14,11 +14,19 @@ from . import entry
 Loaded = Callable[..., Any]
 
 
+class Whole(NamedTuple):
+    """The entries that answer a whole call: as a function, and the addresses of two (`entry`)."""
+
+    call: Loaded
+    whole: int
+    front: int
+
+
 class Bound(NamedTuple):
-    """A kernel that can run: the loop itself, and the entry that answers a whole call, if any."""
+    """A kernel that can run: the loop itself, and what answers a whole call, if anything does."""
 
     loop: Loaded
-    whole_call: Loaded | None = None
+    whole: Whole | None = None
 
 
 # Symbol -> its address, 0 if there is none.
@@ -74,7 +82,8 @@ def _bind(symbols: Symbols, name: str, dtype: str) -> Bound | None:
     loop = _builtin(symbols("py_" + unit), "py_" + unit)
     if not kernel.one_call:
         return Bound(loop)
-    return Bound(loop, _builtin(symbols("call_" + unit), "call_" + unit))
+    call = _builtin(symbols("call_" + unit), "call_" + unit)
+    return Bound(loop, Whole(call, symbols("whole_" + unit), symbols("front_" + unit)))
 
 
 @cache
@@ -112,17 +121,30 @@ class _MethodDef(ctypes.Structure):
 
 
 _METH_FASTCALL = 0x80
-_method_defs: list[_MethodDef] = []  # CPython keeps a pointer to each: they live forever.
 
 
-def _builtin(address: int, symbol: str) -> Loaded:
+def front(address: int, words: list[int]) -> Loaded:
+    """Make a callable of a ``front_`` entry and what it reads."""
+    return _builtin(address, "front", b"".join(word.to_bytes(8, "little") for word in words))
+
+
+def _builtin(address: int, symbol: str, table: bytes = b"") -> Loaded:
     """Make a CPython builtin of a METH_FASTCALL entry."""
-    method = _MethodDef(symbol.encode(), address, _METH_FASTCALL, None)
-    _method_defs.append(method)
-    make = ctypes.PYFUNCTYPE(
+    method, make = _method(address, symbol), _maker()
+    return make(ctypes.byref(method), _functions() + table, None)  # type: ignore[no-any-return]
+
+
+@cache
+def _method(address: int, symbol: str) -> _MethodDef:
+    """Return the description of an entry; CPython keeps a pointer to it, so it lives forever."""
+    return _MethodDef(symbol.encode(), address, _METH_FASTCALL, None)
+
+
+@cache
+def _maker() -> Any:
+    return ctypes.PYFUNCTYPE(
         ctypes.py_object, ctypes.POINTER(_MethodDef), ctypes.py_object, ctypes.c_void_p
     )(("PyCFunction_NewEx", ctypes.pythonapi))
-    return make(ctypes.byref(method), _functions(), None)  # type: ignore[no-any-return]
 
 
 @cache

@@ -16,7 +16,7 @@ from typing import Any
 
 from ..kernels import KERNELS, Kernel
 from . import cache
-from .entry import entries
+from .entry import entries, whole_entries
 from .target import TARGETS, Target, host_target
 
 
@@ -68,11 +68,13 @@ def _unit_ir(kernel: Kernel, dtype: str, target: Target) -> str:
     sizes = [np.dtype(dtype if a == "T" else a).itemsize for a in kernel.arrays]
     unit = f"{kernel.name}_{dtype}"
     text += entries(unit, symbol, sizes, kernel.integers)
-    return text + _factory(kernel, "call")(unit, sizes[0]) if kernel.one_call else text
+    if kernel.one_call:
+        text += _factory(kernel, "whole")(unit, sizes[0]) + whole_entries(unit)
+    return text
 
 
 def _factory(kernel: Kernel, kind: str) -> Any:
-    """Return ``make_<kernel>`` or ``call_<kernel>`` of a kernel's module."""
+    """Return ``make_<kernel>`` or ``whole_<kernel>`` of a kernel's module."""
     module = importlib.import_module(f"fastconv.kernels.{kernel.module}")
     return getattr(module, f"{kind}_{kernel.name}")
 

@@ -5,12 +5,19 @@
 ``py_<unit>``
     A METH_FASTCALL body: arrays as NumPy arrays, then Python ints. It reads the data pointers
     from the arrays and releases the GIL.
+``whole_<unit>``
+    C ABI: (functions, x, w, out or None, what, type number, longest filter) -> a new reference to
+    the result of a whole plain call, or to None where it declines. The kernel's module has it,
+    where it has one: ``whole_<kernel>`` there returns its IR.
 ``call_<unit>``
-    A METH_FASTCALL body that answers a whole plain call, where the kernel's module has one:
-    ``call_<kernel>`` there returns its IR.
+    The same as a METH_FASTCALL body: (x, w, what, type number, out, longest
+    filter or nothing for 1).
+``front_<unit>``
+    A METH_FASTCALL body: (x, w, modes and the like, out). It asks the ``whole_<unit>`` of the
+    operands' dtype, where it knows that and all else that it was told: see `front.Front`.
 
-The last two find the interpreter's functions in their ``self``, a bytes object that holds the
-addresses of `FUNCTIONS`, so that a library has no undefined symbols.
+The last two and ``py_<unit>`` find the interpreter's functions in their ``self``, a bytes object
+that begins with the addresses of `FUNCTIONS`, so that a library has no undefined symbols.
 """
 
 from __future__ import annotations
@@ -42,6 +49,11 @@ def entries(unit: str, symbol: str, sizes: list[int], integers: int) -> str:
         How many integers follow.
     """
     return _c_entry(unit, symbol, sizes, integers) + _python_entry(unit, len(sizes), integers)
+
+
+def whole_entries(unit: str) -> str:
+    """Return the IR of ``call_<unit>`` and ``front_<unit>``."""
+    return _call_entry(unit) + _front_entry(unit)
 
 
 def _c_entry(unit: str, symbol: str, sizes: list[int], integers: int) -> str:
@@ -101,5 +113,109 @@ define ptr @py_{unit}(ptr %self, ptr %args, i64 %count) {{{functions}{lines}
   call void %PyEval_RestoreThread(ptr %state)
   call void %Py_IncRef(ptr %self)
   ret ptr %self
+}}
+"""
+
+
+def _call_entry(unit: str) -> str:
+    arguments = "".join(argument(name, j) for j, name in enumerate(("x", "w", "o2", "o3", "given")))
+    number = "call i64 %PyNumber_AsSsize_t"
+    return f"""
+define ptr @call_{unit}(ptr %self, ptr %args, i64 %count) {{
+entry:{function("PyNumber_AsSsize_t")}{arguments}
+  %what = {number}(ptr %o2, ptr null)
+  %type = {number}(ptr %o3, ptr null)
+  %limited = icmp sgt i64 %count, 5
+  br i1 %limited, label %limit, label %answer
+limit:{argument("o5", 5)}
+  %said = {number}(ptr %o5, ptr null)
+  br label %answer
+answer:
+  %longest = phi i64 [ %said, %limit ], [ 1, %entry ]
+  %result = call ptr @whole_{unit}(ptr %self, ptr %x, ptr %w, ptr %given, i64 %what, i64 %type, \
+i64 %longest)
+  ret ptr %result
+}}
+"""
+
+
+# What ``front_<unit>`` reads behind the addresses of `FUNCTIONS` in its ``self``, 64-bit words all:
+# how many arguments there are between the operands and `out`; for each of them how many objects it
+# may be, and for each of those the object and what it adds to `what`; how many dtypes there are,
+# and for each the dtype, its ``whole_<unit>`` and its type number.
+def _front_entry(unit: str) -> str:
+    def word(result: str, at: str, index: int = 0, kind: str = "i64") -> str:
+        return (
+            f"\n  %{result}.word = getelementptr i64, ptr %{at}, i64 {index}"
+            f"\n  %{result} = load {kind}, ptr %{result}.word"
+        )
+
+    def passed(result: str, index: str) -> str:
+        return (
+            f"\n  %{result}.slot = getelementptr ptr, ptr %args, i64 %{index}"
+            f"\n  %{result} = load ptr, ptr %{result}.slot"
+        )
+
+    table = BYTES_DATA + 8 * len(FUNCTIONS)
+    needed = "".join(map(function, ("Py_IncRef", "ndarray", "None")))
+    return f"""
+define ptr @front_{unit}(ptr %self, ptr %args, i64 %count) {{
+entry:{needed}
+  %table = getelementptr i8, ptr %self, i64 {table}{word("choices", "table")}
+  %choice.first = getelementptr i64, ptr %table, i64 1
+  %last = add i64 %choices, 2
+  %needed = add i64 %choices, 3
+  %all = icmp eq i64 %count, %needed
+  br i1 %all, label %choice.loop, label %decline
+choice.loop:
+  %j = phi i64 [ 2, %entry ], [ %j.next, %chosen ]
+  %q = phi ptr [ %choice.first, %entry ], [ %option.end, %chosen ]
+  %what = phi i64 [ 0, %entry ], [ %what.next, %chosen ]
+  %choice.more = icmp slt i64 %j, %last
+  br i1 %choice.more, label %choice.body, label %operands
+choice.body:{word("options", "q")}
+  %option.first = getelementptr i64, ptr %q, i64 1
+  %option.words = mul i64 %options, 2
+  %option.end = getelementptr i64, ptr %option.first, i64 %option.words{passed("said", "j")}
+  br label %option.loop
+option.loop:
+  %r = phi ptr [ %option.first, %choice.body ], [ %r.next, %option.next ]
+  %option.more = icmp ult ptr %r, %option.end
+  br i1 %option.more, label %option.body, label %decline
+option.body:{word("option", "r", 0, "ptr")}
+  %is.said = icmp eq ptr %option, %said
+  br i1 %is.said, label %chosen, label %option.next
+option.next:
+  %r.next = getelementptr i64, ptr %r, i64 2
+  br label %option.loop
+chosen:{word("adds", "r", 1)}
+  %what.next = add i64 %what, %adds
+  %j.next = add i64 %j, 1
+  br label %choice.loop
+operands:{word("dtypes", "q")}
+  %dtype.first = getelementptr i64, ptr %q, i64 1
+  %dtype.words = mul i64 %dtypes, 3
+  %dtype.end = getelementptr i64, ptr %dtype.first, i64 %dtype.words{passed("given", "last")}\
+{argument("x", 0)}{argument("w", 1)}{field("x.type", "x", OBJECT_TYPE, "ptr")}
+  %x.array = icmp eq ptr %x.type, %ndarray
+  br i1 %x.array, label %look, label %decline
+look:{field("dtype", "x", DTYPE, "ptr")}
+  br label %dtype.loop
+dtype.loop:
+  %s = phi ptr [ %dtype.first, %look ], [ %s.next, %dtype.next ]
+  %dtype.more = icmp ult ptr %s, %dtype.end
+  br i1 %dtype.more, label %dtype.body, label %decline
+dtype.body:{word("known", "s", 0, "ptr")}
+  %is.known = icmp eq ptr %known, %dtype
+  br i1 %is.known, label %answer, label %dtype.next
+dtype.next:
+  %s.next = getelementptr i64, ptr %s, i64 3
+  br label %dtype.loop
+answer:{word("whole", "s", 1, "ptr")}{word("type", "s", 2)}
+  %result = call ptr %whole(ptr %self, ptr %x, ptr %w, ptr %given, i64 %what, i64 %type, i64 1)
+  ret ptr %result
+decline:
+  call void %Py_IncRef(ptr %None)
+  ret ptr %None
 }}
 """

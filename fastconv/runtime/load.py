@@ -13,7 +13,7 @@ import os
 import threading
 
 from . import cache as files
-from .bind import Bound, Loaded, bind_library, bind_njit, bind_object
+from .bind import Bound, Loaded, Whole, bind_library, bind_njit, bind_object
 from .settings import policy_in_force
 from .spawn import Build
 from .target import host_target
@@ -27,7 +27,7 @@ START_SECONDS = 1e-3
 _Unit = tuple[str, str]
 
 _loaded: dict[_Unit, Loaded] = {}
-_calls: dict[_Unit, Loaded] = {}
+_wholes: dict[_Unit, Whole] = {}
 _tiers: dict[_Unit, str] = {}
 # Why a unit could not be built, and those that this process could not compile either.
 _failed: dict[_Unit, str] = {}
@@ -81,9 +81,9 @@ def kernel(name: str, dtype: str) -> Loaded:
     return found
 
 
-def whole_call(name: str, dtype: str) -> Loaded | None:
-    """Return the ``call_`` entry (see `entry`) of a loaded kernel, where it has one."""
-    return _calls.get((name, dtype))
+def whole(name: str, dtype: str) -> Whole | None:
+    """Return the entries of a loaded kernel that answer whole calls, where it has them."""
+    return _wholes.get((name, dtype))
 
 
 def buildable(name: str, dtype: str) -> bool:
@@ -175,8 +175,8 @@ def _find(unit: _Unit) -> bool:
 
 def _keep(unit: _Unit, found: Bound, tier: str) -> bool:
     _tiers[unit] = tier
-    if found.whole_call is not None:
-        _calls[unit] = found.whole_call
+    if found.whole is not None:
+        _wholes[unit] = found.whole
     _loaded[unit] = found.loop
     return True
 

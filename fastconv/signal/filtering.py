@@ -32,7 +32,6 @@ Array = npt.NDArray[Any]
 _TURNED = 1 << 12
 # It takes an image of up to 2**20 products; one with 7 and 7 taps is sooner convolved with all 49
 # of them than row by row (128x128 doubles: 110 us and 143, SciPy 150).
-_calls = short2d.calls["convolve2d"]
 _ONE = 1
 _WHOLE_IMAGE = what("convolve2d", "same", "symm")
 _FILTERED = ("float32", "float64", "complex64", "complex128")
@@ -360,13 +359,13 @@ def _small_image(x: Any, row: Any, column: Any) -> Array | None:
     dtype = x.dtype
     if row.dtype is not dtype or column.dtype is not dtype or dtype.char not in "fd":
         return None
-    known = _calls.get(dtype)
-    if known is None or not row.size % 2 or not column.size % 2:
+    whole = short2d.wholes.get(dtype)
+    if whole is None or not row.size % 2 or not column.size % 2:
         return None
     if not isfinite(row.dot(row) + column.dot(column)):
         return None  # Taps that are not finite do not meet in a product.
-    call, number = known
-    return call(x, column[:, None] * row, _WHOLE_IMAGE, number, None)  # type: ignore[no-any-return]
+    product = column[:, None] * row
+    return whole.call(x, product, _WHOLE_IMAGE, dtype.num, None)  # type: ignore[no-any-return]
 
 
 def _image_dtype(image: Array) -> Any:
