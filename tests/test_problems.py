@@ -21,7 +21,7 @@ from reference import (
 from strategies import any_value, finite
 
 from fastconv.path import Operands
-from fastconv.paths import PATHS
+from fastconv.paths import PATHS, that_may_serve
 from fastconv.planner import selector
 from fastconv.problem import Problem, Structure
 
@@ -81,6 +81,7 @@ class Task:
 def supports(path, problem):
     """Whether the planner would let this path compute the problem."""
     verdict = next(v for v in selector.verdicts(problem, None) if v.name == path)
+    assert verdict.why_not or PATHS[path] in that_may_serve(problem)
     return not verdict.why_not
 
 

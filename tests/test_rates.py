@@ -39,13 +39,13 @@ def test_a_fit_recovers_the_rates_it_was_made_from():
 
 def test_a_file_of_rates_survives_a_round_trip(tmp_path):
     table = {("direct", "float64", "1d"): Rates(1e-6, 2e-6, 3e-10, 0.0, 1.23e-11)}
-    path = str(tmp_path / "deep" / "rates.json")
+    path = str(tmp_path / "deep" / "rates.txt")
     rates.write(path, table, {"cpu": "here"})
     assert rates.read(path) == (table, {"cpu": "here"})
 
 
 def test_rates_of_this_machine_and_versions_are_used(tmp_path, monkeypatch):
-    path = tmp_path / "rates.json"
+    path = tmp_path / "rates.txt"
     table = {("direct", "float64", "1d"): Rates(1e-6, 2e-6, 3e-10, 0.0, 1.23e-11)}
     rates.write(str(path), table, calibrate.provenance())
     monkeypatch.setenv("FASTCONV_RATES", str(path))
@@ -61,9 +61,9 @@ def test_every_instruction_set_has_shipped_rates(target, monkeypatch):
     assert rates.read(rates.shipped())[0]
 
 
-@pytest.mark.parametrize("content", ["not json", "{}", None])
+@pytest.mark.parametrize("content", ["no rates", "path dtype axes", None])
 def test_a_file_that_does_not_fit_is_ignored_with_one_warning(tmp_path, monkeypatch, content):
-    path = tmp_path / "rates.json"
+    path = tmp_path / "rates.txt"
     if content is None:
         rates.write(str(path), {}, {"cpu": "another machine"})
     else:

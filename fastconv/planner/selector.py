@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from .. import geometry
 from ..path import GUARANTEES, Box, Guarantee, Operands, Path
-from ..paths import PATHS
+from ..paths import PATHS, that_may_serve
 from ..problem import Problem
 from ..runtime import load
 from .rates import kind, rates
@@ -52,7 +53,11 @@ def check_accuracy(accuracy: str | None) -> None:
 @lru_cache(maxsize=4096)
 def verdicts(problem: Problem, accuracy: str | None) -> tuple[Verdict, ...]:
     """Return one verdict per path: the usable ones first, by predicted time."""
-    found = [_verdict(path, problem, accuracy) for path in PATHS.values()]
+    return _in_order(problem, accuracy, PATHS.values())
+
+
+def _in_order(problem: Problem, accuracy: str | None, paths: Iterable[Path]) -> tuple[Verdict, ...]:
+    found = [_verdict(path, problem, accuracy) for path in paths]
     few = problem.multiply_adds <= _FEW_PRODUCTS
 
     def rank_of(verdict: Verdict) -> tuple[bool, bool, float]:
@@ -92,7 +97,7 @@ def _too_large(path: Path, problem: Problem) -> str:
     if path.local:
         return ""
     # What a transform would spread goes to a local path.
-    local = (p for p in PATHS.values() if p.local and p.space is not None)
+    local = (p for p in that_may_serve(problem) if p.local and p.space is not None)
     mends = any(not p.supports(problem) and not _too_large(p, problem) for p in local)
     return "" if mends else "leaves no room for the local path that mends it"
 
@@ -101,7 +106,7 @@ def fits(problem: Problem, method: str, accuracy: str | None) -> bool:
     """Return whether a path with that name and guarantee keeps within the problem's room."""
     return any(
         not _verdict(path, problem, accuracy).why_not
-        for path in PATHS.values()
+        for path in that_may_serve(problem)
         if method in (AUTO, path.name)
     )
 
@@ -115,14 +120,16 @@ def rank(problem: Problem, method: str = AUTO, accuracy: str | None = None) -> t
     ValueError
         If `method` or `accuracy` leaves none.
     """
-    usable = [v for v in verdicts(problem, accuracy) if not v.why_not]
+    promising = _in_order(problem, accuracy, that_may_serve(problem))
+    usable = [v for v in promising if not v.why_not]
     if method != AUTO:
-        why_not = next(v.why_not for v in verdicts(problem, accuracy) if v.name == method)
-        if why_not:
+        named = tuple(v for v in usable if v.name == method)
+        if not named:
+            why_not = _verdict(PATHS[method], problem, accuracy).why_not
             raise ValueError(
                 f"method must suit the problem, got {method!r}, which {_reason(why_not)}"
             )
-        return tuple(v for v in usable if v.name == method)
+        return named
     if not usable:
         if accuracy is not None and any(v.guarantee for v in verdicts(problem, accuracy)):
             offered = {v.guarantee for v in verdicts(problem, accuracy) if v.guarantee}
