@@ -6,10 +6,10 @@ All of it speaks of one axis in canonical form: output i reads the samples
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import numpy.typing as npt
+
+from .records import NamedTuple
 
 # What a sample outside the signal is: left out, a fill value, or another sample. The rules are
 # scipy.ndimage's: reflect (d c b a | a b c d), mirror (d c b | a b c d), nearest, wrap.

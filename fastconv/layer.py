@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .filters import Filters
 from .path import Box, Guarantee, Work
+from .records import NamedTuple
 
 Array = npt.NDArray[Any]
 

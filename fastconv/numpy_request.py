@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from . import geometry, request
 from .problem import Problem
+from .records import NamedTuple
 from .request import Request, Settings
 from .short import ORIGINALS, short_way
 

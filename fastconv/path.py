@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from .forms import Forms
 from .problem import Problem
+from .records import NamedTuple
 
 Guarantee = Literal["exact", "componentwise", "normwise"]
 GUARANTEES: tuple[Guarantee, ...] = ("normwise", "componentwise", "exact")  # weakest first

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from math import gcd, prod
-from typing import NamedTuple
 
 from . import geometry
+from .records import NamedTuple
 
 
 class Structure(NamedTuple):

@@ -7,7 +7,7 @@ samples. So the Problem that a plain call led to is kept under all that it follo
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ import numpy.typing as npt
 from .path import Operands
 from .planner import selector, structure
 from .problem import Problem
+from .records import NamedTuple
 from .request import Request
 from .runtime import threads
 

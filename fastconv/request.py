@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from math import prod
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from .path import Operands
 from .planner import selector
 from .planner.structure import Finding, describe, examine, pays, used_taps
 from .problem import Problem
+from .records import NamedTuple
 from .runtime import threads
 
 if TYPE_CHECKING:

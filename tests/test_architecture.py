@@ -13,6 +13,8 @@ import fastconv
 PACKAGE = Path(fastconv.__file__).parent
 
 COMPILES = ("fastconv.runtime", "fastconv.kernels")
+# What Python's own library would be, were it quicker.
+EVERYBODYS = ("fastconv.records",)
 FACES = (
     "fastconv.numpy_api",
     "fastconv.numpy_request",
@@ -55,6 +57,8 @@ def imports(name, tree, names=()):
             if node.level:
                 above = package.split(".")[: len(package.split(".")) - node.level + 1]
                 base = ".".join([*above, *([node.module] if node.module else [])])
+            if base in EVERYBODYS:
+                continue
             for alias in node.names:
                 whole = f"{base}.{alias.name}"
                 external = not base.startswith("fastconv")

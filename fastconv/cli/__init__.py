@@ -12,7 +12,8 @@ import importlib
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import NamedTuple
+
+from ..records import NamedTuple
 
 __all__ = ["COMMANDS", "Command", "available", "main"]
 

@@ -11,7 +11,7 @@ This module is plain data: it imports neither Numba nor the kernels. A kernel's 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from ..records import NamedTuple
 
 FLOATS = ("float64", "float32")
 COMPLEX = ("complex128", "complex64")

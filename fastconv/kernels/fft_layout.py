@@ -10,8 +10,7 @@ less than the two butterflies and one product that it replaces.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from ..records import NamedTuple
 from ..runtime.target import Target
 
 

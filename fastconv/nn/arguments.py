@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from ..layer import Epilogue, Layer, LayerOperands
 from ..planner import layers as planner
 from ..planner.explain import Explanation
 from ..planner.selector import check_accuracy
+from ..records import NamedTuple
 from ..runtime import threads
 from ..runtime.elementwise import on_arrays
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy.typing as npt
 
 from .. import geometry
 from ..filters import Filters
 from ..layer import Layer, LayerOperands
+from ..records import NamedTuple
 from . import arguments
 from .arguments import Images, Settings
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import NamedTuple
 
 from ..path import Path
 from ..problem import Problem
+from ..records import NamedTuple
 
 
 class _Line(NamedTuple):

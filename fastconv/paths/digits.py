@@ -7,10 +7,11 @@ to small sums; see the kernel ``limbs`` and decision 13.
 from __future__ import annotations
 
 from math import log2
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from ..records import NamedTuple
 from ..runtime import load
 from ..runtime.scratch import scratch
 from . import fft_tables

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from math import log2
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from .. import geometry
+from ..records import NamedTuple
 from ..runtime import load, threads
 from ..runtime.scratch import scratch
 from . import fft_tables

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 
 from ..kernels.fft_layout import Tile, tile, turns
+from ..records import NamedTuple
 from ..runtime.locks import new_lock
 from ..runtime.target import Target, host_target
 

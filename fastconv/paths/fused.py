@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from ..forms import Forms, recall
 from ..nonfinite import quarantine
 from ..path import BAND_BYTES, SLACK, Box, Guarantee, Operands, Path, Space, Work, everything
 from ..problem import Problem
+from ..records import NamedTuple
 from ..runtime import load, threads
 from ..runtime.scratch import scratch
 from . import fft_tables

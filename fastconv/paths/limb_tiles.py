@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from functools import lru_cache, partial
 from math import log2, prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from .. import geometry
 from ..forms import recall
 from ..path import Box, Guarantee, Operands, Path, Work, everything
 from ..problem import Problem
+from ..records import NamedTuple
 from ..runtime import load, threads
 from ..runtime.scratch import scratch
 from . import fft_tables

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..records import NamedTuple
 from ..runtime import load
 
 Array = npt.NDArray[Any]

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from functools import lru_cache
 from itertools import product
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import geometry
 from ..kernels import KERNELS
+from ..records import NamedTuple
 from ..runtime import load, threads
 from ..runtime.scratch import scratch
 

@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,7 @@ from .. import geometry
 from ..kernels import KERNELS
 from ..path import Box, Guarantee, Operands, Path, Work, is_float
 from ..problem import Problem
+from ..records import NamedTuple
 from ..runtime import load, threads
 from ..runtime.scratch import scratch
 from .recalled import room_of

@@ -6,13 +6,12 @@ two passes of an image (`separable`) find them: a filter of k^3 taps takes 3 k p
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from .. import geometry
 from ..path import BAND_BYTES, SLACK, Box, Operands, Path, Space, Work
 from ..problem import Problem
+from ..records import NamedTuple
 from ..runtime import load, threads
 from ..runtime.scratch import scratch
 from . import passes

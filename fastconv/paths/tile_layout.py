@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from functools import lru_cache
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from .. import geometry
 from ..kernels.fft_layout import Tile, tile
 from ..problem import Problem
+from ..records import NamedTuple
 from ..runtime.target import host_target
 from .block_costs import costs
 

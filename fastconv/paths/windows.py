@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .. import geometry
+from ..records import NamedTuple
 from ..runtime import threads
 from ..runtime.scratch import scratch
 from . import ordered

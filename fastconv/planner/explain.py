@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from ..path import GUARANTEES
 from ..paths import PATHS
 from ..problem import Problem
+from ..records import NamedTuple
 from ..runtime import load
 from .rates import tables
 from .selector import AUTO, Verdict, choose, rank, verdicts

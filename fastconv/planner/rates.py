@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import warnings
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..path import Work
+from ..records import NamedTuple
 from ..runtime.target import host_target
 
 _HERE = os.path.dirname(__file__)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from .. import geometry
 from ..path import GUARANTEES, Box, Guarantee, Operands, Path
 from ..paths import PATHS, that_may_serve
 from ..problem import Problem
+from ..records import NamedTuple
 from ..runtime import load
 from .rates import kind, rates
 

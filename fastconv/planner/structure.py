@@ -21,12 +21,13 @@ from collections.abc import Sequence
 from functools import lru_cache, reduce
 from itertools import combinations
 from math import gcd, sqrt
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..problem import Problem, Structure
+from ..records import NamedTuple
 from . import selector
 
 Array = npt.NDArray[Any]

@@ -6,9 +6,10 @@ import ctypes
 import sys
 from collections.abc import Callable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..kernels import KERNELS
+from ..records import NamedTuple
 from . import entry
 
 Loaded = Callable[..., Any]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from functools import cache
-from typing import NamedTuple
+
+from ..records import NamedTuple
 
 
 class Target(NamedTuple):

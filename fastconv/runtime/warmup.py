@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
 from ..kernels import KERNELS
+from ..records import NamedTuple
 from . import cache as files
 from . import load, threads
 from .settings import policy

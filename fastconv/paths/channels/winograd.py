@@ -11,7 +11,7 @@ what the absolute matrices make of absolute values (Higham, 3.1), which factor a
 from __future__ import annotations
 
 from functools import cache, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from ... import geometry
 from ...kernels import KERNELS
 from ...layer import Layer, LayerOperands, LayerPath
 from ...path import Box, Guarantee, Work
+from ...records import NamedTuple
 from ...runtime import load, threads
 from ...runtime.scratch import aligned, scratch
 from .slab import activation_of, apply_callable, no_bias, slope_of

@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import lru_cache
 from itertools import product
 from math import prod
-from typing import NamedTuple
 
 import numpy as np
 
 from ... import geometry
 from ...layer import Layer
 from ...path import Work
+from ...records import NamedTuple
 from ...runtime.target import host_target
 
 SIZES = (4, 2)
