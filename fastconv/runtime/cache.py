@@ -65,7 +65,8 @@ def _sources(module: str) -> list[tuple[str, str, bytes]]:
 
 def _sealed_key(module: str) -> str | None:
     """Return the key that a wheel brought, unless its sources were edited since."""
-    key, *sources = _seals().get(module, [""])
+    row = _seals().partition(f"\n{module} ")[2].partition("\n")[0]
+    key, *sources = row.split() or [""]
     try:
         sealed = os.stat(_seal_path()).st_mtime + _INSTALL_SECONDS if key else 0.0
         for source, size in zip(sources[::2], sources[1::2], strict=True):
@@ -78,13 +79,13 @@ def _sealed_key(module: str) -> str | None:
 
 
 @cache
-def _seals() -> dict[str, list[str]]:
+def _seals() -> str:
+    """Return the file's content; to take all its rows apart is 0.3 ms of a first call."""
     try:
         with open(_seal_path(), encoding="utf-8") as file:
-            rows = [line.split() for line in file]
+            return "\n" + file.read()
     except OSError:
-        return {}
-    return {module: rest for module, *rest in rows}
+        return ""
 
 
 def _seal_path() -> str:

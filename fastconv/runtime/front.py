@@ -43,9 +43,12 @@ class Front:
 
     def add(self, dtype: np.dtype[Any], whole: bind.Whole) -> None:
         """Answer operands of `dtype`, too, by a kernel's entries."""
-        if dtype.kind not in self._kinds or dtype in self._dtypes:
-            return
-        self._dtypes[dtype] = whole
+        if dtype.kind in self._kinds and dtype not in self._dtypes:
+            self._dtypes[dtype] = whole
+            self.entry = self._first
+
+    def _first(self, *arguments: Any) -> Any:
+        """Make the entry for the dtypes that there are now: what is never called costs nothing."""
         known: list[Any] = []
         while len(known) < len(self._dtypes):  # Another thread may add one meanwhile.
             known = list(self._dtypes.items())
@@ -53,7 +56,8 @@ class Front:
             for options in self._choices:
                 words += [len(options), *(w for o, adds in options.items() for w in (id(o), adds))]
             words += [len(known), *(w for d, e in known for w in (id(d), e.whole, d.num))]
-            self.entry = bind.front(whole.front, words)
+            self.entry = bind.front(known[0][1].front, words)
+        return self.entry(*arguments)
 
 
 _fronts: dict[str, list[Front]] = {}
