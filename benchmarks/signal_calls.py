@@ -45,6 +45,8 @@ def calls() -> Iterator[Workload]:
     yield _call("fftconvolve", "float64", _MANY, (1, 127), 127, ("same", 1))
     yield _call("oaconvolve", "float64", _LONG, (1000,), 1000, ("same",))
     yield _call("correlate2d", "float64", (32, 32), (3, 3), 9, ("same",))
+    for n in (8, 32):
+        yield _call("convolve2d", "float64", (n, n), (3, 3), 9, quick=True)
     for k in (3, 7, 15):
         yield _call("convolve2d", "float64", _IMAGE, (k, k), k * k, ("same", "symm"), quick=k == 7)
     yield _call("correlate2d", "float32", (256, 256), (31, 31), 31 * 31, ("valid",))
