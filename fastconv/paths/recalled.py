@@ -59,14 +59,16 @@ def room_of(length: int, dtype: np.dtype[Any]) -> Callable[[], Array]:
     return lambda: scratch(length, dtype)
 
 
-def keep(key: Hashable, dtype: str, shape: tuple[int, ...], run: Run | None) -> None:
+def keep(key: Hashable, dtype: npt.DTypeLike, shape: tuple[int, ...], run: Run | None) -> None:
     """Keep what answers a request.
 
     Parameters
     ----------
     key : hashable
-        All that it follows from; None keeps nothing.
-    dtype, shape
+        All that it follows from, the samples' dtype among it; None keeps nothing.
+    dtype
+        Of the results.
+    shape : tuple of int
         Of samples and results.
     run : callable or None
         Computes the results; None keeps nothing.
@@ -80,11 +82,13 @@ def keep(key: Hashable, dtype: str, shape: tuple[int, ...], run: Run | None) -> 
     def answer(x: Array, out: Array | None = None) -> Array | None:
         flags = x.flags
         if not (flags.c_contiguous and flags.aligned):
-            return None
+            x = x.copy()
         if out is None:
             out = np.empty(shape, kind)
-        elif out.shape != shape or not out.flags.carray or np.may_share_memory(x, out):
+        elif out.shape != shape or not out.flags.carray:
             return None
+        elif np.may_share_memory(x, out):
+            x = x.copy()
         compute(x.reshape(-1), out.reshape(-1))
         return out
 
