@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ..runtime.target import Target
+from .fetch import make_fetch
 from .ordered_convert import make_convert
-from .ordered_run import make_run
+from .ordered_rows import make_rows
 from .scalar import get, put
 
 
@@ -24,11 +25,12 @@ def make_ordered_line(target: Target, dtype: str) -> Callable[..., Any]:
     Assumes: source[v + 1] == source[v] + 1 for begin <= v < end - 1;
     x[b, j, c] is at b*x_outer + j*inner + c, out[b, i, c] at b*out_outer + i*inner + c;
     source has hi + k - 1 entries, `reach` = k - 1; first and second are offsets in samples; work
-    holds (hi - lo + reach) * min(panel, inner) doubles. out may be x where lo..hi is the whole
+    holds (hi - lo + reach) * (min(panel, inner) + 16) doubles. out may be x where lo..hi is the whole
     axis, or where no output of it is read again.
     """
-    gather = make_convert(dtype, target.lanes(8))
-    run = make_run(target, dtype)
+    gather = make_convert(dtype, target.lanes(8), target.has_row_tiles)
+    spread, rows = make_rows(target, dtype)
+    ahead, fetch = 4 if target.has_row_tiles else 0, make_fetch(dtype)
 
     def ordered_line(
         x: Any, w: Any, out: Any, first: Any, second: Any, source: Any, fill: Any, work: Any,
@@ -41,8 +43,9 @@ def make_ordered_line(target: Target, dtype: str) -> Callable[..., Any]:
         for b in range(outer):
             for c in range(0, inner, panel):
                 width, v = min(panel, inner - c), lo
+                pitch = spread(width, hi - lo, reach)
                 while v < hi + reach:
-                    j, at = get(source, v), (v - lo) * width
+                    j, at = get(source, v), (v - lo) * pitch
                     if j < 0:
                         for e in range(width):
                             put(work, at + e, outside)
@@ -50,17 +53,14 @@ def make_ordered_line(target: Target, dtype: str) -> Callable[..., Any]:
                     else:
                         # Samples that follow each other in memory go as one run.
                         run_length = 1
-                        if width == inner and begin <= v < end:
+                        if pitch == inner and begin <= v < end:
                             run_length = min(end, hi + reach) - v
+                        if ahead:
+                            fetch(x, b * x_outer + (j + ahead) * inner + c, run_length * width)
                         gather(x, b * x_outer + j * inner + c, work, at, run_length * width)
                         v += run_length
                 goal = b * out_outer + lo * inner + c
-                if width == inner:
-                    run(work, 0, w, out, goal, first, second, width, (hi - lo) * width, singles,
-                        taps, sign)
-                else:
-                    for i in range(hi - lo):
-                        run(work, i * width, w, out, goal + i * inner, first, second, width,
-                            width, singles, taps, sign)
+                rows(work, 0, pitch, w, out, goal, inner, first, second, width, hi - lo, singles,
+                     taps, sign, reach)
 
     return ordered_line

@@ -147,9 +147,10 @@ def _step(
     """Return what runs a plan over flat arrays of its dtype that share no memory."""
     kernel = load.kernel(plan.kernel, plan.dtype)
     in_turn = recalled.in_turn(kernel, plan.calls(outside))
+    products = plan.products
 
     def run(samples: Array, results: Array) -> None:
-        plan.run(samples, results, outside, arguments.crew(plan.products, workers))
+        plan.run(samples, results, outside, arguments.crew(products, workers))
 
     return in_turn or run
 
