@@ -11,7 +11,7 @@ from .ordered_tile import PAIRED, SINGLE, make_tile
 
 # Bytes of samples that one sweep over some columns meets again and again: half of a first level
 # cache of 32 KiB.
-_MET = 1 << 13
+_MET = 1 << 14
 
 
 def make_rows(target: Target, dtype: str) -> tuple[Any, Any]:

@@ -1,4 +1,4 @@
-"""Ordered sums of a line for two rows of outputs at once: their samples are loaded once for both."""
+"""Ordered sums down columns, two rows of outputs at once: their samples are loaded once."""
 
 from __future__ import annotations
 
@@ -84,8 +84,20 @@ def make_tile(dtype: str, lanes: int, paired: bool) -> Any:
             start, last = b.mul(j, index(step)), b.sub(length, index(step))
             return b.select(b.icmp_signed("<", start, last), start, last)
 
+        def ask(row: Any, kind: Any, writing: bool) -> None:
+            size = 8 if kind is element else goal_size
+            flags = [ir.Constant(ir.IntType(32), v) for v in (int(writing), 3, 1)]
+            for line in range(0, across * size, 64):
+                place = b.gep(row, [index(line)], source_etype=ir.IntType(8))
+                call_llvm(b, "llvm.prefetch.p0", ir.VoidType(), [place, *flags])
+
         def some(r: Any, c: Any) -> None:
             base = at(x, b.add(b.mul(r, pitch), c))
+            for row in range(2):
+                # The rows that two tiles further down meet first, and where those are stored.
+                ask(at(base, b.mul(b.add(reach, index(4 + row)), pitch)), element, writing=False)
+                there = b.add(b.mul(b.add(r, index(2 + row)), out_pitch), c)
+                ask(at(out, there, goal_element), goal_element, writing=True)
 
             def samples(t: Any) -> Values:
                 row = at(base, b.mul(t, pitch))

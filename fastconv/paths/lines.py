@@ -117,7 +117,7 @@ class Plan:
         if self.kernel == "mean_line":
             return _MEAN_OUTPUTS
         first, *others = self.stages
-        return BAND_OUTPUTS if others or first.axis == 0 and first.inner < _STEP else _ALONE
+        return BAND_OUTPUTS if others or (first.axis == 0 and first.inner < _STEP) else _ALONE
 
     @property
     def products(self) -> int:
