@@ -13,7 +13,6 @@ from ..request import Settings
 from ..short import CONVOLVE, shortcut
 from . import settle
 from .originals import (
-    COMPILED,
     beside,
     beside_along,
     deliver,
@@ -38,6 +37,7 @@ _THEIRS = "sepfir2d", "scipy.signal._spline"
 _DOUBLE, _SINGLE = np.dtype(np.float64), np.dtype(np.float32)
 _calls = short2d.calls["convolve2d"]
 _ONE = 1
+_EXACT = 1 << 53
 _WHOLE_IMAGE = what("convolve2d", "same", "symm")
 _FILTERED = ("float32", "float64", "complex64", "complex128")
 
@@ -189,6 +189,12 @@ def _constant(a: Any) -> Any:
 
 def _short_way(b: Any, a: Any, x: Array, axis: Any, zi: Any) -> Any:
     """Return the answer for one plain signal, or None where the long way must decide."""
+    if type(b) is np.ndarray and x.dtype is b.dtype is _DOUBLE and zi is None:
+        # Doubles divided by a number of Python's are doubles.
+        number = type(a) is float or (type(a) is int and abs(a) < _EXACT)
+        if number and type(axis) is int and axis in (0, -1) and b.ndim == 1 and b.size and x.size:
+            whole = shortcut(_DOUBLE)(x, b if a == 1 else b / a, 2, CONVOLVE, None)
+            return None if whole is None else whole[: len(x)]
     kinds = (list, tuple, np.ndarray)
     if type(b) not in kinds or type(a) not in (*kinds, int, float) or type(axis) is not int:
         return None
@@ -203,7 +209,7 @@ def _short_way(b: Any, a: Any, x: Array, axis: Any, zi: Any) -> Any:
     operands = (taps, gain, x) if state is None else (taps, gain, x, state)
     dtype = operands[2].dtype
     if any(o.dtype is not dtype for o in operands):
-        if any(o.dtype.name not in COMPILED for o in operands):
+        if not is_compiled(*operands):
             return None
         dtype = np.result_type(*(o.dtype for o in operands))
         x, taps = x.astype(dtype, copy=False), taps.astype(dtype, copy=False)
