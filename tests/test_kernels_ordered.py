@@ -129,6 +129,8 @@ def check_line(function, rng, at_end, dtype):
     outer, n = int(rng.integers(0, 3)), int(rng.choice([1, 2, 5, 9, 40, 70, 200]))
     inner = int(rng.choice([1, 2, 3, 8, 9, 16, 23, 64, 65, 130, 300]))
     k = int(rng.choice([1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 20, 41]))
+    if inner == 1 and rng.random() < 0.7:
+        n = int(rng.choice([255, 300, 340, 700]))
     lo = int(rng.integers(0, n)) if outer < 2 else 0
     hi = int(rng.integers(lo, n + 1)) if outer < 2 else n
     panel = min(int(rng.choice([64, 128, 256])), inner)

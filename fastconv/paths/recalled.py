@@ -42,6 +42,13 @@ def in_turn(kernel: Any, calls: tuple[Call, ...]) -> Run | None:
     if not calls:
         return None
     space = room_of(max(room for _, _, room, _ in calls), np.dtype(np.float64))
+    if len(calls) == 1:
+        ((w, arrays, _, counts),) = calls
+
+        def once(source: Array, result: Array) -> None:
+            kernel(source, w, result, *arrays, space(), *counts)
+
+        return once
 
     def run(source: Array, result: Array) -> None:
         work = space()
@@ -77,7 +84,7 @@ def keep(key: Hashable, dtype: npt.DTypeLike, shape: tuple[int, ...], run: Run |
         return
     if len(_recipes) >= _MOST_RECIPES:
         _recipes.clear()
-    kind, compute = np.dtype(dtype), run
+    kind, compute, flat = np.dtype(dtype), run, len(shape) == 1
 
     def answer(x: Array, out: Array | None = None) -> Array | None:
         flags = x.flags
@@ -89,7 +96,10 @@ def keep(key: Hashable, dtype: npt.DTypeLike, shape: tuple[int, ...], run: Run |
             return None
         elif np.may_share_memory(x, out):
             x = x.copy()
-        compute(x.reshape(-1), out.reshape(-1))
+        if flat:
+            compute(x, out)
+        else:
+            compute(x.reshape(-1), out.reshape(-1))
         return out
 
     try:
