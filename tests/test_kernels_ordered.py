@@ -127,7 +127,7 @@ def check_mean(function, rng, at_end, dtype):
 
 def check_line(function, rng, at_end, dtype):
     outer, n = int(rng.integers(0, 3)), int(rng.choice([1, 2, 5, 9, 40, 70, 200]))
-    inner = int(rng.choice([1, 2, 3, 8, 9, 16, 23, 64, 65, 130, 300]))
+    inner = int(rng.choice([1, 2, 3, 8, 9, 16, 23, 64, 65, 72, 130, 300]))
     k = int(rng.choice([1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 20, 41]))
     if inner == 1 and rng.random() < 0.7:
         n = int(rng.choice([255, 300, 340, 700]))

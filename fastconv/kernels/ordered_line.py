@@ -78,7 +78,7 @@ def _make_collect(target: Target, dtype: str) -> Any:
             else:
                 # Samples that follow each other in memory go as one run.
                 run_length = 1
-                if pitch == inner and begin <= v < end:
+                if pitch == width == inner and begin <= v < end:
                     run_length = min(end, last) - v
                 if ahead and width >= 64:
                     fetch(x, start + (j + ahead) * inner, run_length * width)

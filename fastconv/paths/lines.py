@@ -143,37 +143,50 @@ class Plan:
         fill = np.array([outside], np.float64)
         stages = tuple(s.mapped() for s in self.stages)
         at = next((j for j, s in enumerate(stages) if s.axis == 0), None)
-        if at and prod(self.shape) > self.most:
+        if at and prod(self.shape) > self.most and not self._near(stages[at]):
             # What goes before the first axis's pass reads rows of other bands.
             between = np.empty(self.shape, self.dtype)
-            self._bands(kernel, x, between, stages[:at], fill, workers)
-            self._bands(kernel, between, out, stages[at:], fill, workers)
+            self._bands(kernel, x, between, stages[:at], (), fill, workers)
+            self._bands(kernel, between, out, (), stages[at:], fill, workers)
         else:
-            self._bands(kernel, x, out, stages, fill, workers)
+            self._bands(kernel, x, out, stages[: at or 0], stages[at or 0 :], fill, workers)
         return True
 
+    def _near(self, stage: _Stage) -> bool:
+        """Return whether a band of outputs of the first axis's pass needs few rows, and near."""
+        height = self.most // prod(self.shape[1:])
+        return stage.boundary != "wrap" and 4 * (stage.size - 1) <= height
+
     def _bands(
-        self, kernel: Any, x: Array, out: Array, stages: tuple[_Stage, ...], fill: Array,
-        workers: int,
+        self, kernel: Any, x: Array, out: Array, before: tuple[_Stage, ...],
+        stages: tuple[_Stage, ...], fill: Array, workers: int,
     ) -> None:  # fmt: skip
+        """Run passes band by band; those `before` the first axis's also on the rows around it."""
         x, out = x.reshape(-1), out.reshape(-1)
         row = prod(self.shape[1:])
-        halo = stages[0].size - 1 if stages[0].axis == 0 else 0
+        halo = stages[0].size - 1 if stages and stages[0].axis == 0 else 0
         height = max(self.most // row, 2 * halo, 1)
+        one = height >= self.shape[0]
 
         def band(lo: int, hi: int) -> None:
-            source = x
-            for stage in stages:
+            source, start, rest, goal = x, lo, (*before, *stages), out[lo * row : hi * row]
+            if halo and before and not one:
+                start, stop, call = _around(stages[0], lo, hi)
+                rows = scratch((stop - start) * row, self.dtype, "rows around a band")
+                for stage in before:
+                    _within_rows(kernel, stage, source[start * row :], rows, fill)
+                    source, start = rows, 0
+                _run(kernel, call, rows, goal, fill)
+                source, rest = goal, stages[1:]
+            for stage in rest:
                 if stage.axis == 0:
                     start, call = _down(stage, lo, hi)
-                    goal = out[lo * row : hi * row]
-                    _run(kernel, call, source[start * stage.inner :], goal, fill)
+                    _run(kernel, call, source[start * row :], goal, fill)
                 else:
-                    start, goal = (lo if source is x else 0), out[lo * row : hi * row]
                     _within_rows(kernel, stage, source[start * row :], goal, fill)
-                source = goal
+                source, start = goal, 0
 
-        if height >= self.shape[0]:
+        if one:
             band(0, self.shape[0])
         else:
             threads.run(band, geometry.bands(self.shape[0], height), workers)
@@ -221,6 +234,17 @@ def _down(stage: _Stage, lo: int, hi: int) -> tuple[int, Call]:
     counts = (1, 0, 0, stage.inner, 0, hi - lo, stage.size - 1, panel, begin, end)
     room = stage.room(count * (panel + _SPREAD))
     return start, (stage.weights, (*stage.arrays, source), room, (*counts, *stage.counts))
+
+
+@lru_cache(maxsize=1024)
+def _around(stage: _Stage, lo: int, hi: int) -> tuple[int, int, Call]:
+    """Return the rows that `_down` reads, from where to where, and its call on them only."""
+    count = hi - lo + stage.size - 1
+    source = geometry.source_map(lo - stage.pad, count, stage.n, stage.boundary)
+    start = int(source[source >= 0].min())
+    _, (weights, arrays, room, counts) = _down(stage, lo, hi)
+    source = np.where(source < 0, -1, source - start)
+    return start, start + int(source.max()) + 1, (weights, (*arrays[:-1], source), room, counts)
 
 
 @lru_cache(maxsize=1024)
