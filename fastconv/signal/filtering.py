@@ -9,7 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import geometry, replay, request, short2d
-from ..request import Settings
+from ..path import Operands
+from ..planner import selector, structure
+from ..problem import Problem, Structure
+from ..request import Request, Settings
+from ..runtime import threads
 from ..short import CONVOLVE, shortcut
 from . import settle
 from .originals import (
@@ -37,6 +41,7 @@ _THEIRS = "sepfir2d", "scipy.signal._spline"
 _DOUBLE, _SINGLE = np.dtype(np.float64), np.dtype(np.float32)
 _calls = short2d.calls["convolve2d"]
 _ONE = 1
+_MOST_PRODUCTS = 512
 _EXACT = 1 << 53
 _WHOLE_IMAGE = what("convolve2d", "same", "symm")
 _FILTERED = ("float32", "float64", "complex64", "complex128")
@@ -322,7 +327,7 @@ def sepfir2d(
         if found is not None:
             return found
     settings = Settings("auto", accuracy, out, workers)
-    memo = None
+    memo = factored = None
     if (
         settings.plain
         and type(stride) is int
@@ -333,6 +338,11 @@ def sepfir2d(
         memo = replay.key_of(input, hrow, "sepfir2d", hcol.shape, hcol.dtype, stride, boundary)
         if memo is not None and isfinite(hrow.sum() + hcol.sum()):
             found = replay.answer(memo, np.asarray(input), np.outer(hcol[::-1], hrow[::-1]))
+            if found is not None:
+                return found
+        if type(input) is np.ndarray and input.dtype is hrow.dtype is hcol.dtype:
+            factored = (input.dtype, input.shape, hrow.shape, hcol.shape, boundary)
+            found = None if stride != 1 else _by_factors(factored, input, hrow, hcol)
             if found is not None:
                 return found
     rule = settle.boundary_rule(boundary)
@@ -352,6 +362,8 @@ def sepfir2d(
         made = settle.convolution(image, filter2d, "same", (0, 1), steps, rule, dtype)
         result = settle.answer(made, settings, dtype)
         replay.keep(memo, made, image, dtype)
+        if factored is not None and stride == 1:
+            _keep_factors(factored, made)
         if memo is not None and filter2d.dtype == image.dtype:
             short2d.keep(memo, made.problem, image.dtype)
         return result
@@ -391,6 +403,37 @@ def _small_image(x: Any, row: Any, column: Any) -> Array | None:
         return None  # Taps that are not finite do not meet in a product.
     call, number = known
     return call(x, column[:, None] * row, _WHOLE_IMAGE, number, None)  # type: ignore[no-any-return]
+
+
+# (dtype, shape, rows' and columns' taps, boundary) -> the problem of a product, and its threads
+_products: dict[Any, tuple[Problem, int]] = {}
+
+
+def _by_factors(key: Any, x: Any, row: Array, column: Array) -> Array | None:
+    """Return a larger image's answer in two passes, where that was chosen before."""
+    known = _products.get(key)
+    if known is None or not isfinite(row.sum() + column.sum()):
+        return None
+    problem, workers = known
+    out = np.empty(x.shape, x.dtype)
+    down, across = column[None, ::-1].copy(), row[None, ::-1].copy()
+    image, w = np.require(x, None, ("C", "A"))[None], (down.T * across)[None]
+    operands = Operands(image, w, out[None], 0, workers, (down, across))
+    selector.run(problem, operands, selector.AUTO)
+    return out
+
+
+def _keep_factors(key: Any, made: Request) -> None:
+    """Keep that a product of filters takes two passes: the planner need not look for factors."""
+    problem = made.problem._replace(structure=Structure(1, "componentwise"))
+    if (
+        key[0] is made.dtype
+        and structure.pays(problem)
+        and selector.choose(problem).name == "separable"
+    ):
+        if len(_products) >= _MOST_PRODUCTS:
+            _products.clear()
+        _products[key] = problem, threads.worthwhile(selector.rank(problem)[0].seconds)
 
 
 def _image_dtype(image: Array) -> Any:
