@@ -45,12 +45,8 @@ def element_of(dtype: str) -> Any:
     return ir.IntType(8 * np.dtype(dtype).itemsize)
 
 
-def make_convert(dtype: str, lanes: int, apart: bool = False) -> Any:
+def make_convert(dtype: str, lanes: int) -> Any:
     """Return ``convert(x, xi, out, oi, count)``: out[oi + i] = double(x[xi + i]), i < count.
-
-    With `apart` doubles are copied here and not by the C library's memcpy, which takes rows of one
-    kilobyte 1.5 ns a sample where its string instructions are slow (200x256 doubles down the
-    columns, 5 taps: 105 us with it, 44 without).
 
     Assumes: out does not overlap x.
     """
@@ -73,10 +69,6 @@ def make_convert(dtype: str, lanes: int, apart: bool = False) -> Any:
 
         def whole(j: Any, _: Values) -> Values:
             piece(b.mul(j, index(lanes)), lanes)
-            if apart and dtype == "float64":
-                # LLVM makes no memcpy of what empty assembly may look at.
-                barrier = ir.FunctionType(ir.VoidType(), [])
-                b.asm(barrier, "", "~{memory}", [], side_effect=True)
             return []
 
         def one(j: Any, _: Values) -> Values:

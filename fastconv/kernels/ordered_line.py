@@ -60,7 +60,7 @@ def separate(typingctx: Any, x: Any, y: Any) -> Any:
 
 def _make_collect(target: Target, dtype: str) -> Any:
     """Return ``collect``: samples first..last-1 of a continued line, as doubles, at work[0]."""
-    gather = make_convert(dtype, target.lanes(8), target.has_row_tiles)
+    gather = make_convert(dtype, target.lanes(8))
     ahead, fetch = 4 if target.has_row_tiles else 0, make_fetch(dtype)
 
     @inline
