@@ -195,10 +195,10 @@ def _constant(a: Any) -> Any:
 def _short_way(b: Any, a: Any, x: Array, axis: Any, zi: Any) -> Any:
     """Return the answer for one plain signal, or None where the long way must decide."""
     if type(b) is np.ndarray and x.dtype is b.dtype is _DOUBLE and zi is None:
-        # Doubles divided by a number of Python's are doubles.
-        number = type(a) is float or (type(a) is int and abs(a) < _EXACT)
-        if number and type(axis) is int and axis in (0, -1) and b.ndim == 1 and b.size and x.size:
-            whole = shortcut(_DOUBLE)(x, b if a == 1 else b / a, 2, CONVOLVE, None)
+        # Doubles divided by a number of Python's, or by a double, are doubles.
+        by = _number(a) if b.ndim == 1 and b.size and x.size else None
+        if by is not None and type(axis) is int and axis in (0, -1):
+            whole = shortcut(_DOUBLE)(x, b if by == 1 else b / by, 2, CONVOLVE, None)
             return None if whole is None else whole[: len(x)]
     kinds = (list, tuple, np.ndarray)
     if type(b) not in kinds or type(a) not in (*kinds, int, float) or type(axis) is not int:
@@ -231,6 +231,17 @@ def _short_way(b: Any, a: Any, x: Array, axis: Any, zi: Any) -> Any:
         return whole[:n]
     whole[: len(taps) - 1] += state
     return whole[:n], whole[n:]
+
+
+def _number(a: Any) -> float | None:
+    """Return a denominator of one coefficient as a number, or None for what is rare."""
+    if type(a) is np.ndarray:
+        return (
+            float(a.reshape(-1)[0]) if a.dtype is _DOUBLE and a.size == 1 and a.ndim < 2 else None
+        )
+    if type(a) is list and len(a) == 1:
+        a = a[0]
+    return a if type(a) is float or (type(a) is int and abs(a) < _EXACT) else None
 
 
 def _along(axis: int, part: slice) -> tuple[slice, ...]:
