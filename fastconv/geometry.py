@@ -67,8 +67,10 @@ def source_map(first: int, count: int, n: int, boundary: str) -> npt.NDArray[np.
     index = np.arange(first, first + count, dtype=np.int64)
     begin = min(max(0, -first), count)
     end = max(begin, min(count, n - first))
-    _continue(index[:begin], n, boundary)
-    _continue(index[end:], n, boundary)
+    if begin:
+        _continue(index[:begin], n, boundary)
+    if end < count:
+        _continue(index[end:], n, boundary)
     return index
 
 
@@ -77,7 +79,7 @@ def _continue(index: npt.NDArray[np.int64], n: int, boundary: str) -> None:
     if boundary in ("zero", "fill") or n == 0:
         index[(index < 0) | (index >= n)] = -1
     elif boundary == "nearest":
-        np.clip(index, 0, n - 1, out=index)
+        np.minimum(np.maximum(index, 0, out=index), n - 1, out=index)
     elif boundary == "wrap":
         index %= n
     elif boundary == "reflect":

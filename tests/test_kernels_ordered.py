@@ -12,6 +12,7 @@ from test_kernels_direct1d import HOST, LEVELS, built, fenced
 
 from fastconv import geometry
 from fastconv.kernels import KERNELS
+from fastconv.paths import ordered
 from fastconv.runtime.target import TARGETS
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="guard pages are made by mprotect")
@@ -126,7 +127,10 @@ def check_mean(function, rng, at_end, dtype):
 
 def check_line(function, rng, at_end, dtype):
     outer, n = int(rng.integers(0, 3)), int(rng.choice([1, 2, 5, 9, 40, 70, 200]))
-    inner, k = int(rng.choice([1, 2, 3, 8, 9, 64, 65, 130])), int(rng.integers(1, 9))
+    inner = int(rng.choice([1, 2, 3, 8, 9, 16, 23, 64, 65, 72, 130, 300]))
+    k = int(rng.choice([1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 20, 41]))
+    if inner == 1 and rng.random() < 0.7:
+        n = int(rng.choice([255, 300, 340, 700]))
     lo = int(rng.integers(0, n)) if outer < 2 else 0
     hi = int(rng.integers(lo, n + 1)) if outer < 2 else n
     panel = min(int(rng.choice([64, 128, 256])), inner)
@@ -138,22 +142,24 @@ def check_line(function, rng, at_end, dtype):
         samples[rng.random(samples.size) < 0.01] = np.nan
     with np.errstate(all="ignore"):
         x = fenced(samples.astype(dtype), at_end)
-    w = fenced(np.r_[-0.0, rng.standard_normal(k)], at_end)
-    order = fenced(rng.permutation(k), at_end)
-    singles, fill = int(rng.integers(0, k + 1)), 2.5
+    w, fill = rng.standard_normal(k), 2.5
+    w += rng.integers(-1, 2) * w[::-1]
+    terms = ordered.line(w)
+    w, first, second = (fenced(np.array(a), at_end) for a in terms[:3])
+    singles, sign = terms.singles, terms.sign
     out = fenced(np.full(outer * n * inner, 3, dtype), at_end)
     with np.errstate(all="ignore"):
-        work = fenced(np.empty((hi - lo + k - 1) * panel), at_end)
-        function(x, w, out, order, order, fenced(source[: hi + k - 1], at_end),
+        work = fenced(np.empty((hi - lo + k - 1) * (panel + 16)), at_end)
+        function(x, w, out, first, second, fenced(source[: hi + k - 1], at_end),
                  fenced(np.array([fill]), at_end), work,
                  outer, n * inner, n * inner, inner, lo, hi, k - 1, panel, pad, pad + n, singles,
-                 k, 1)
+                 terms.terms, sign)
         for b in range(outer):
             signal = x.reshape(outer, n, inner)[b].astype("d")
             around = np.where(source[:, None] < 0, fill, signal[source])[lo : hi + k - 1]
             flat = np.ascontiguousarray(around).reshape(-1)
             width = (hi - lo) * inner
-            want = textbook(flat, w, 0, order * inner, order * inner, width, singles, 1)
+            want = textbook(flat, w, 0, first * inner, second * inner, width, singles, sign)
             got = out.reshape(outer, n, inner)[b]
             want = converted(want, dtype).reshape(hi - lo, inner)
             np.testing.assert_array_equal(got[lo:hi], want)

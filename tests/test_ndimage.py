@@ -227,6 +227,31 @@ def test_a_call_that_is_repeated_answers_as_before(data):
     np.testing.assert_array_equal(onto, once)
 
 
+@given(st.data())
+def test_a_repeated_call_for_another_dtype_has_scipys_bits(data):
+    x = data.draw(images([*REAL, "?", "F", "D"]))
+    real = x.dtype.kind != "c"
+    output = data.draw(
+        st.sampled_from(["f", "d", np.int16, np.uint8] if real else [None, "F", "D"])
+    )
+    name, args = data.draw(
+        st.sampled_from(
+            [
+                ("correlate1d", ([1, -2, 4.0], 0)),
+                ("gaussian_filter", (0.7,)),
+                ("gaussian_filter1d", (0.7, -1, 1)),
+                ("sobel", (0,)),
+                ("laplace", ()),
+                ("convolve", (np.arange(2.0**x.ndim).reshape((2,) * x.ndim),)),
+            ]
+        )
+    )
+    cval = data.draw(st.sampled_from([0.0, 3] if real else [0.0, 3, 1 - 2j]))
+    keywords = {"output": output, "mode": data.draw(st.sampled_from(MODES)), "cval": cval}
+    for _ in range(2):
+        agree(name, x, *args, **keywords)
+
+
 # ---------------------------------------------------------------- large ones: several bands
 
 
@@ -254,6 +279,18 @@ def test_bands_join_without_a_seam(shape, dtype, workers):
     for name, args in calls:
         ours = getattr(ndimage, name)(x, *args, workers=workers)
         np.testing.assert_array_equal(ours, getattr(scipy_ndimage, name)(x, *args), name)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("width", [200, 256, 301])
+def test_rows_around_a_band_are_continued(mode, width):
+    # Down columns some are copied first and some are not; 200 is a panel and 8 columns more.
+    x = np.random.default_rng(3).standard_normal((400, width))
+    for axis in (0, 1):
+        agree("sobel", x, axis, mode=mode, cval=2.5)
+        for k in (5, 6, 41):
+            agree("correlate1d", x, np.arange(1.0, k + 1), axis, mode=mode, cval=2.5)
+            agree("correlate1d", x, np.ones(k), axis, mode=mode, cval=2.5)
 
 
 # ---------------------------------------------------------------- arguments

@@ -166,6 +166,26 @@ def test_sepfir2d_is_scipys(rng, dtype, n, row, column):
     assert_like_scipys("sepfir2d", image, whole(rng, row, "f"), whole(rng, column, "f"))
 
 
+@pytest.mark.parametrize("dtype", "fd")
+def test_a_large_image_is_filtered_again_as_before(dtype):
+    rng = np.random.default_rng(3)
+    image, row, column = whole(rng, (400, 300), dtype), whole(rng, 7, dtype), whole(rng, 9, dtype)
+    for _ in range(3):
+        assert_like_scipys("sepfir2d", image, row, column)
+        image, row, column = np.asfortranarray(image), 2 * row, column + 1
+
+
+@pytest.mark.parametrize("n", [1, 10, 11, 100, 5000])
+@pytest.mark.parametrize("divisor", [1, 2.0, [4.0], True])
+def test_one_plain_signal_is_filtered_like_many(n, divisor):
+    x = whole(np.random.default_rng(3), n, "d")
+    assert_like_scipys("lfilter", [1.0, -2, 3], divisor, x)
+    assert_like_scipys("lfilter", np.array([1.0, -2, 3]), divisor, x)
+    assert_like_scipys("resample_poly", x, 3, 2)
+    for mode in ("interp", "nearest"):
+        assert_like_scipys("savgol_filter", x, 11, 2, mode=mode)
+
+
 # ---------------------------------------------------------------- what SciPy does not have
 
 

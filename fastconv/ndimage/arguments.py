@@ -191,24 +191,28 @@ def key_of(name: str, x: Any, w: Any, output: Any, *rest: Any) -> tuple[Any, ...
     """
     if type(x) is not np.ndarray or x.size > _MOST_SAMPLES:
         return None
-    if output is not None and output is not x.dtype and not _takes(output, x.dtype):
-        return None
-    for value in rest:
-        if type(value) is list or type(value) is tuple:
-            rest = tuple(map(_hashable, rest))
-            break
-    rest = (*rest, *map(type, rest))  # 1.0 is no axis, though it equals 1.
+    if output is not None and output is not x.dtype:
+        if type(output) is np.ndarray:
+            kind = output.dtype
+        elif type(output) is str or isinstance(output, (type, np.dtype)):
+            kind = np.dtype(output)
+        else:
+            return None
+        if kind is not x.dtype:
+            if kind.kind not in "iuf" or x.dtype.kind == "c":
+                return None
+            rest = (*rest, kind)
+    kinds = tuple(map(type, rest))
+    if list in kinds or tuple in kinds:
+        rest = tuple(map(_hashable, rest))
+    rest = (rest, kinds)  # 1.0 is no axis, though it equals 1.
     if w is None:
-        return (name, x.dtype, x.shape, *rest)
+        return (name, x.dtype, x.shape, rest)
     if type(w) is list:
         w = np.asarray(w)
     if type(w) is not np.ndarray or w.size > _LONGEST_KEY:
         return None
-    return (name, x.dtype, x.shape, w.tobytes(), w.shape, w.dtype, *rest)
-
-
-def _takes(output: Any, dtype: Any) -> bool:
-    return type(output) is np.ndarray and output.dtype is dtype
+    return (name, x.dtype, x.shape, w.tobytes(), w.shape, w.dtype, rest)
 
 
 def _hashable(value: Any) -> Any:

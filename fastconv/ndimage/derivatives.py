@@ -133,13 +133,15 @@ def _gradient(
     axis = arguments.one_axis(axis, x.ndim)
     modes = arguments.per_axis(mode, x.ndim)
     order = [axis, *(a for a in range(x.ndim) if a != axis)]
-    if not arguments.native(x) or x.dtype.kind == "c":
+    if not arguments.native(x):
         out = arguments.place(output, x.dtype, x.shape)
         for a in order:
             taps = _DIFFERENCE if a == axis else smooth
             correlate1d(x if a == axis else out, taps, a, out, modes[a], cval, workers=workers)
         return out
     out = arguments.place(output, x.dtype, x.shape)
+    if x.dtype.kind == "c" and out.dtype.kind != "c":
+        raise RuntimeError("output must have complex dtype")
     passes: list[Pass] = [
         line_pass(_DIFFERENCE if a == axis else smooth, a, arguments.rule(modes[a]), 0)
         for a in order

@@ -115,9 +115,7 @@ def gaussian_filter1d(
                 workers=workers, **both.keywords,
             ),
         )  # fmt: skip
-    if x.dtype.kind == "c":
-        return _complex(x, taps, axis, output, mode, cval, workers)
-    out = arguments.place(output, missing.dtype(x), x.shape)
+    out = arguments.place(output, missing.dtype(x), x.shape, x.dtype.kind == "c")
     one = line_pass(taps, arguments.one_axis(axis, x.ndim), arguments.rule(mode), 0)
     _run(x, out, [one], [taps], cval, workers, missing, key)
     return out
@@ -216,7 +214,7 @@ def gaussian_filter(
                 workers=workers, **both.keywords,
             ),
         )  # fmt: skip
-    if not arguments.native(x) or x.dtype.kind == "c":
+    if not arguments.native(x):
         missing.refuse(f"{x.dtype}")
         return _one_by_one(x, sigma, order, output, mode, cval, truncate, radius, axes, workers)
     out = arguments.place(output, missing.dtype(x), x.shape)
@@ -229,6 +227,8 @@ def gaussian_filter(
             taps = _taps(s, o, truncate, r)
             filters.append(taps)
             passes.append(line_pass(taps, a, arguments.rule(m), 0))
+    if passes and x.dtype.kind == "c" and out.dtype.kind != "c":
+        raise RuntimeError("output must have complex dtype")
     if passes:
         _run(x, out, passes, filters, cval, workers, missing, key)
     else:
@@ -372,19 +372,11 @@ def _sigmas(x: Array, sigma: Any, axes: Any) -> list[Any]:
     return spread
 
 
-def _complex(
-    x: Array, taps: Array, axis: int, output: Any, mode: str, cval: Any, workers: Any
-) -> Array:
-    from .linear import correlate1d
-
-    return correlate1d(x, taps, axis, output, mode, cval, workers=workers)
-
-
 def _one_by_one(
     x: Array, sigma: Any, order: Any, output: Any, mode: Any, cval: Any, truncate: float,
     radius: Any, axes: Any, workers: Any,
 ) -> Array:  # fmt: skip
-    """Filter what does not run in bands: complex samples, and dtypes that are SciPy's own."""
+    """Filter dtypes that are SciPy's own."""
     out = arguments.place(output, x.dtype, x.shape)
     chosen = arguments.some_axes(axes, x.ndim)
     columns = [arguments.per_axis(v, len(chosen)) for v in (sigma, order, mode, radius)]

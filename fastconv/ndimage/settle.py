@@ -38,77 +38,121 @@ def run_passes(
     x: Array, out: Array, passes: Sequence[Pass], outside: Any, workers: int | None,
     key: Hashable = None,
 ) -> None:  # fmt: skip
-    """Run linear passes, or means, from x into `out`, rounding to its dtype in between."""
+    """Run linear passes, or means, from x into `out`, rounding to its dtype in between.
+
+    Both are real, or both complex: a real filter meets their parts one by one.
+    """
     if not x.size:
         return
-    if _as_they_lie(x, out, passes, outside, workers, key):
+    if x.dtype.kind == "c":
+        _run_parts(x, out, passes, outside, workers, key)
+        return
+    keys = tuple((q.axis, q.taps, q.pad, q.boundary) for q in passes)
+
+    def plan(dtype: str, part: slice) -> lines.Plan | None:
+        return lines.plan(dtype, x.shape, keys[part])
+
+    if _as_they_lie(x, out, plan, len(keys), float(outside), workers, key):
         return
     team = arguments.crew(x.size * sum(q.size for q in passes), workers)
     source = Samples(arguments.apart(x, out), float(outside))
     chain([source], out, passes, np.float64, team, between=out.dtype)
 
 
+def _run_parts(
+    x: Array, out: Array, passes: Sequence[Pass], outside: Any, workers: int | None, key: Hashable
+) -> None:
+    """Run passes over real and imaginary parts: as one more axis, where the same is outside."""
+    plain = out.flags.carray and x.dtype.isnative and out.dtype.isnative and x.ndim > 0
+    if plain and (outside == 0 or all(q.boundary != "fill" for q in passes)):
+        x = arguments.apart(np.ascontiguousarray(x), out)
+        known = None if key is None else (key, "parts")
+        run_passes(_pairs(x), _pairs(out), passes, 0.0, workers, known)
+        kept = recalled.recipe(known)
+        if kept is not None:
+            recalled.keep(key, out.dtype, x.shape, _on_pairs(kept, _pairs(x).shape))
+        return
+    x = arguments.apart(x, out)
+    run_passes(x.real, out.real, passes, np.real(outside), workers)
+    run_passes(x.imag, out.imag, passes, np.imag(outside), workers)
+
+
+def _pairs(x: Array) -> Array:
+    """Return the parts of contiguous complex numbers along a last axis of two."""
+    return x.view(x.real.dtype).reshape(*x.shape, 2)
+
+
+def _on_pairs(recipe: recalled.Recipe, shape: tuple[int, ...]) -> recalled.Run:
+    def run(samples: Array, results: Array) -> None:
+        parts = samples.view(samples.real.dtype).reshape(shape)
+        recipe(parts, results.view(results.real.dtype).reshape(shape))
+
+    return run
+
+
+# (dtype, which of the passes) -> how to run them over arrays as they lie, None where nothing does
+Planner = Callable[[str, slice], "lines.Plan | ordered_windows.Plan | None"]
+
+
 def _as_they_lie(
-    x: Array, out: Array, passes: Sequence[Pass], outside: Any, workers: int | None,
+    x: Array, out: Array, plan: Planner, passes: int, outside: float, workers: int | None,
     key: Hashable,
 ) -> bool:  # fmt: skip
-    """Run passes by `lines`, where dtypes and layouts allow; return whether they did."""
-    packed = _packed(x, out)
-    if packed is None:
+    """Run passes by compiled loops, where dtypes and layouts allow; return whether they did.
+
+    The loops read and write one dtype. What it does not hold, the first pass takes as doubles, as
+    SciPy does; its results are rounded for the others.
+    """
+    dtype = out.dtype
+    if dtype.name not in lines.DTYPES or not out.flags.carray or not dtype.isnative:
         return False
-    name = out.dtype.name
-    keys = tuple((q.axis, q.taps, q.pad, q.boundary) for q in passes)
-    found = lines.plan(name, x.shape, keys)
-    if found is None:
+    # Doubles and floats hold these samples exactly; the sums would be the same.
+    if x.dtype == dtype or (dtype.kind == "f" and np.can_cast(x.dtype, dtype)):
+        parts = [(dtype.name, slice(None))]
+    elif x.size <= lines.BAND_OUTPUTS:
+        parts = [("float64", slice(1)), (dtype.name, slice(1, None))][: min(passes, 2)]
+    else:
         return False
-    return _and_keep(found, found.kernel, x, packed, out, float(outside), workers, key)
+    steps = []
+    for name, part in parts:
+        p = plan(name, part)
+        if p is None or load.ready(p.kernel, name, 1e-9 * p.products) is None:
+            return False
+        steps.append(_step(p, outside, workers))
+    first, kind, rest = steps[0], np.dtype(parts[0][0]), steps[1:]
+
+    def converted(samples: Array, results: Array) -> None:
+        samples = samples.astype(kind)
+        if kind == dtype:
+            first(samples, results)
+        else:
+            sums = np.empty_like(samples)
+            first(samples, sums)
+            rounded = cast(sums, dtype)
+            if rest:
+                rest[0](rounded, results)
+            else:
+                results[...] = rounded
+
+    run = first if x.dtype == dtype else converted
+    flat = arguments.apart(np.require(x, None, ("C", "A")), out).reshape(-1)
+    run(flat, out.reshape(-1))
+    recalled.keep(key, dtype, x.shape, run)
+    return True
 
 
-def _packed(x: Array, out: Array) -> Array | None:
-    """Return x as the compiled loops take it for this result, or None where they cannot."""
-    if out.dtype.name not in lines.DTYPES or not out.flags.carray or not out.dtype.isnative:
-        return None
-    if x.dtype != out.dtype:
-        # Doubles and floats hold these samples exactly; the sums would be the same.
-        if out.dtype.kind != "f" or not np.can_cast(x.dtype, out.dtype):
-            return None
-        return x.astype(out.dtype, order="C")
-    flags = x.flags
-    if flags.c_contiguous and flags.aligned and not np.may_share_memory(x, out):
-        return x
-    return x.copy()
+def _step(
+    plan: lines.Plan | ordered_windows.Plan, outside: float, workers: int | None
+) -> recalled.Run:
+    """Return what runs a plan over flat arrays of its dtype that share no memory."""
+    kernel = load.kernel(plan.kernel, plan.dtype)
+    in_turn = recalled.in_turn(kernel, plan.calls(outside))
+    products = plan.products
 
+    def run(samples: Array, results: Array) -> None:
+        plan.run(samples, results, outside, arguments.crew(products, workers))
 
-def _one_window(
-    x: Array, out: Array, w: Array, pads: tuple[int, ...], rule: str, outside: float, workers: Any,
-    key: Hashable,
-) -> bool:  # fmt: skip
-    """Run a window by `ordered_windows`, where dtypes and layouts allow; return whether it did."""
-    packed = _packed(x, out)
-    if packed is None:
-        return False
-    taps = np.ascontiguousarray(w).tobytes()
-    found = ordered_windows.plan(out.dtype.name, x.shape, taps, w.shape, pads, rule)
-    if found is None:
-        return False
-    return _and_keep(found, "ordered_window", x, packed, out, outside, workers, key)
-
-
-def _and_keep(
-    plan: lines.Plan | ordered_windows.Plan, name: str, x: Array, packed: Array, out: Array,
-    outside: float, workers: int | None, key: Hashable,
-) -> bool:  # fmt: skip
-    """Run a plan, return whether its kernel is ready, and keep what the next such call needs."""
-
-    def run(samples: Array, results: Array) -> bool:
-        return plan.run(samples, results, outside, arguments.crew(plan.products, workers))
-
-    done = run(packed, out)
-    if done and key is not None and x.dtype == out.dtype:
-        kernel = load.kernel(name, out.dtype.name)
-        kept = recalled.in_turn(kernel, plan.calls(outside)) or run
-        recalled.keep(key, out.dtype.name, x.shape, kept)
-    return done
+    return in_turn or run
 
 
 def along(
@@ -126,7 +170,8 @@ def along(
                 part, w, axis, into, mode, outside, origin, stride, accuracy, workers, both
             ),
         )  # fmt: skip
-    if x.dtype.kind == "c" or w.dtype.kind == "c":
+    planned = accuracy == "normwise" or type(stride) is not int or stride != 1
+    if w.dtype.kind == "c" or (x.dtype.kind == "c" and planned):
         if w.dtype.kind == "c":
             w = w.conj().astype(np.complex128, copy=False)
 
@@ -145,20 +190,21 @@ def along(
 
         shape = _kept(x.shape, [axis], stride)
         return _by_parts(part, x, w, output, cval, shape, missing)
-    w = np.asarray(w, np.float64)
+    w, is_complex = np.asarray(w, np.float64), x.dtype.kind == "c"
     if w.ndim != 1 or len(w) < 1:
         # The output is settled first, as SciPy does.
-        arguments.place(output, x.dtype, _kept(x.shape, [axis], stride))
+        arguments.place(output, x.dtype, _kept(x.shape, [axis], stride), is_complex)
         raise RuntimeError("no filter weights given")
     axis = arguments.one_axis(axis, x.ndim)
     _check_origin(origin, len(w), "len(weights)", "origin")
-    rule, outside, origin = arguments.rule(mode), float(cval), arguments.integer(origin)
+    rule, origin = arguments.rule(mode), arguments.integer(origin)
+    outside = cval if is_complex else float(cval)
     if stride != 1 or accuracy == "normwise":
         out = arguments.place(output, missing.dtype(x), _kept(x.shape, [axis], stride))
         missing.refuse("stride and accuracy")
         pad = len(w) // 2 + origin
         return _planned(x, w, out, (axis,), (pad,), rule, outside, stride, accuracy, workers)
-    out = arguments.place(output, missing.dtype(x), x.shape)
+    out = arguments.place(output, missing.dtype(x), x.shape, is_complex)
     if not x.size:
         return out
     one = line_pass(w, axis, rule, origin)
@@ -216,7 +262,12 @@ def over(
         every = tuple(range(x.ndim))
         strides = tuple(stride if a in chosen else 1 for a in every)
         return _planned(x, w, out, every, pads, rule, outside, strides, accuracy, workers)
-    if missing.plain and _one_window(x, out, w, pads, rule, outside, workers, key):
+    taps = np.ascontiguousarray(w).tobytes()
+
+    def plan(dtype: str, _: slice) -> ordered_windows.Plan | None:
+        return ordered_windows.plan(dtype, x.shape, taps, w.shape, pads, rule)
+
+    if missing.plain and _as_they_lie(x, out, plan, 1, outside, workers, key):
         return out
     window = Window(w.shape, pads, rule, correlation(w))
     if missing.plain:

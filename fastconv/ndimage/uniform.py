@@ -196,12 +196,8 @@ def _run(
             x, out, cval,
             lambda part, into, outside, both: _run(part, into, passes, outside, workers, both),
         )  # fmt: skip
-    elif x.dtype.kind == "c":
-        x = arguments.apart(x, out)
-        _run(x.real, out.real, passes, np.real(cval), workers, missing)
-        _run(x.imag, out.imag, passes, np.imag(cval), workers, missing)
     elif missing.plain:
-        run_passes(x, out, passes, float(cval), workers, key)
+        run_passes(x, out, passes, cval, workers, key)
     else:
         # Means of zeros and ones: the numbers there are, over the window's size.
         scale = float(np.prod([q.size for q in passes]))

@@ -33,11 +33,14 @@ DTYPES = frozenset(KERNELS["ordered_line"].dtypes)
 BAND_OUTPUTS, _WORK = 1 << 15, 1 << 14
 # More outputs in a band of means: each band costs calls from Python, and rows gathered twice.
 _MEAN_OUTPUTS = 1 << 16
+# Outputs of a band with one pass, where nothing waits in a cache for another.
+_ALONE = 1 << 17
 # Rows so short, of which there are so many, are filtered as columns: 100000 rows of three doubles
 # and five taps 7.3 ms by rows, 1.5 so; rows of twelve 8.1 and 5.3, their means level.
 _SHORT, _MANY = 10, 64
 _SLACK = 768  # What means take beside twice the samples.
 _STEP = 64  # The widest strip of the kernel.
+_SPREAD = 16  # Doubles by which rows of the work space may lie further apart than they are long.
 _MEAN = 8  # A mean costs as much as a filter of so many taps.
 _COUNTING = np.arange(1 << 12)
 
@@ -111,7 +114,10 @@ class Plan:
     @property
     def most(self) -> int:
         """Outputs of one band."""
-        return _MEAN_OUTPUTS if self.kernel == "mean_line" else BAND_OUTPUTS
+        if self.kernel == "mean_line":
+            return _MEAN_OUTPUTS
+        first, *others = self.stages
+        return BAND_OUTPUTS if others or (first.axis == 0 and first.inner < _STEP) else _ALONE
 
     @property
     def products(self) -> int:
@@ -137,36 +143,50 @@ class Plan:
         fill = np.array([outside], np.float64)
         stages = tuple(s.mapped() for s in self.stages)
         at = next((j for j, s in enumerate(stages) if s.axis == 0), None)
-        if at and prod(self.shape) > self.most:
+        if at and prod(self.shape) > self.most and not self._near(stages[at]):
             # What goes before the first axis's pass reads rows of other bands.
             between = np.empty(self.shape, self.dtype)
-            self._bands(kernel, x, between, stages[:at], fill, workers)
-            self._bands(kernel, between, out, stages[at:], fill, workers)
+            self._bands(kernel, x, between, stages[:at], (), fill, workers)
+            self._bands(kernel, between, out, (), stages[at:], fill, workers)
         else:
-            self._bands(kernel, x, out, stages, fill, workers)
+            self._bands(kernel, x, out, stages[: at or 0], stages[at or 0 :], fill, workers)
         return True
 
+    def _near(self, stage: _Stage) -> bool:
+        """Return whether a band of outputs of the first axis's pass needs few rows, and near."""
+        height = self.most // prod(self.shape[1:])
+        return stage.boundary != "wrap" and 4 * (stage.size - 1) <= height
+
     def _bands(
-        self, kernel: Any, x: Array, out: Array, stages: tuple[_Stage, ...], fill: Array,
-        workers: int,
+        self, kernel: Any, x: Array, out: Array, before: tuple[_Stage, ...],
+        stages: tuple[_Stage, ...], fill: Array, workers: int,
     ) -> None:  # fmt: skip
+        """Run passes band by band; those `before` the first axis's also on the rows around it."""
         x, out = x.reshape(-1), out.reshape(-1)
         row = prod(self.shape[1:])
-        halo = stages[0].size - 1 if stages[0].axis == 0 else 0
+        halo = stages[0].size - 1 if stages and stages[0].axis == 0 else 0
         height = max(self.most // row, 2 * halo, 1)
+        one = height >= self.shape[0]
 
         def band(lo: int, hi: int) -> None:
-            first = x[lo * row :]
-            for number, stage in enumerate(stages):
-                here = out[lo * row : hi * row]
+            source, start, rest, goal = x, lo, (*before, *stages), out[lo * row : hi * row]
+            if halo and before and not one:
+                start, stop, call = _around(stages[0], lo, hi)
+                rows = scratch((stop - start) * row, self.dtype, "rows around a band")
+                for stage in before:
+                    _within_rows(kernel, stage, source[start * row :], rows, fill)
+                    source, start = rows, 0
+                _run(kernel, call, rows, goal, fill)
+                source, rest = goal, stages[1:]
+            for stage in rest:
                 if stage.axis == 0:
-                    source = x if number == 0 else out  # As a later pass it has the only band.
-                    _along_the_first(kernel, stage, source, here, lo, hi, fill)
+                    start, call = _down(stage, lo, hi)
+                    _run(kernel, call, source[start * row :], goal, fill)
                 else:
-                    source = first if number == 0 else here
-                    _within_rows(kernel, stage, source, here, (hi - lo) * row, fill)
+                    _within_rows(kernel, stage, source[start * row :], goal, fill)
+                source, start = goal, 0
 
-        if height >= self.shape[0]:
+        if one:
             band(0, self.shape[0])
         else:
             threads.run(band, geometry.bands(self.shape[0], height), workers)
@@ -179,12 +199,9 @@ class Plan:
         for s in self.stages:
             if s.source is None:
                 return ()
-            panel, count = _panel(s.n + s.size - 1, s.inner), s.n + s.size - 1
             outer = prod(self.shape[: s.axis])
-            lines = s.n * s.inner
-            counts = (outer, lines, lines, s.inner, 0, s.n, s.size - 1, panel, s.pad,
-                      s.pad + s.n, *s.counts)  # fmt: skip
-            found.append((s.weights, (*s.arrays, s.source, fill), s.room(count * panel), counts))
+            weights, arrays, room, counts = _across(s, outer, s.inner)
+            found.append((weights, (*arrays, fill), room, counts))
         return tuple(found)
 
 
@@ -193,54 +210,69 @@ def _panel(rows: int, inner: int) -> int:
     return min(max(_WORK // rows // _STEP, 1) * _STEP, inner)
 
 
-def _along_the_first(
-    kernel: Any, stage: _Stage, x: Array, out: Array, lo: int, hi: int, fill: Array
-) -> None:
-    """Make outputs lo..hi-1 of a pass along the first axis."""
+def _run(kernel: Any, call: Call, x: Array, out: Array, fill: Array) -> None:
+    weights, arrays, room, counts = call
+    kernel(x, weights, out, *arrays, fill, scratch(room, np.float64), *counts)
+
+
+@lru_cache(maxsize=1024)
+def _down(stage: _Stage, lo: int, hi: int) -> tuple[int, Call]:
+    """Return the call that makes outputs lo..hi-1 of a pass along the first axis.
+
+    And the row of samples that it begins with.
+    """
     start, count = lo - stage.pad, hi - lo + stage.size - 1
     # Where samples follow each other: within the signal.
     begin, end = max(0, -start), min(count, stage.n - start)
     if start >= 0 and start + count <= stage.n:
-        x, source = x[start * stage.inner :], _counting(count)
+        source = _counting(count)
     elif stage.source is not None:
-        source = stage.source[lo:]
+        start, source = 0, stage.source[lo:]
     else:
-        source = geometry.source_map(start, count, stage.n, stage.boundary)
+        start, source = 0, geometry.source_map(start, count, stage.n, stage.boundary)
     panel = _panel(count, stage.inner)
-    kernel(
-        x, stage.weights, out, *stage.arrays, source, fill,
-        scratch(stage.room(count * panel), np.float64), 1, 0, 0, stage.inner, 0, hi - lo,
-        stage.size - 1, panel, begin, end, *stage.counts,
-    )  # fmt: skip
+    counts = (1, 0, 0, stage.inner, 0, hi - lo, stage.size - 1, panel, begin, end)
+    room = stage.room(count * (panel + _SPREAD))
+    return start, (stage.weights, (*stage.arrays, source), room, (*counts, *stage.counts))
 
 
-def _within_rows(
-    kernel: Any, stage: _Stage, x: Array, out: Array, length: int, fill: Array
-) -> None:
+@lru_cache(maxsize=1024)
+def _around(stage: _Stage, lo: int, hi: int) -> tuple[int, int, Call]:
+    """Return the rows that `_down` reads, from where to where, and its call on them only."""
+    count = hi - lo + stage.size - 1
+    source = geometry.source_map(lo - stage.pad, count, stage.n, stage.boundary)
+    start = int(source[source >= 0].min())
+    _, (weights, arrays, room, counts) = _down(stage, lo, hi)
+    source = np.where(source < 0, -1, source - start)
+    return start, start + int(source.max()) + 1, (weights, (*arrays[:-1], source), room, counts)
+
+
+@lru_cache(maxsize=1024)
+def _across(stage: _Stage, outer: int, inner: int) -> Call:
+    """Return the call of a pass over whole lines: samples have the shape (outer, n, inner)."""
+    n, count = stage.n, stage.n + stage.size - 1
+    panel = _panel(count, inner)
+    counts = (outer, n * inner, n * inner, inner, 0, n, stage.size - 1, panel, stage.pad,
+              stage.pad + n)  # fmt: skip
+    assert stage.source is not None
+    room = stage.room(count * (panel + _SPREAD))
+    return stage.weights, (*stage.arrays, stage.source), room, (*counts, *stage.counts)
+
+
+def _within_rows(kernel: Any, stage: _Stage, x: Array, out: Array, fill: Array) -> None:
     """Run a pass along another axis for whole rows, from x or in place."""
-    n, inner = stage.n, stage.inner
+    n, inner, length = stage.n, stage.inner, len(out)
     outer = length // (n * inner)
     if inner == 1 and n <= _SHORT and outer >= _MANY:
         # Rows of a few samples cost more to begin than to filter: they become columns.
         between = x[:length].reshape(outer, n).T.reshape(-1)
         result = np.empty_like(between)
-        _lines(kernel, stage, between, result, 1, outer, fill)
-        out[:length].reshape(outer, n)[...] = result.reshape(n, outer).T
+        _run(kernel, _across(stage, 1, outer), between, result, fill)
+        out.reshape(outer, n)[...] = result.reshape(n, outer).T
     else:
-        _lines(kernel, stage, x, out, outer, inner, fill)
-
-
-def _lines(
-    kernel: Any, stage: _Stage, x: Array, out: Array, outer: int, inner: int, fill: Array
-) -> None:
-    """Run a pass for whole lines: x and out have the shape (outer, n, inner)."""
-    n, count = stage.n, stage.n + stage.size - 1
-    panel = _panel(count, inner)
-    kernel(
-        x, stage.weights, out, *stage.arrays, stage.source, fill,
-        scratch(stage.room(count * panel), np.float64), outer, n * inner, n * inner, inner, 0, n,
-        stage.size - 1, panel, stage.pad, stage.pad + n, *stage.counts,
-    )  # fmt: skip
+        # Long maps are made anew for each call; nothing of them may be kept.
+        settled = _across if n <= BAND_OUTPUTS else _across.__wrapped__
+        _run(kernel, settled(stage, outer, inner), x, out, fill)
 
 
 def _counting(count: int) -> Array:

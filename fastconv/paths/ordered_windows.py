@@ -64,6 +64,11 @@ class Plan:
     height: int
 
     @property
+    def kernel(self) -> str:
+        """The compiled loop."""
+        return "ordered_window"
+
+    @property
     def products(self) -> int:
         """Number of products."""
         return prod(self.shape) * self.taps.terms

@@ -42,6 +42,13 @@ def in_turn(kernel: Any, calls: tuple[Call, ...]) -> Run | None:
     if not calls:
         return None
     space = room_of(max(room for _, _, room, _ in calls), np.dtype(np.float64))
+    if len(calls) == 1:
+        ((w, arrays, _, counts),) = calls
+
+        def once(source: Array, result: Array) -> None:
+            kernel(source, w, result, *arrays, space(), *counts)
+
+        return once
 
     def run(source: Array, result: Array) -> None:
         work = space()
@@ -59,14 +66,16 @@ def room_of(length: int, dtype: np.dtype[Any]) -> Callable[[], Array]:
     return lambda: scratch(length, dtype)
 
 
-def keep(key: Hashable, dtype: str, shape: tuple[int, ...], run: Run | None) -> None:
+def keep(key: Hashable, dtype: npt.DTypeLike, shape: tuple[int, ...], run: Run | None) -> None:
     """Keep what answers a request.
 
     Parameters
     ----------
     key : hashable
-        All that it follows from; None keeps nothing.
-    dtype, shape
+        All that it follows from, the samples' dtype among it; None keeps nothing.
+    dtype
+        Of the results.
+    shape : tuple of int
         Of samples and results.
     run : callable or None
         Computes the results; None keeps nothing.
@@ -75,17 +84,22 @@ def keep(key: Hashable, dtype: str, shape: tuple[int, ...], run: Run | None) -> 
         return
     if len(_recipes) >= _MOST_RECIPES:
         _recipes.clear()
-    kind, compute = np.dtype(dtype), run
+    kind, compute, flat = np.dtype(dtype), run, len(shape) == 1
 
     def answer(x: Array, out: Array | None = None) -> Array | None:
         flags = x.flags
         if not (flags.c_contiguous and flags.aligned):
-            return None
+            x = x.copy()
         if out is None:
             out = np.empty(shape, kind)
-        elif out.shape != shape or not out.flags.carray or np.may_share_memory(x, out):
+        elif out.shape != shape or not out.flags.carray:
             return None
-        compute(x.reshape(-1), out.reshape(-1))
+        elif np.may_share_memory(x, out):
+            x = x.copy()
+        if flat:
+            compute(x, out)
+        else:
+            compute(x.reshape(-1), out.reshape(-1))
         return out
 
     try:

@@ -41,6 +41,11 @@ class Target(NamedTuple):
         """
         return self.vector_bytes == 64
 
+    @property
+    def has_row_tiles(self) -> bool:
+        """Whether ordered sums down columns go in tiles of two rows, which fill 16 registers."""
+        return self.registers == 16
+
     def has_load_masks(self, itemsize: int) -> bool:
         """Return whether a load that leaves out lanes costs what a whole one does.
 

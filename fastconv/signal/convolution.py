@@ -441,9 +441,17 @@ def correlation_lags(
     >>> signal.correlation_lags(3, 2)
     array([-1,  0,  1,  2])
     """
-    plain = accuracy is None and out is None and workers is None and stride is _ONE
-    whole = type(in1_len) is type(in2_len) is int and mode == "full" and boundary == "fill"
-    if plain and whole and 0 < in1_len < _LONGEST and 0 < in2_len < _LONGEST:
+    if (
+        stride is _ONE
+        and type(in1_len) is type(in2_len) is int
+        and mode == "full"
+        and 0 < in1_len < _LONGEST
+        and 0 < in2_len < _LONGEST
+        and accuracy is None
+        and out is None
+        and workers is None
+        and boundary == "fill"
+    ):
         return np.arange(1 - in2_len, in1_len)
     if type(mode) is not str or mode not in _EXTENTS or not _are_lengths(in1_len, in2_len):
         lags = original("correlation_lags")(in1_len, in2_len, mode)

@@ -9,11 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import geometry, replay, request, short2d
-from ..request import Settings
+from ..path import Operands
+from ..planner import selector, structure
+from ..problem import Problem, Structure
+from ..request import Request, Settings
+from ..runtime import threads
 from ..short import CONVOLVE, shortcut
 from . import settle
 from .originals import (
-    COMPILED,
     beside,
     beside_along,
     deliver,
@@ -32,7 +35,13 @@ Array = npt.NDArray[Any]
 _TURNED = 1 << 12
 # It takes an image of up to 2**20 products; one with 7 and 7 taps is sooner convolved with all 49
 # of them than row by row (128x128 doubles: 110 us and 143, SciPy 150).
+# Samples of an image that SciPy filters in 1 to 6 us; settling alone takes 4.
+_TINY = 1 << 10
+_THEIRS = "sepfir2d", "scipy.signal._spline"
+_DOUBLE, _SINGLE = np.dtype(np.float64), np.dtype(np.float32)
 _ONE = 1
+_MOST_PRODUCTS = 512
+_EXACT = 1 << 53
 _WHOLE_IMAGE = what("convolve2d", "same", "symm")
 _FILTERED = ("float32", "float64", "complex64", "complex128")
 
@@ -184,6 +193,12 @@ def _constant(a: Any) -> Any:
 
 def _short_way(b: Any, a: Any, x: Array, axis: Any, zi: Any) -> Any:
     """Return the answer for one plain signal, or None where the long way must decide."""
+    if type(b) is np.ndarray and x.dtype is b.dtype is _DOUBLE and zi is None:
+        # Doubles divided by a number of Python's, or by a double, are doubles.
+        by = _number(a) if b.ndim == 1 and b.size and x.size else None
+        if by is not None and type(axis) is int and axis in (0, -1):
+            whole = shortcut(_DOUBLE)(x, b if by == 1 else b / by, 2, CONVOLVE, None)
+            return None if whole is None else whole[: len(x)]
     kinds = (list, tuple, np.ndarray)
     if type(b) not in kinds or type(a) not in (*kinds, int, float) or type(axis) is not int:
         return None
@@ -198,7 +213,7 @@ def _short_way(b: Any, a: Any, x: Array, axis: Any, zi: Any) -> Any:
     operands = (taps, gain, x) if state is None else (taps, gain, x, state)
     dtype = operands[2].dtype
     if any(o.dtype is not dtype for o in operands):
-        if any(o.dtype.name not in COMPILED for o in operands):
+        if not is_compiled(*operands):
             return None
         dtype = np.result_type(*(o.dtype for o in operands))
         x, taps = x.astype(dtype, copy=False), taps.astype(dtype, copy=False)
@@ -215,6 +230,17 @@ def _short_way(b: Any, a: Any, x: Array, axis: Any, zi: Any) -> Any:
         return whole[:n]
     whole[: len(taps) - 1] += state
     return whole[:n], whole[n:]
+
+
+def _number(a: Any) -> float | None:
+    """Return a denominator of one coefficient as a number, or None for what is rare."""
+    if type(a) is np.ndarray:
+        return (
+            float(a.reshape(-1)[0]) if a.dtype is _DOUBLE and a.size == 1 and a.ndim < 2 else None
+        )
+    if type(a) is list and len(a) == 1:
+        a = a[0]
+    return a if type(a) is float or (type(a) is int and abs(a) < _EXACT) else None
 
 
 def _along(axis: int, part: slice) -> tuple[slice, ...]:
@@ -305,11 +331,13 @@ def sepfir2d(
     """
     plain = accuracy is None and out is None and workers is None
     if plain and stride is _ONE and boundary == "symm":
+        if type(input) is np.ndarray and input.size <= _TINY and _is_tiny(input, hrow, hcol):
+            return original(*_THEIRS)(input, hrow, hcol)  # type: ignore[no-any-return]
         found = _small_image(input, hrow, hcol)
         if found is not None:
             return found
     settings = Settings("auto", accuracy, out, workers)
-    memo = None
+    memo = factored = None
     if (
         settings.plain
         and type(stride) is int
@@ -322,13 +350,18 @@ def sepfir2d(
             found = replay.answer(memo, np.asarray(input), np.outer(hcol[::-1], hrow[::-1]))
             if found is not None:
                 return found
+        if type(input) is np.ndarray and input.dtype is hrow.dtype is hcol.dtype:
+            factored = (input.dtype, input.shape, hrow.shape, hcol.shape, boundary)
+            found = None if stride != 1 else _by_factors(factored, input, hrow, hcol)
+            if found is not None:
+                return found
     rule = settle.boundary_rule(boundary)
     image, row, column = np.asarray(input), np.asarray(hrow), np.asarray(hcol)
     dtype = _image_dtype(image)
     if dtype is None or not all(_is_odd_filter(h, dtype) for h in (hrow, hcol)):
         if settings.plain and image.ndim == 2 and row.size * column.size == 0:
             raise ValueError("hrow and hcol must be odd length, got an empty filter")
-        result = original("sepfir2d", "scipy.signal._spline")(input, hrow, hcol)
+        result = original(*_THEIRS)(input, hrow, hcol)
         border = "symm" if rule == "reflect" else boundary
         return beside(result, stride, settings, border, "symm")  # type: ignore[no-any-return]
     settings.check()
@@ -339,6 +372,8 @@ def sepfir2d(
         made = settle.convolution(image, filter2d, "same", (0, 1), steps, rule, dtype)
         result = settle.answer(made, settings, dtype)
         replay.keep(memo, made, image, dtype)
+        if factored is not None and stride == 1:
+            _keep_factors(factored, made)
         if memo is not None and filter2d.dtype == image.dtype:
             short2d.keep(memo, made.problem, image.dtype)
         return result
@@ -350,6 +385,18 @@ def sepfir2d(
     result = settle.answer(rows, between, dtype)
     columns = settle.convolution(result, column[:, None], "same", (0,), (steps[0],), rule, dtype)
     return settle.answer(columns, settings, dtype)
+
+
+def _is_tiny(x: Array, row: Any, column: Any) -> bool:
+    """Return whether SciPy's own loop has answered before ours has begun."""
+    try:
+        ((k0,), (k1,), (n0, n1)) = column.shape, row.shape, x.shape
+        dtype = x.dtype
+        alike = dtype is row.dtype is column.dtype and (dtype is _DOUBLE or dtype is _SINGLE)
+    except (AttributeError, ValueError):
+        return False
+    # It reads beyond an image that is shorter than its filters.
+    return alike and k0 <= n0 and k1 <= n1 and k0 & k1 & 1 == 1
 
 
 def _small_image(x: Any, row: Any, column: Any) -> Array | None:
@@ -366,6 +413,37 @@ def _small_image(x: Any, row: Any, column: Any) -> Array | None:
         return None  # Taps that are not finite do not meet in a product.
     product = column[:, None] * row
     return whole.call(x, product, _WHOLE_IMAGE, dtype.num, None)  # type: ignore[no-any-return]
+
+
+# (dtype, shape, rows' and columns' taps, boundary) -> the problem of a product, and its threads
+_products: dict[Any, tuple[Problem, int]] = {}
+
+
+def _by_factors(key: Any, x: Any, row: Array, column: Array) -> Array | None:
+    """Return a larger image's answer in two passes, where that was chosen before."""
+    known = _products.get(key)
+    if known is None or not isfinite(row.sum() + column.sum()):
+        return None
+    problem, workers = known
+    out = np.empty(x.shape, x.dtype)
+    down, across = column[None, ::-1].copy(), row[None, ::-1].copy()
+    image, w = np.require(x, None, ("C", "A"))[None], (down.T * across)[None]
+    operands = Operands(image, w, out[None], 0, workers, (down, across))
+    selector.run(problem, operands, selector.AUTO)
+    return out
+
+
+def _keep_factors(key: Any, made: Request) -> None:
+    """Keep that a product of filters takes two passes: the planner need not look for factors."""
+    problem = made.problem._replace(structure=Structure(1, "componentwise"))
+    if (
+        key[0] is made.dtype
+        and structure.pays(problem)
+        and selector.choose(problem).name == "separable"
+    ):
+        if len(_products) >= _MOST_PRODUCTS:
+            _products.clear()
+        _products[key] = problem, threads.worthwhile(selector.rank(problem)[0].seconds)
 
 
 def _image_dtype(image: Array) -> Any:

@@ -41,10 +41,15 @@ def is_foreign(operand: Any) -> bool:
 
 def is_compiled(*operands: Array) -> bool:
     """Return whether all dtypes and what they promote to are computed here."""
-    names = {array.dtype.name for array in operands}
-    if not names <= COMPILED:
+    dtypes = {array.dtype for array in operands}
+    if not all(map(_is_known, dtypes)):
         return False
-    return len(names) == 1 or np.result_type(*operands).name in COMPILED
+    return len(dtypes) == 1 or _is_known(np.result_type(*operands))
+
+
+@cache
+def _is_known(dtype: np.dtype[Any]) -> bool:
+    return dtype.name in COMPILED
 
 
 def beside(

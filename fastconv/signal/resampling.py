@@ -217,6 +217,11 @@ def resample_poly(
     >>> signal.resample_poly(np.ones(6), 1, 2, window=[0.25, 0.5, 0.25])
     array([0.75, 1.  , 1.  ])
     """
+    plain = accuracy is None and out is None and workers is None and boundary is None
+    if plain and type(x) is np.ndarray and x.dtype.char in "fd" and type(window) is tuple:
+        found = _short_way(x, up, down, axis, window, padtype, cval, stride)
+        if found is not None:
+            return found
     settings = Settings("auto", accuracy, out, workers)
     padtype = settle.mode_of(padtype, CONSTANT, boundary, _BORDERS, "padtype")
     signal = None if is_foreign(x) else np.asarray(x)
@@ -239,8 +244,8 @@ def resample_poly(
         signal, padtype = signal - background, CONSTANT
     dtype = np.result_type(h.dtype, signal.dtype, np.float32)
     along_the_last = axis % signal.ndim == signal.ndim - 1
-    plain = settings.plain and step == 1 and along_the_last and padtype == CONSTANT and not cval
-    if plain and background is None and h.dtype is signal.dtype:
+    short = settings.plain and step == 1 and along_the_last and padtype == CONSTANT and not cval
+    if short and background is None and h.dtype is signal.dtype:
         delay = (len(h) - 1) // 2
         found = resampled(h, signal, up, down, delay, geometry.strided(signal.shape[-1] * up, down))
         if found is not None:
@@ -258,6 +263,32 @@ def resample_poly(
     result = settle.answer(made, Settings("auto", accuracy, None, workers), dtype)
     result += background
     return deliver(result, settings.out)
+
+
+def _short_way(
+    x: Array, up: Any, down: Any, axis: Any, window: Any, padtype: Any, cval: Any, stride: Any
+) -> Array | None:
+    """Return the answer for small plain signals, or None where the long way must decide."""
+    if not type(up) is type(down) is type(axis) is type(stride) is int or not x.dtype.isnative:
+        return None
+    if up < 1 or down < 1 or up == down or stride != 1 or cval is not None or not x.size:
+        return None
+    if padtype != CONSTANT or x.ndim == 0 or axis not in (-1, x.ndim - 1):
+        return None
+    try:
+        up, down, h = _designed(up, down, window, x.dtype)
+    except TypeError:  # A window that cannot be kept.
+        return None
+    count = geometry.strided(x.shape[-1] * up, down)
+    return resampled(h, x, up, down, (len(h) - 1) // 2, count)
+
+
+@lru_cache(maxsize=64)
+def _designed(up: int, down: int, window: Any, dtype: Any) -> tuple[int, int, Array]:
+    """Return rates without a common factor and the filter for them."""
+    common = gcd(up, down)
+    up, down = up // common, down // common
+    return up, down, _filter(up, down, window, dtype)
 
 
 _BACKGROUNDS: dict[str, Any] = {

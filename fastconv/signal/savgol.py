@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from .. import geometry, replay, request
 from ..request import Settings
+from ..short import CORRELATE, shortcut
 from . import settle
 from .originals import beside_along, deliver, is_compiled, is_foreign, original
 
@@ -139,6 +140,14 @@ def savgol_filter(
     >>> signal.savgol_filter([0.0, 1.0, 4.0, 9.0, 16.0], 3, 2).round(6)
     array([ 0.,  1.,  4.,  9., 16.])
     """
+    plain = accuracy is None and out is None and workers is None
+    if plain and type(x) is np.ndarray and x.dtype in _KEPT and mode == "interp":
+        whole = type(axis) is type(stride) is int and stride == 1 and boundary is None
+        design = _designed(window_length, polyorder, deriv, delta) if whole else None
+        if design is not None and axis in (-1, x.ndim - 1):
+            found = _one_line(x, *design, cval)
+            if found is not None:
+                return found
     settings = Settings("auto", accuracy, out, workers)
     memo = None
     if settings.plain and type(x) is np.ndarray and x.dtype in _KEPT and mode != "interp":
@@ -187,6 +196,22 @@ def savgol_filter(
         replay.keep(memo, made, signal, made.dtype)
     with np.errstate(over="ignore", invalid="ignore"):
         return deliver(result.astype(dtype, copy=False), settings.out)
+
+
+def _one_line(x: Array, taps: Array, ends: Array, cval: Any) -> Array | None:
+    """Return one signal, filtered on the short way of correlations, if it has that."""
+    k = len(taps)
+    if x.ndim != 1 or not k % 2 or k > len(x) or type(cval) not in (int, float):
+        return None
+    wide = x.astype(np.float64, copy=False)
+    result = shortcut(_KEPT[0])(wide, taps, 1, CORRELATE, None)
+    if result is not None:
+        half = k // 2
+        with np.errstate(invalid="ignore", over="ignore"):
+            ends[:half].dot(wide[:k], result[:half])
+            ends[half + 1 :].dot(wide[-k:], result[len(x) - half :])
+            return result.astype(x.dtype, copy=False)
+    return None
 
 
 def _narrowed(result: Array) -> Array:
