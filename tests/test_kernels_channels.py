@@ -199,6 +199,8 @@ def check_depthwise(functions, level, dtype, rng, arrays, small):
     activation, size = int(rng.integers(0, 3)), np.dtype(dtype).itemsize
     span = (width - 1) * sc + (kw - 1) * dc + 1
     half = -(-span // sc)
+    if sc == 2:  # Whole vectors are copied.
+        half = max(half, (pad + 1) // 2 + -(-across // (2 * lanes)) * lanes)
     pitch, deep = sc * half, (rows - 1) * sr + (kh - 1) * dr + 1
     table = np.array([u * dr * pitch + v * dc % sc * half + v * dc // sc
                       for u in range(kh) for v in range(kw)], np.int64) * size

@@ -9,6 +9,7 @@ from ..runtime.jit import inline
 from ..runtime.target import Target
 from .arithmetic import Arithmetic
 from .channels_roll import EDGE, make_roll, widths
+from .channels_split import make_split
 from .channels_strip import make_strip
 from .scalar import get, put
 from .workspace import make_clear, make_copy
@@ -33,11 +34,12 @@ def make_depthwise(target: Target, dtype: str) -> Callable[..., Any]:
 
     Assumes: `offsets` count in bytes; `work` has room for `total` elements and as many more as a
     strip of vectors reads and a copy of whole vectors writes beyond; with one phase, what follows
-    a row's last column is zeros up to the next vector or a later row.
+    a row's last column is zeros up to the next vector or a later row; with two, `half` leaves room
+    for the whole vectors of a row's samples.
     """
     a = Arithmetic.of(target, dtype)
     strip, lanes, size = make_strip(a, True, (1, 2)), a.lanes, a.size
-    clear, copy = make_clear(target, dtype), make_copy(target, dtype)
+    clear, copy, split = make_clear(target, dtype), make_copy(target, dtype), make_split(a)
     roll, masks, widest = make_roll(target, a), target.has_load_masks(a.size), widths(target)[0]
 
     whole_stores = not a.masks
@@ -72,12 +74,8 @@ def make_depthwise(target: Target, dtype: str) -> Callable[..., Any]:
     @inline
     def spread(x: Any, start: int, work: Any, at: int, count: int, phases: int) -> None:
         """Copy every `phases`-th sample."""
-        if phases == 2:  # A constant step becomes vector shuffles.
-            for j in range(count):
-                put(work, at + j, get(x, start + 2 * j))
-        else:
-            for j in range(count):
-                put(work, at + j, get(x, start + phases * j))
+        for j in range(count):
+            put(work, at + j, get(x, start + phases * j))
 
     def depthwise(
         x: Any, w: Any, out: Any, bias: Any, slope: Any, offsets: Any, work: Any,
@@ -108,6 +106,11 @@ def make_depthwise(target: Target, dtype: str) -> Callable[..., Any]:
                 start, at = c * x_ch + x_at + r * x_row, frame_at + r * pitch
                 if phases == 1:
                     copy(x, start, start + end - low, work, at + low)
+                    continue
+                if phases == 2:
+                    behind = (low + 1) % 2 * half + (low + 1) // 2
+                    goal = at + low % 2 * half + low // 2
+                    split(x, start, end - low, work, goal, at + behind)
                     continue
                 for phase in range(phases):
                     first = low + (phase - low) % phases

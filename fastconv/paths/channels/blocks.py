@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ... import geometry
 from ...kernels import KERNELS
-from ...layer import Layer, LayerOperands, LayerPath, guarantee
+from ...layer import Epilogue, Layer, LayerOperands, LayerPath, guarantee
 from ...path import Work
 from ...runtime import load, threads
 from ...runtime.scratch import scratch
 from ...runtime.target import host_target
-from .block_plan import Band, BlockPlan, plan, reaches_outside
+from .block_plan import plan, reaches_outside
 from .slab import (
     SLACK,
     activation_of,
@@ -64,65 +64,104 @@ def block_of(dtype: str) -> int:
     return 2 * host_target().lanes(max(np.dtype(dtype).itemsize, 2))
 
 
+class _Call(NamedTuple):
+    """A group's part of a band: where it begins in each array, and the kernel's integers."""
+
+    x_at: int
+    w_at: int
+    out_at: int
+    bias_at: int
+    counts: tuple[int, ...]
+
+
+@lru_cache(maxsize=1024)
+def _calls(layer: Layer, workers: int) -> tuple[tuple[_Call, ...], ...]:
+    """Return, for each band of an image, a call for each group."""
+    found = plan(layer, workers)
+    blocks = _blocks(layer)
+    steps = found.out_pixel, found.out_channel, found.out_row, 0, layer.outputs
+    return tuple(
+        tuple(
+            _Call(
+                band.x_at + g * layer.inputs * found.channel,
+                g * blocks * found.taps,
+                band.out_at + g * layer.outputs * found.out_channel,
+                g * blocks,
+                (found.taps, found.pixel, found.row, band.rows, band.columns, *steps),
+            )
+            for g in range(layer.groups)
+        )
+        for band in found.bands
+    )
+
+
+def _blocks(layer: Layer) -> int:
+    """Return the output channels of a group, in whole blocks of filters."""
+    block = block_of(kernel_dtype(layer.dtype))
+    return -(-layer.outputs // block) * block
+
+
 def execute(layer: Layer, operands: LayerOperands) -> None:
     """Compute all outputs: bands of rows, each for all output channels."""
-    dtype, whole = kernel_dtype(layer.dtype), operands.out.reshape(-1)
+    dtype, whole, workers = kernel_dtype(layer.dtype), operands.out.reshape(-1), operands.workers
     x, w, out = operands.x.reshape(-1), operands.w.array.reshape(-1), whole
     if dtype != layer.dtype:
         x, w, out = x.view(dtype), w.view(dtype), out.view(dtype)
-    workers = operands.workers
-    found, epilogue = plan(layer, workers), operands.epilogue
-    filters = _filters(layer, operands, w, dtype)
+    found, epilogue, calls = plan(layer, workers), operands.epilogue, _calls(layer, workers)
+    filters, bias = _filters(layer, operands, w, dtype), _bias(layer, epilogue, dtype)
     activation, slope = activation_of(layer, epilogue), slope_of(epilogue.negative_slope, dtype)
-    blocks = filters.shape[1] // found.taps if found.taps else block_of(dtype)
-    bias = no_bias(layer.groups * blocks, dtype).reshape(layer.groups, blocks)
-    if epilogue.bias is not None:
-        bias = bias.copy()
-        bias[:, : layer.outputs] = epilogue.bias.view(dtype).reshape(layer.groups, -1)
-    channels, frame = load.kernel("channels", dtype), None
-    inside = (found.taps, found.pixel, found.row)
-    outside = (found.out_pixel, found.out_channel, found.out_row, 0, layer.outputs, activation)
-    x_group, out_group = layer.inputs * found.channel, layer.outputs * found.out_channel
-    if found.bands and found.bands[0].frame:
-        frame = load.kernel("frame", dtype)
+    channels, bands, offsets = load.kernel("channels", dtype), found.bands, found.offsets
+    frame = load.kernel("frame", dtype) if bands and bands[0].frame else None
 
-    def one(samples: Any, image: int, band: Band) -> None:
+    def one(samples: Any, image: int, place: int) -> None:
         if frame is not None:
-            work = scratch(band.frame[0] + SLACK, dtype, "frame")
-            frame(samples, work, *band.frame)
+            band = bands[place].frame
+            work = scratch(band[0] + SLACK, dtype, "frame")
+            frame(samples, work, *band)
             samples = work
-        start, at = band.x_at, image * found.out_image + band.out_at
-        size = (band.rows, band.columns)
-        for g in range(layer.groups):
-            goal, own = out[at + g * out_group :], samples[start + g * x_group :]
-            channels(own, filters[g], goal, bias[g], slope, found.offsets, *inside, *size, *outside)
+        at = image * found.out_image
+        for x_at, w_at, out_at, bias_at, counts in calls[place]:
+            own, goal = samples[x_at:], out[at + out_at :]
+            taps, start = filters[w_at:], bias[bias_at:]
+            channels(own, taps, goal, start, slope, offsets, *counts, activation)
         if not epilogue.compiled:
+            size = layer.groups * layer.outputs, bands[place].rows, bands[place].columns
             steps = (found.out_channel, found.out_row, found.out_pixel)
-            apply_callable(epilogue, whole[at:], (layer.groups * layer.outputs, *size), steps)
-
-    if found.slab:
-        images = operands.x.view(dtype)
-        for image in range(layer.images):
-            lead = np.moveaxis(images[image], -1, 0) if layer.input_last else images[image]
-            _run(one, found, around(lead, *found.slab).reshape(-1), (image,), workers)
-    else:
-        _run(one, found, x, range(layer.images), workers)
-
-
-def _run(one: Any, found: BlockPlan, x: Any, images: Any, workers: int) -> None:
-    """Call ``one(samples, image, band)`` for every band of every image."""
-    bands, step = found.bands, 0 if found.slab else found.x_image
+            apply_callable(epilogue, whole[at + bands[place].out_at :], size, steps)
 
     def some(lo: int, hi: int) -> None:
         for job in range(lo, hi):
-            image, band = divmod(job, len(bands))
-            one(x[images[image] * step :], images[image], bands[band])
+            image, place = divmod(job, len(bands))
+            one(x[image * found.x_image :] if image else x, image, place)
 
-    jobs = len(images) * len(bands)
-    if workers > 1:
-        threads.run(some, geometry.bands(jobs, 1), workers)
-    else:
-        some(0, jobs)
+    if not found.slab:
+        threads.run_all(some, layer.images * len(bands), workers)
+        return
+    images = operands.x.view(dtype)
+    for image in range(layer.images):
+        lead = np.moveaxis(images[image], -1, 0) if layer.input_last else images[image]
+        samples = around(lead, *found.slab).reshape(-1)
+        _all_bands(one, samples, image, len(bands), workers)
+
+
+def _all_bands(one: Any, samples: Any, image: int, bands: int, workers: int) -> None:
+    """Call ``one(samples, image, place)`` for all bands of an image that was copied."""
+
+    def some(lo: int, hi: int) -> None:
+        for place in range(lo, hi):
+            one(samples, image, place)
+
+    threads.run_all(some, bands, workers)
+
+
+def _bias(layer: Layer, epilogue: Epilogue, dtype: str) -> Any:
+    """Return the bias of each group in whole blocks."""
+    blocks = _blocks(layer)
+    if epilogue.bias is None:
+        return no_bias(layer.groups * blocks, dtype)
+    bias = np.zeros((layer.groups, blocks), dtype)
+    bias[:, : layer.outputs] = epilogue.bias.view(dtype).reshape(layer.groups, -1)
+    return bias.reshape(-1)
 
 
 def _filters(layer: Layer, operands: LayerOperands, w: Any, dtype: str) -> Any:
@@ -135,17 +174,18 @@ def _filters(layer: Layer, operands: LayerOperands, w: Any, dtype: str) -> Any:
 
 def _lay_out(layer: Layer, operands: LayerOperands, w: Any, dtype: str, room: Any) -> Any:
     """Return all filters in blocks of output channels, in memory from ``room(length, dtype)``."""
-    block, outputs, taps = block_of(dtype), layer.outputs, layer.taps
-    length = -(-outputs // block) * block * taps
-    into = room(layer.groups * length, dtype).reshape(layer.groups, length)
-    kernel = load.kernel("filters", dtype)
+    outputs, taps = layer.outputs, layer.taps
+    length, kernel = _blocks(layer) * taps, load.kernel("filters", dtype)
+    into = room(layer.groups * length, dtype)
 
     def some(lo: int, hi: int) -> None:
         for g in range(layer.groups):
-            kernel(w[(g * outputs + lo) * taps :], into[g, lo * taps :], hi - lo, taps)
+            start = g * outputs + lo
+            kernel(w[start * taps :], into[g * length + lo * taps :], hi - lo, taps)
 
-    rows = max(1, _FILTER_ELEMENTS // max(1, taps * block)) * block
     if operands.workers > 1:
+        block = block_of(dtype)
+        rows = max(1, _FILTER_ELEMENTS // max(1, taps * block)) * block
         threads.run(some, geometry.bands(outputs, rows), operands.workers)
     else:
         some(0, outputs)
