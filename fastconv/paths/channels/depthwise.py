@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod
 from typing import Any, NamedTuple
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ... import geometry
+from ...filters import Filters
 from ...kernels import KERNELS
 from ...layer import Layer, LayerOperands, LayerPath, guarantee
 from ...path import Work
@@ -22,6 +23,11 @@ from .slab import SLACK, activation_of, apply_callable, kernel_dtype, slope_of
 
 # One channel's frame stays in the first cache beside its outputs.
 _FRAME_BYTES = 24 << 10
+# What it takes to begin a column of 3 x 3 windows, and a strip of any, in products: with bands of
+# eight rows, as 512 columns have them, twice the time of the sums (float32, AVX2).
+_ROLL_START, _STRIP_START = 1024, 512
+# The kernel's highest strip.
+_STRIP_ROWS = 8
 # Products that take some 50 us make a band.
 _BAND_PRODUCTS = 1 << 21
 
@@ -61,17 +67,28 @@ def kernels(layer: Layer) -> tuple[tuple[str, str], ...]:
 
 
 def work(layer: Layer) -> Work:
-    """Return the products, empty lanes included, and the bytes of a pass and of the frames."""
-    width = layer.output[-1]
+    """Return the products, empty lanes and tiles' starts included, and the bytes and frames."""
+    width, starts = layer.output[-1], 0
     whole = width
     if not _is_last(layer):
         lanes = _lanes(kernel_dtype(layer.dtype))
         whole = -(-width // lanes) * lanes
+        starts = _starts(layer.as_planes(), -(-width // (2 * lanes)))
     return Work(
-        calls=layer.images,
-        multiply_adds=layer.multiply_adds // max(width, 1) * whole,
+        calls=1 if _is_shared(layer) else layer.images,
+        multiply_adds=layer.multiply_adds // max(width, 1) * whole + starts,
         bytes_moved=np.dtype(layer.dtype).itemsize * layer.elements * max(layer.stride),
     )
+
+
+def _starts(layer: Layer, columns: int) -> int:
+    """Return what beginning so many columns of tiles costs, in products."""
+    bands = _frames(layer).bands
+    if is_square(layer):
+        each = _ROLL_START * len(bands)
+    else:
+        each = _STRIP_START * sum(-(-rows.count // _STRIP_ROWS) for rows in bands)
+    return layer.images * layer.groups * layer.outputs * columns * each
 
 
 def execute(layer: Layer, operands: LayerOperands) -> None:
@@ -79,8 +96,32 @@ def execute(layer: Layer, operands: LayerOperands) -> None:
     layer = layer.as_planes()
     if _is_last(layer):
         depthwise_last.execute(layer, operands)
+    elif _is_shared(layer):
+        _channels_first(_images_as_groups(layer), _repeated(layer, operands))
     else:
         _channels_first(layer, operands)
+
+
+def _is_shared(layer: Layer) -> bool:
+    """Return whether many images meet the same filters, which are less than the outputs."""
+    return layer.images > 1 and layer.groups == 1 and layer.taps <= layer.pixels
+
+
+@lru_cache(maxsize=256)
+def _images_as_groups(layer: Layer) -> Layer:
+    """Return the layer of one image whose channels are the images of this: one call, not many."""
+    return replace(layer, images=1, groups=layer.images)
+
+
+def _repeated(layer: Layer, operands: LayerOperands) -> LayerOperands:
+    """Return the operands with the filters and the bias of every image."""
+    epilogue = operands.epilogue
+    if epilogue.bias is not None:
+        epilogue = epilogue._replace(bias=np.tile(epilogue.bias, layer.images))
+    w = operands.w.array
+    return operands._replace(
+        w=Filters(np.tile(w, (layer.images, *(1,) * (w.ndim - 1)))), epilogue=epilogue
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +148,7 @@ def _is_rolled(layer: Layer) -> bool:
     return is_square(layer) and host_target().name == "x86-64-v4"
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def _frames(layer: Layer) -> _Frames:
     (height, width), (kh, kw) = layer.signal, layer.filter
     (dr, dc), (sr, sc), (pr, pc) = layer.dilation, layer.stride, layer.pad
@@ -123,7 +164,7 @@ def _frames(layer: Layer) -> _Frames:
     if _is_rolled(layer):
         most = max(8, _BAND_PRODUCTS // (layer.output[1] * layer.taps))
     even = -(-layer.output[0] // -(-layer.output[0] // most))
-    high = -(-even // 8) * 8  # Whole strips of eight rows.
+    high = -(-even // _STRIP_ROWS) * _STRIP_ROWS
     bands = []
     for first, last in geometry.bands(layer.output[0], high):
         start = first * sr - pr

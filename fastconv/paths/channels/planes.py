@@ -20,6 +20,9 @@ _BAND_BYTES = 256 << 10
 # Products of one band where a plane is larger than that: some 0.1 ms.
 _BAND_PRODUCTS = 1 << 23
 _STORE, _ADD = 0, 1
+# Windows whose columns lie apart are computed one by one: 2.5 to 3.9 ns for a product instead of
+# 0.06 (float32, AVX2).
+_STRIDED = 40
 
 
 def supports(layer: Layer) -> str:
@@ -46,7 +49,7 @@ def work(layer: Layer) -> Work:
     return Work(
         # Each pair of planes has its own rims and its own start.
         calls=layer.images * channels * layer.inputs,
-        multiply_adds=layer.multiply_adds,
+        multiply_adds=layer.multiply_adds * (1 if layer.stride[-1] == 1 else _STRIDED),
         bytes_moved=size * layer.images * channels * layer.pixels * passes,
     )
 
