@@ -1,4 +1,4 @@
-"""Depthwise layers: every channel meets a filter of its own."""
+"""Depthwise layers with channels first: every channel meets a filter of its own."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def make_depthwise(target: Target, dtype: str) -> Callable[..., Any]:
     for the whole vectors of a row's samples.
     """
     a = Arithmetic.of(target, dtype)
-    strip, lanes, size = make_strip(a, True, (1, 2)), a.lanes, a.size
+    strip, lanes, size = make_strip(a), a.lanes, a.size
     clear, copy, split = make_clear(target, dtype), make_copy(target, dtype), make_split(a)
     roll, masks, widest = make_roll(target, a), target.has_load_masks(a.size), widths(target)[0]
 
@@ -48,7 +48,7 @@ def make_depthwise(target: Target, dtype: str) -> Callable[..., Any]:
     def columns(
         x: Any, start: int, x_row: int, top: int, bottom: int, low: int, end: int, zeros: Any,
         w: Any, w_at: int, out: Any, out_at: int, rows: int, width: int,
-        bias: Any, f: int, activation: int, slope: Any,
+        spare: int, bias: Any, f: int, activation: int, slope: Any,
     ) -> None:
         """Compute all outputs of one 3 x 3 filter, some vectors of columns at a time."""
         j = 0
@@ -67,7 +67,7 @@ def make_depthwise(target: Target, dtype: str) -> Callable[..., Any]:
             count = min(width - j, wide % EDGE * lanes)
             roll(
                 wide, x, start + j, x_row, top, bottom, low - j, end - j, zeros, w, w_at,
-                out, out_at + j, width, rows, count, bias, f, activation, slope,
+                out, out_at + j, width, rows, count, spare, bias, f, activation, slope,
             )
             j += count
 
@@ -83,6 +83,9 @@ def make_depthwise(target: Target, dtype: str) -> Callable[..., Any]:
         total: int, x_at: int, frame_at: int, high: int, low: int, end: int, x_row: int,
         pitch: int, phases: int, half: int, step_r: int, rows: int, width: int, activation: int,
     ) -> None:
+        # Where rows make up whole planes, what follows one is the next, up to the last.
+        last = channels * filters - 1
+        whole_planes = rows * width == out_filter and filters * out_filter == out_ch
         square = phases == 1 and step_r == 1 and taps == 9
         for t in range(taps):
             square = square and get(offsets, t) == (t // 3 * pitch + t % 3) * size
@@ -94,9 +97,11 @@ def make_depthwise(target: Target, dtype: str) -> Callable[..., Any]:
                 start = c * x_ch + x_at - top * x_row - low
                 for m in range(filters):
                     f = c * filters + m
+                    spare = (last - f) * out_filter if whole_planes else 0
                     columns(
                         x, start, x_row, top, top + high, low, end, work, w, f * taps,
-                        out, c * out_ch + m * out_filter, rows, width, bias, f, activation, slope,
+                        out, c * out_ch + m * out_filter, rows, width, spare, bias, f,
+                        activation, slope,
                     )
             return
         clear(work, 0, total)
@@ -119,68 +124,35 @@ def make_depthwise(target: Target, dtype: str) -> Callable[..., Any]:
                     spread(x, start + first - low, work, goal, max(count, 0), phases)
             for m in range(filters):
                 f = c * filters + m
+                spare = (last - f) * out_filter if whole_planes else 0
                 if square:
                     columns(
                         work, 0, pitch, 0, rows + 2, 0, width + 2, work, w, f * taps,
-                        out, c * out_ch + m * out_filter, rows, width, bias, f, activation, slope,
+                        out, c * out_ch + m * out_filter, rows, width, spare, bias, f,
+                        activation, slope,
                     )
                     continue
                 i = 0
                 while i < rows:
                     left = rows - i
                     height = 8 if left >= 8 else 4 if left >= 4 else 2 if left >= 2 else 1
+                    if whole_stores and height < min(left, 8) and 2 * height <= rows:
+                        # One strip over its neighbour takes less than two that are lower.
+                        height = 2 * height
+                        i = rows - height
                     j = 0
                     while j < width:
+                        if whole_stores and width - j < 2 * lanes <= width:
+                            j = width - 2 * lanes
                         count = min(width - j, 2 * lanes)
                         strip(
                             height, 2 if count > lanes else 1,
                             work, i * step_r * pitch + j, row,
-                            w, f * taps, 1, offsets, taps,
+                            w, f * taps, offsets, taps,
                             out, c * out_ch + m * out_filter + i * width + j, width, count,
-                            bias, f, activation, slope,
+                            spare + (rows - i - height) * width, bias, f, activation, slope,
                         )
                         j += count
                     i += height
 
     return depthwise
-
-
-def make_depthwise_last(target: Target, dtype: str) -> Callable[..., Any]:
-    """Return the kernel ``depthwise_last``: channels last.
-
-    ::
-
-        out[i*out_row + j*out_px + c] = act(bias[c] +
-            sum over t < taps of X(i*x_row + j*x_px + c + offsets[t]) * w[t*channels + c])
-
-    for i < rows, j < width, c < channels.
-
-    Assumes: `offsets` count in bytes, everything else in elements; channels is at least a vector.
-    """
-    a = Arithmetic.of(target, dtype)
-    strip, lanes, size = make_strip(a, False, (1,)), a.lanes, a.size
-
-    def depthwise_last(
-        x: Any, w: Any, out: Any, bias: Any, slope: Any, offsets: Any,
-        taps: int, x_px: int, x_row: int, rows: int, width: int, out_px: int, out_row: int,
-        channels: int, activation: int,
-    ) -> None:
-        for i in range(rows):
-            c = 0
-            while c < channels:
-                # Over its neighbour the last vector stores the same numbers again.
-                at = min(c, channels - lanes)
-                j = 0
-                while j < width:
-                    left = width - j
-                    pixels = 8 if left >= 8 else 4 if left >= 4 else 2 if left >= 2 else 1
-                    strip(
-                        pixels, 1, x, i * x_row + j * x_px + at, x_px * size,
-                        w, at, channels, offsets, taps,
-                        out, i * out_row + j * out_px + at, out_px, lanes,
-                        bias, at, activation, slope,
-                    )
-                    j += pixels
-                c += lanes
-
-    return depthwise_last
