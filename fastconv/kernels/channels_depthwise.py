@@ -54,16 +54,22 @@ def make_depthwise(target: Target, dtype: str) -> Callable[..., Any]:
         j = 0
         while j < width:
             left = (width - j + lanes - 1) // lanes
-            wide = 2 if left >= 2 else 1
-            if whole_stores and width >= lanes:
-                # Over its neighbour a column stores the same numbers again, which costs less
-                # than the parts of a vector.
-                wide = 2 if left >= 2 and width >= 2 * lanes else 1
-                j = min(j, width - wide * lanes)
-            if left >= widest and low <= j and j + widest * lanes + 2 <= end:
-                wide = widest
-            elif masks and (j < low or j + wide * lanes + 2 > end):
-                wide += EDGE
+            if whole_stores:
+                wide = min(left, widest) if left != widest + 1 else widest - 1
+                if j > 0:
+                    # Over its neighbour a column stores the same numbers again, which costs less
+                    # than the parts of a vector; one that is alone ends in the rows that follow.
+                    j = min(j, width - wide * lanes)
+                if masks and (j < low or j + wide * lanes + 2 > end):
+                    if wide > 2 and (low - j > lanes or end - j < (wide - 1) * lanes + 2):
+                        wide = 2
+                    wide += EDGE
+            else:
+                wide = 2 if left >= 2 else 1
+                if left >= widest and low <= j and j + widest * lanes + 2 <= end:
+                    wide = widest
+                elif masks and (j < low or j + wide * lanes + 2 > end):
+                    wide += EDGE
             count = min(width - j, wide % EDGE * lanes)
             roll(
                 wide, x, start + j, x_row, top, bottom, low - j, end - j, zeros, w, w_at,

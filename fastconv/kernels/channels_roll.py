@@ -26,8 +26,18 @@ EDGE = 8
 
 
 def widths(target: Target) -> tuple[int, ...]:
-    """Return the vectors in a column: four, if two rows of them and nine taps fit in registers."""
-    return (4, 2, 1) if target.registers > 16 else (2, 1)
+    """Return the vectors in a column.
+
+    A sum takes three multiply-adds of each row one after the other, so that two vectors of columns
+    wait for them. Where two rows of four vectors and nine taps do not fit in registers, taps are
+    loaded again for each row of samples.
+    """
+    return (4, 2, 1) if target.registers > 16 else (4, 3, 2, 1)
+
+
+def edges(target: Target) -> tuple[int, ...]:
+    """Return the vectors in a column whose first and last samples may lie outside."""
+    return (2, 1) if target.registers > 16 else (4, 3, 2, 1)
 
 
 def make_roll(target: Target, a: Arithmetic) -> Callable[..., Any]:
@@ -43,8 +53,9 @@ def make_roll(target: Target, a: Arithmetic) -> Callable[..., Any]:
 
     `spare` elements behind the last row are stored by later calls, so that vectors may end there.
 
-    Assumes: the dtype is real; `wide` is one of ``widths(target)``, with EDGE 1 or 2 and where
-    ``target.has_load_masks``; (wide - 1) * lanes < count <= wide * lanes; if any row is outside,
+    Assumes: the dtype is real; `wide` is one of ``widths(target)``, with EDGE one of
+    ``edges(target)`` and where ``target.has_load_masks``, and the samples of all its vectors but
+    the first and the last lie inside; (wide - 1) * lanes < count <= wide * lanes; if any row is outside,
     `zeros` begins with as many zeros as wide vectors have and two more; without EDGE, whole
     vectors of x may be read.
     """
@@ -60,6 +71,8 @@ def make_roll(target: Target, a: Arithmetic) -> Callable[..., Any]:
         if not lanes - a.lanes < count <= lanes or (outside and np.any(zeros[: lanes + 2])):
             raise ValueError(f"roll must fit, got {wide} for {count}")
         columns = np.arange(lanes + 2)
+        if edge and wide > 2 and (low > a.lanes or end < lanes - a.lanes + 2):
+            raise ValueError(f"all but the first and last vectors must lie in {low}..{end}")
         inside = (columns >= low) & (columns < end) if edge else columns >= 0
         samples = np.zeros((rows + 2, lanes + 2), x.dtype)
         for s in range(max(top, 0), min(bottom, rows + 2)):
@@ -106,8 +119,8 @@ def make_roll(target: Target, a: Arithmetic) -> Callable[..., Any]:
             ]
             done = builder.append_basic_block("roll.end")
             switch = builder.switch(args[0], done)
-            edges = (EDGE + 2, EDGE + 1) if target.has_load_masks(a.size) else ()
-            kinds_of = [*widths(target), *edges]
+            masked = edges(target) if target.has_load_masks(a.size) else ()
+            kinds_of = [*widths(target), *(EDGE + n for n in masked)]
             for number in kinds_of:
                 block = builder.append_basic_block("roll.kind")
                 switch.add_case(I64(number), block)
@@ -138,7 +151,7 @@ def _emit(builder: Any, a: Arithmetic, wide: int, edge: bool, args: Values) -> N
 
     def sample(row: Any, q: int, v: int) -> Any:
         place = a.at(builder, row, q * a.lanes + v)
-        if not edge:
+        if not edge or 0 < q < wide - 1:
             return a.load(builder, place)
         align = ir.Constant(ir.IntType(32), a.size)
         name = f"llvm.masked.load.{overload_suffix(a.stored)}.p0"
