@@ -43,6 +43,8 @@ def make_depthwise(target: Target, dtype: str) -> Callable[..., Any]:
     roll, masks, widest = make_roll(target, a), target.has_load_masks(a.size), widths(target)[0]
 
     whole_stores = not a.masks
+    # Sixteen sums and what they are made of are more than so many registers hold.
+    low_height = 8 if target.registers > 16 else 4
 
     @inline
     def columns(
@@ -83,6 +85,58 @@ def make_depthwise(target: Target, dtype: str) -> Callable[..., Any]:
         for j in range(count):
             put(work, at + j, get(x, start + phases * j))
 
+    @inline
+    def fill(
+        x: Any, start: int, x_row: int, high: int, low: int, end: int, work: Any, goal: int,
+        pitch: int, phases: int, half: int,
+    ) -> None:
+        """Copy a channel's samples into its frame."""
+        for r in range(high):
+            at = goal + r * pitch
+            if phases == 1:
+                copy(x, start, start + end - low, work, at + low)
+            elif phases == 2:
+                behind = (low + 1) % 2 * half + (low + 1) // 2
+                even = at + low % 2 * half + low // 2
+                split(x, start, end - low, work, even, at + behind)
+            else:
+                for phase in range(phases):
+                    first = low + (phase - low) % phases
+                    count = max((end - first + phases - 1) // phases, 0)
+                    to = at + phase * half + first // phases
+                    spread(x, start + first - low, work, to, count, phases)
+            start += x_row
+
+    @inline
+    def strips(
+        work: Any, step: int, w: Any, w_at: int, offsets: Any, taps: int,
+        out: Any, out_at: int, rows: int, width: int, spare: int,
+        bias: Any, f: int, activation: int, slope: Any,
+    ) -> None:
+        """Compute all outputs of one filter from a frame whose windows begin `step` apart."""
+        most = low_height if width > lanes else 8
+        i = 0
+        while i < rows:
+            left = rows - i
+            height = 8 if left >= 8 else 4 if left >= 4 else 2 if left >= 2 else 1
+            height = min(height, most)
+            if whole_stores and height < min(left, most) and 2 * height <= rows:
+                # One strip over its neighbour takes less than two that are lower.
+                height = 2 * height
+                i = rows - height
+            j = 0
+            while j < width:
+                if whole_stores and width - j < 2 * lanes <= width:
+                    j = width - 2 * lanes
+                count = min(width - j, 2 * lanes)
+                strip(
+                    height, 2 if count > lanes else 1, work, i * step + j, step * size,
+                    w, w_at, offsets, taps, out, out_at + i * width + j, width, count,
+                    spare + (rows - i - height) * width, bias, f, activation, slope,
+                )
+                j += count
+            i += height
+
     def depthwise(
         x: Any, w: Any, out: Any, bias: Any, slope: Any, offsets: Any, work: Any,
         channels: int, filters: int, taps: int, x_ch: int, out_ch: int, out_filter: int,
@@ -111,54 +165,23 @@ def make_depthwise(target: Target, dtype: str) -> Callable[..., Any]:
                     )
             return
         clear(work, 0, total)
-        row = step_r * pitch * size
         for c in range(channels):
-            for r in range(high):
-                start, at = c * x_ch + x_at + r * x_row, frame_at + r * pitch
-                if phases == 1:
-                    copy(x, start, start + end - low, work, at + low)
-                    continue
-                if phases == 2:
-                    behind = (low + 1) % 2 * half + (low + 1) // 2
-                    goal = at + low % 2 * half + low // 2
-                    split(x, start, end - low, work, goal, at + behind)
-                    continue
-                for phase in range(phases):
-                    first = low + (phase - low) % phases
-                    count = (end - first + phases - 1) // phases
-                    goal = at + phase * half + first // phases
-                    spread(x, start + first - low, work, goal, max(count, 0), phases)
+            fill(
+                x, c * x_ch + x_at, x_row, high, low, end, work, frame_at, pitch, phases, half
+            )
             for m in range(filters):
                 f = c * filters + m
                 spare = (last - f) * out_filter if whole_planes else 0
+                out_at = c * out_ch + m * out_filter
                 if square:
                     columns(
                         work, 0, pitch, 0, rows + 2, 0, width + 2, work, w, f * taps,
-                        out, c * out_ch + m * out_filter, rows, width, spare, bias, f,
-                        activation, slope,
+                        out, out_at, rows, width, spare, bias, f, activation, slope,
                     )
-                    continue
-                i = 0
-                while i < rows:
-                    left = rows - i
-                    height = 8 if left >= 8 else 4 if left >= 4 else 2 if left >= 2 else 1
-                    if whole_stores and height < min(left, 8) and 2 * height <= rows:
-                        # One strip over its neighbour takes less than two that are lower.
-                        height = 2 * height
-                        i = rows - height
-                    j = 0
-                    while j < width:
-                        if whole_stores and width - j < 2 * lanes <= width:
-                            j = width - 2 * lanes
-                        count = min(width - j, 2 * lanes)
-                        strip(
-                            height, 2 if count > lanes else 1,
-                            work, i * step_r * pitch + j, row,
-                            w, f * taps, offsets, taps,
-                            out, c * out_ch + m * out_filter + i * width + j, width, count,
-                            spare + (rows - i - height) * width, bias, f, activation, slope,
-                        )
-                        j += count
-                    i += height
+                else:
+                    strips(
+                        work, step_r * pitch, w, f * taps, offsets, taps,
+                        out, out_at, rows, width, spare, bias, f, activation, slope,
+                    )
 
     return depthwise

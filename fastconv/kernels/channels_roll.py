@@ -55,9 +55,9 @@ def make_roll(target: Target, a: Arithmetic) -> Callable[..., Any]:
 
     Assumes: the dtype is real; `wide` is one of ``widths(target)``, with EDGE one of
     ``edges(target)`` and where ``target.has_load_masks``, and the samples of all its vectors but
-    the first and the last lie inside; (wide - 1) * lanes < count <= wide * lanes; if any row is outside,
-    `zeros` begins with as many zeros as wide vectors have and two more; without EDGE, whole
-    vectors of x may be read.
+    the first and the last lie inside; (wide - 1) * lanes < count <= wide * lanes; if any row is
+    outside, `zeros` begins with as many zeros as wide vectors have and two more; without EDGE,
+    whole vectors of x may be read.
     """
 
     def model(
