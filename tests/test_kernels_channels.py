@@ -164,14 +164,15 @@ def check_frame(functions, level, dtype, rng, arrays, small):
     channels, rows, columns = (int(v) for v in rng.integers(0, 6, 3))
     columns *= int(rng.integers(1, 9))
     top, left, right = (int(v) for v in rng.integers(0, 3, 3))
+    step = int(rng.integers(1, 4))
     pitch, high = left + columns + right, top + rows + 1
-    x = numbers(rng, dtype, (channels, rows, columns))
+    x = numbers(rng, dtype, (channels, rows, max(columns - 1, 0) * step + 1))
     total = channels * high * pitch
     work = arrays(np.full(total + 128, 5, dtype))
     functions["frame"](arrays(x), work, total, 0, top * pitch + left, channels, rows, columns,
-                       rows * columns, columns, high * pitch, pitch)
+                       rows * x.shape[2], x.shape[2], high * pitch, pitch, step)
     want = np.zeros((channels, high, pitch), dtype)
-    want[:, top : top + rows, left : left + columns] = x
+    want[:, top : top + rows, left : left + columns] = x[:, :, ::step][:, :, :columns]
     assert np.array_equal(work[:total].reshape(want.shape), want)
 
 

@@ -77,7 +77,7 @@ KERNELS: dict[str, Kernel] = {
                ("T", "T", "T", "T", "T", "int64", "T", "T"), 19),
         Kernel("square_last", "channels_patch", FLOATS, ("T",) * 7, 13),
         Kernel("filters", "channels_filters", (*FLOATS, *COMPLEX, *INTEGERS), ("T", "T"), 2),
-        Kernel("frame", "channels_frame", (*FLOATS, *COMPLEX, *INTEGERS), ("T", "T"), 10),
+        Kernel("frame", "channels_frame", (*FLOATS, *COMPLEX, *INTEGERS), ("T", "T"), 11),
         Kernel("winograd", "channels_winograd", FLOATS, ("T",) * 7, 25),
         Kernel("winograd_filters", "channels_winograd", FLOATS, ("T", "T", "T"), 3),
         Kernel("polyphase", "polyphase", (*FLOATS, *COMPLEX),

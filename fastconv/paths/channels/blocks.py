@@ -15,7 +15,7 @@ from ...path import Work
 from ...runtime import load, threads
 from ...runtime.scratch import scratch
 from ...runtime.target import host_target
-from .block_plan import plan, reaches_outside
+from .block_plan import is_framed, plan
 from .slab import (
     SLACK,
     activation_of,
@@ -40,8 +40,7 @@ def supports(layer: Layer) -> str:
 def kernels(layer: Layer) -> tuple[tuple[str, str], ...]:
     """Return the loops over tiles, over filters and, where there are zeros outside, frames."""
     dtype = kernel_dtype(layer.dtype)
-    framed = layer.ndim < 3 and reaches_outside(layer)
-    names = ("channels", "filters", "frame") if framed else ("channels", "filters")
+    names = ("channels", "filters", "frame") if is_framed(layer) else ("channels", "filters")
     return tuple((name, dtype) for name in names)
 
 

@@ -101,6 +101,7 @@ def _plan(layer: Layer) -> _Plan:
         inside = top, top + height, left, left + across
         size = last - first, width
         after = channels, out_row, channels
+        counts: tuple[int, ...]
         if _has_own_loop(layer):
             counts = x_at, line, channels, *inside, *size, *after
         else:
