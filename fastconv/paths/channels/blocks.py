@@ -10,7 +10,7 @@ import numpy as np
 
 from ... import geometry
 from ...kernels import KERNELS
-from ...layer import Epilogue, Layer, LayerOperands, LayerPath, guarantee
+from ...layer import Layer, LayerOperands, LayerPath, guarantee
 from ...path import Work
 from ...runtime import load, threads
 from ...runtime.scratch import scratch
@@ -76,13 +76,37 @@ class _Call(NamedTuple):
     counts: tuple[int, ...]
 
 
+class _Ready(NamedTuple):
+    """What a call does, apart from its numbers.
+
+    Parameters
+    ----------
+    dtype : str
+        Whose kernels serve it.
+    found : BlockPlan
+        The bands of an image.
+    calls : tuple of tuple of _Call
+        For each band, one for each group.
+    blocks : int
+        The output channels of a group, in whole blocks of filters.
+    portions : list of (int, int)
+        The ranges of output channels whose filters are laid out at once.
+    """
+
+    dtype: str
+    found: BlockPlan
+    calls: tuple[tuple[_Call, ...], ...]
+    blocks: int
+    portions: list[tuple[int, int]]
+
+
 @lru_cache(maxsize=1024)
-def _calls(layer: Layer, workers: int) -> tuple[tuple[_Call, ...], ...]:
-    """Return, for each band of an image, a call for each group."""
-    found = plan(layer, workers)
-    blocks = _blocks(layer)
+def _ready(layer: Layer, workers: int, keeps: bool) -> _Ready:
+    dtype, found = kernel_dtype(layer.dtype), plan(layer, workers)
+    block = block_of(dtype)
+    blocks = -(-layer.outputs // block) * block
     steps = found.out_pixel, found.out_channel, found.out_row, 0
-    return tuple(
+    calls = tuple(
         tuple(
             _Call(
                 band.x_at + g * layer.inputs * found.channel,
@@ -95,22 +119,23 @@ def _calls(layer: Layer, workers: int) -> tuple[tuple[_Call, ...], ...]:
         )
         for band in found.bands
     )
-
-
-def _blocks(layer: Layer) -> int:
-    """Return the output channels of a group, in whole blocks of filters."""
-    block = block_of(kernel_dtype(layer.dtype))
-    return -(-layer.outputs // block) * block
+    each = _FILTER_BYTES // max(1, layer.taps * np.dtype(dtype).itemsize * block) * block
+    whole = keeps or layer.groups > 1 or layer.outputs <= each
+    portions = geometry.bands(layer.outputs, layer.outputs if whole else max(block, each))
+    return _Ready(dtype, found, calls, blocks, portions)
 
 
 def execute(layer: Layer, operands: LayerOperands) -> None:
     """Compute all outputs: bands of rows, each for all output channels."""
-    dtype, whole, workers = kernel_dtype(layer.dtype), operands.out.reshape(-1), operands.workers
-    x, w, out = operands.x.reshape(-1), operands.w.array.reshape(-1), whole
+    workers, epilogue = operands.workers, operands.epilogue
+    dtype, found, calls, blocks, portions = _ready(layer, workers, operands.w.keeps)
+    x, w, whole = operands.x.reshape(-1), operands.w.array.reshape(-1), operands.out.reshape(-1)
+    out = whole
     if dtype != layer.dtype:
         x, w, out = x.view(dtype), w.view(dtype), out.view(dtype)
-    found, epilogue, calls = plan(layer, workers), operands.epilogue, _calls(layer, workers)
-    bias = _bias(layer, epilogue, dtype)
+    bias = no_bias(layer.groups * blocks, dtype)
+    if epilogue.bias is not None:
+        bias = _in_blocks(layer, epilogue.bias.view(dtype), blocks)
     activation, slope = activation_of(layer, epilogue), slope_of(epilogue.negative_slope, dtype)
     channels, bands, offsets = load.kernel("channels", dtype), found.bands, found.offsets
     frame = load.kernel("frame", dtype) if bands and bands[0].frame else None
@@ -137,12 +162,19 @@ def execute(layer: Layer, operands: LayerOperands) -> None:
             image, place = divmod(job, len(bands))
             one(x[image * found.x_image :] if image else x, image, place)
 
-    for first, last in _portions(layer, operands.w.keeps):
+    for first, last in portions:
         filters = _filters(layer, operands, w, dtype, first, last)
         if found.slab:
             _volumes(layer, operands, found, one)
         else:
             threads.run_all(some, layer.images * len(bands), workers)
+
+
+def _in_blocks(layer: Layer, bias: Any, blocks: int) -> Any:
+    """Return the bias of each group in whole blocks."""
+    wide = np.zeros((layer.groups, blocks), bias.dtype)
+    wide[:, : layer.outputs] = bias.reshape(layer.groups, -1)
+    return wide.reshape(-1)
 
 
 def _volumes(layer: Layer, operands: LayerOperands, found: BlockPlan, one: Any) -> None:
@@ -154,15 +186,6 @@ def _volumes(layer: Layer, operands: LayerOperands, found: BlockPlan, one: Any) 
         _all_bands(one, samples, image, len(found.bands), operands.workers)
 
 
-@lru_cache(maxsize=1024)
-def _portions(layer: Layer, keeps: bool) -> list[tuple[int, int]]:
-    """Return the ranges of output channels whose filters are laid out at once."""
-    block, size = block_of(kernel_dtype(layer.dtype)), np.dtype(layer.dtype).itemsize
-    each = _FILTER_BYTES // max(1, layer.taps * size * block) * block
-    whole = keeps or layer.groups > 1 or layer.outputs <= each
-    return geometry.bands(layer.outputs, layer.outputs if whole else max(block, each))
-
-
 def _all_bands(one: Any, samples: Any, image: int, bands: int, workers: int) -> None:
     """Call ``one(samples, image, place)`` for all bands of an image that was copied."""
 
@@ -171,16 +194,6 @@ def _all_bands(one: Any, samples: Any, image: int, bands: int, workers: int) -> 
             one(samples, image, place)
 
     threads.run_all(some, bands, workers)
-
-
-def _bias(layer: Layer, epilogue: Epilogue, dtype: str) -> Any:
-    """Return the bias of each group in whole blocks."""
-    blocks = _blocks(layer)
-    if epilogue.bias is None:
-        return no_bias(layer.groups * blocks, dtype)
-    bias = np.zeros((layer.groups, blocks), dtype)
-    bias[:, : layer.outputs] = epilogue.bias.view(dtype).reshape(layer.groups, -1)
-    return bias.reshape(-1)
 
 
 def _filters(
@@ -201,17 +214,17 @@ def _lay_out(
     outputs, taps, block = layer.outputs, layer.taps, block_of(dtype)
     length, kernel = -(-(last - first) // block) * block * taps, load.kernel("filters", dtype)
     into = room(layer.groups * length, dtype)
+    if layer.groups == operands.workers == 1:
+        kernel(w[first * taps :], into, last - first, taps)
+        return into
 
     def some(lo: int, hi: int) -> None:
         for g in range(layer.groups):
             start = g * outputs + first + lo
             kernel(w[start * taps :], into[g * length + lo * taps :], hi - lo, taps)
 
-    if operands.workers > 1:
-        rows = max(1, _FILTER_ELEMENTS // max(1, taps * block)) * block
-        threads.run(some, geometry.bands(last - first, rows), operands.workers)
-    else:
-        some(0, last - first)
+    rows = max(1, _FILTER_ELEMENTS // max(1, taps * block)) * block
+    threads.run(some, geometry.bands(last - first, rows), operands.workers)
     return into
 
 
