@@ -164,14 +164,15 @@ def check_frame(functions, level, dtype, rng, arrays, small):
     channels, rows, columns = (int(v) for v in rng.integers(0, 6, 3))
     columns *= int(rng.integers(1, 9))
     top, left, right = (int(v) for v in rng.integers(0, 3, 3))
+    step = int(rng.integers(1, 4))
     pitch, high = left + columns + right, top + rows + 1
-    x = numbers(rng, dtype, (channels, rows, columns))
+    x = numbers(rng, dtype, (channels, rows, max(columns - 1, 0) * step + 1))
     total = channels * high * pitch
     work = arrays(np.full(total + 128, 5, dtype))
     functions["frame"](arrays(x), work, total, 0, top * pitch + left, channels, rows, columns,
-                       rows * columns, columns, high * pitch, pitch)
+                       rows * x.shape[2], x.shape[2], high * pitch, pitch, step)
     want = np.zeros((channels, high, pitch), dtype)
-    want[:, top : top + rows, left : left + columns] = x
+    want[:, top : top + rows, left : left + columns] = x[:, :, ::step][:, :, :columns]
     assert np.array_equal(work[:total].reshape(want.shape), want)
 
 
@@ -199,6 +200,8 @@ def check_depthwise(functions, level, dtype, rng, arrays, small):
     activation, size = int(rng.integers(0, 3)), np.dtype(dtype).itemsize
     span = (width - 1) * sc + (kw - 1) * dc + 1
     half = -(-span // sc)
+    if sc == 2:  # Whole vectors are copied.
+        half = max(half, (pad + 1) // 2 + -(-across // (2 * lanes)) * lanes)
     pitch, deep = sc * half, (rows - 1) * sr + (kh - 1) * dr + 1
     table = np.array([u * dr * pitch + v * dc % sc * half + v * dc // sc
                       for u in range(kh) for v in range(kw)], np.int64) * size
@@ -237,26 +240,36 @@ def definition(around, w, bias, stride, dilation, shape):
 
 def check_depthwise_last(functions, level, dtype, rng, arrays, small):
     lanes = block_of(level, dtype) // 2
-    channels = int(rng.integers(lanes, 2 * lanes + 3))
-    rows, width = int(rng.integers(0, 4)), int(rng.integers(0, 20))
+    channels = int(rng.integers(lanes, (2 if small else 6) * lanes + 3))
+    height, across = int(rng.integers(1, 9)), int(rng.integers(1, 12 if small else 30))
     kh, kw, sr, sc = (int(v) for v in rng.integers(1, 4, 4))
-    deep, across = max(rows - 1, 0) * sr + kh, max(width - 1, 0) * sc + kw
-    x = numbers(rng, dtype, (channels, deep, across))
+    dr, dc = (int(v) for v in rng.integers(1, 3, 2))
+    up, left = (int(v) for v in rng.integers(0, 4, 2))
+    # Some rows of them all: a band.
+    rows = int(rng.integers(0, max((height + 2 * up - (kh - 1) * dr - 1) // sr + 1, 0) + 1))
+    width = max((across + 2 * left - (kw - 1) * dc - 1) // sc + 1, 0)
+    x = numbers(rng, dtype, (channels, height, across))
     w = numbers(rng, dtype, (channels, 1, kh, kw))
     bias = numbers(rng, dtype, (channels, 1))
     slope = np.array([0 if np.dtype(dtype).kind == "i" else 0.25], dtype)
     activation, size = int(rng.integers(0, 3)), np.dtype(dtype).itemsize
-    table = np.array([(u * across + v) * channels for u in range(kh) for v in range(kw)],
+    table = np.array([(u * dr * across + v * dc) * channels for u in range(kh) for v in range(kw)],
                      np.int64) * size
     out = arrays(np.full(rows * width * channels, 3, dtype))
+    x_row = across * channels
     functions["depthwise_last"](
-        arrays(np.moveaxis(x, 0, -1)), arrays(w.reshape(channels, -1).T), out, arrays(bias),
-        arrays(slope), arrays(table), kh * kw, sc * channels, sr * across * channels, rows, width,
-        channels, width * channels, channels, activation,
+        arrays(np.moveaxis(x, 0, -1)), arrays(w), out, arrays(bias), arrays(slope), arrays(table),
+        arrays(np.zeros(channels, dtype)), arrays(np.full(w.size, 9, dtype)),
+        kh, kw, sr, sc, dr, dc,
+        -up * x_row - left * channels, sc * channels, sr * x_row, up, up + height, left,
+        left + across, rows, width, channels, width * channels, channels, activation,
     )
-    want, terms = definition(x, w, bias, (sr, sc), (1, 1), (rows, width))
+    around = np.pad(x, ((0, 0), (up, up), (left, left)))
+    want, terms = np.zeros((channels, 1, rows, width), wide(x).dtype), 0
+    if out.size:
+        want, terms = definition(around, w, bias, (sr, sc), (dr, dc), (rows, width))
     got = np.moveaxis(out.reshape(rows, width, channels), -1, 0)[:, None]
-    what = (channels, rows, width, kh, kw, sr, sc)
+    what = (channels, height, across, kh, kw, sr, sc, dr, dc, up, left, rows, width)
     agrees(got, activate(want, activation, slope), terms, kh * kw, what)
 
 
@@ -276,9 +289,10 @@ def check_square_last(functions, level, dtype, rng, arrays, small):
     x_row, out_row = across * channels, width * channels
     out = arrays(np.full(rows * out_row, 3, dtype))
     functions["square_last"](
-        arrays(np.moveaxis(x, 0, -1)), arrays(w.reshape(channels, -1).T), out, arrays(bias),
-        arrays(slope), arrays(np.zeros(channels, dtype)), -up * x_row - left * channels, x_row,
-        channels, up, up + height, left, left + across, rows, width, channels, out_row, channels,
+        arrays(np.moveaxis(x, 0, -1)), arrays(w), out, arrays(bias), arrays(slope),
+        arrays(np.zeros(channels, dtype)), arrays(np.full(w.size, 9, dtype)),
+        -up * x_row - left * channels, x_row, channels, up, up + height, left, left + across,
+        rows, width, channels, out_row, channels,
         activation,
     )
     around = np.pad(x, ((0, 0), (up, up), (left, left)))

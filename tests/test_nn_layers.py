@@ -9,7 +9,7 @@ from reference_layers import Call, agrees, conv, winograd_bound
 
 import fastconv
 from fastconv import nn
-from fastconv.paths.channels import LAYER_PATHS
+from fastconv.paths.channels import LAYER_PATHS, blocks
 
 LAST = {1: "NLC", 2: "NHWC", 3: "NDHWC"}
 METHODS = ["auto", *LAYER_PATHS]
@@ -309,6 +309,81 @@ def test_workers_do_not_change_a_bit(workers):
         keywords = {"padding": 1, "groups": groups}
         alone = nn.conv2d(x, w, workers=1, **keywords)
         assert_identical(nn.conv2d(x, w, workers=workers, **keywords), alone)
+
+
+def test_what_settled_one_call_settles_the_next_but_nothing_that_only_equals_it():
+    rng = np.random.default_rng(4)
+    w = rng.standard_normal((4, 3, 3, 3))
+    for _ in range(3):
+        x, bias = rng.standard_normal((2, 3, 9, 8)), rng.standard_normal(4)
+        want = conv(x, w, bias, stride=(1, 1), pads=((1, 1), (1, 1)))
+        assert np.allclose(nn.conv2d(x, w, bias, 1, 1), want, rtol=1e-12, atol=1e-12)
+        assert np.array_equal(nn.conv2d(x, nn.pack(w), bias, 1, 1), nn.conv2d(x, w, bias, 1, 1))
+    for stride in (True, 1.0, (1, 1.0), [1, True]):
+        with pytest.raises(TypeError, match="stride"):
+            nn.conv2d(x, w, bias, stride, 1)
+    with pytest.raises(TypeError, match="weight must have the dtype"):
+        nn.conv2d(x, w.astype("f"), None, 1, 1)
+    with pytest.raises(ValueError, match="bias must have shape"):
+        nn.conv2d(x, w, bias[1:], 1, 1)
+
+
+@pytest.mark.parametrize("channels", [16, 128, 1024])
+@pytest.mark.parametrize("case", [((3, 3), 1, 1), ((3, 3), 2, 1), ((1, 1), 1, 0), ((1, 1), 2, 0)])
+def test_pixels_that_alias_change_no_bit(channels, case):
+    taps, stride, pad = case
+    rng = np.random.default_rng(6)
+    x = rng.standard_normal((2, channels, 5, 7)).astype("f")
+    w = rng.standard_normal((5, channels, *taps)).astype("f")
+    first = nn.conv2d(x, w, stride=stride, padding=pad, method="blocks")
+    last = np.moveaxis(x, 1, -1).copy()
+    got = nn.conv2d(last, w, stride=stride, padding=pad, method="blocks", layout="NHWC")
+    assert np.array_equal(np.moveaxis(got, -1, 1), first)
+
+
+@given(
+    st.tuples(*[st.integers(1, 4)] * 2),
+    st.tuples(*[st.integers(0, 3)] * 2),
+    st.tuples(*[st.integers(1, 30)] * 2),
+)
+def test_single_samples_some_apart_are_a_product_of_what_is_taken(stride, pad, signal):
+    rng = np.random.default_rng(7)
+    x = rng.integers(-9, 9, (2, 6, *signal)).astype("f")
+    w = rng.integers(-9, 9, (5, 6, 1, 1)).astype("f")
+    got = nn.conv2d(x, w, stride=stride, padding=pad, method="blocks")
+    around = np.pad(x, ((0, 0), (0, 0), *((p, p) for p in pad)))
+    taken = around[:, :, :: stride[0], :: stride[1]]
+    assert np.array_equal(got, np.einsum("oc,nchw->nohw", w[:, :, 0, 0], taken))
+
+
+@pytest.mark.parametrize("activation", [None, "relu", np.tanh])
+def test_filters_laid_out_in_portions_change_no_bit(monkeypatch, activation):
+    rng = np.random.default_rng(8)
+    x, w = rng.standard_normal((2, 3, 9, 9)), rng.standard_normal((70, 3, 3, 3))
+    bias = rng.standard_normal(70)
+
+    def both():
+        blocks._ready.cache_clear()
+        return [
+            nn.conv2d(images, w, bias, 1, 1, activation=activation, method="blocks", layout=layout)
+            for images, layout in ((x, "NCHW"), (np.moveaxis(x, 1, -1).copy(), "NHWC"))
+        ]
+
+    whole = both()
+    monkeypatch.setattr(blocks, "_FILTER_BYTES", 1)
+    assert all(map(np.array_equal, both(), whole))
+    blocks._ready.cache_clear()
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_images_of_one_channel_are_each_what_they_are_alone(outputs, stride):
+    rng = np.random.default_rng(9)
+    x, w = rng.standard_normal((7, 1, 11, 13)), rng.standard_normal((outputs, 1, 3, 3))
+    bias = rng.standard_normal(outputs)
+    how = {"stride": stride, "padding": 1, "activation": "relu", "method": "depthwise"}
+    alone = [nn.conv2d(image[None], w, bias, **how) for image in x]
+    assert np.array_equal(nn.conv2d(x, w, bias, **how), np.concatenate(alone))
 
 
 def test_explain_names_every_path():

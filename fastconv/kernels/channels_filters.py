@@ -7,7 +7,7 @@ from typing import Any
 
 from numba import types
 
-from ..runtime.jit import intrinsic
+from ..runtime.jit import inline, intrinsic
 from ..runtime.target import Target
 from .arithmetic import Arithmetic
 from .channels_tile import Tiles
@@ -40,6 +40,30 @@ def make_filters(target: Target, dtype: str) -> Callable[..., Any]:
                     )
 
     return filters
+
+
+def make_beside(a: Arithmetic) -> Callable[..., Any]:
+    """Return ``beside(w, first, taps, count, work)``.
+
+    ::
+
+        work[t*count + c] = w[(first + c)*taps + t]   for t < taps, c < count
+
+    Assumes: count is at least a vector.
+    """
+    square, lanes = make_square(a), a.lanes
+
+    @inline
+    def beside(w: Any, first: int, taps: int, count: int, work: Any) -> None:
+        for c in range(0, count, lanes):
+            at = min(c, count - lanes)  # Over its neighbour the last vector says the same again.
+            for t in range(0, taps, lanes):
+                square(
+                    w, (first + at) * taps + t, taps, lanes,
+                    work, t * count + at, count, min(taps - t, lanes),
+                )
+
+    return beside
 
 
 def make_square(a: Arithmetic) -> Callable[..., Any]:

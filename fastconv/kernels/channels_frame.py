@@ -7,6 +7,7 @@ from typing import Any
 
 from ..runtime.target import Target
 from .arithmetic import Arithmetic
+from .scalar import get, put
 from .workspace import make_clear, make_copy
 
 
@@ -16,7 +17,7 @@ def make_frame(target: Target, dtype: str) -> Callable[..., Any]:
     ::
 
         work[:total] = 0
-        work[at + c*work_ch + r*work_row + j] = x[x_at + c*x_ch + r*x_row + j]
+        work[at + c*work_ch + r*work_row + j] = x[x_at + c*x_ch + r*x_row + j*step]
 
     for c < channels, r < rows, j < columns.
 
@@ -28,7 +29,7 @@ def make_frame(target: Target, dtype: str) -> Callable[..., Any]:
 
     def frame(
         x: Any, work: Any, total: int, x_at: int, at: int, channels: int, rows: int, columns: int,
-        x_ch: int, x_row: int, work_ch: int, work_row: int,
+        x_ch: int, x_row: int, work_ch: int, work_row: int, step: int,
     ) -> None:
         # In order of addresses: whole vectors may write too far, and what follows mends it.
         done = 0
@@ -38,8 +39,13 @@ def make_frame(target: Target, dtype: str) -> Callable[..., Any]:
                 for r in range(rows):
                     start, goal = x_at + c * x_ch + r * x_row, at + c * work_ch + r * work_row
                     clear(work, done, goal)
-                    copy(x, start, start + columns, work, goal)
-                    done = goal + wide
+                    if step == 1:
+                        copy(x, start, start + columns, work, goal)
+                        done = goal + wide
+                    else:
+                        for j in range(columns):
+                            put(work, goal + j, get(x, start + j * step))
+                        done = goal + columns
         clear(work, done, total)
 
     return frame

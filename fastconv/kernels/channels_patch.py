@@ -15,6 +15,7 @@ from numba import types
 from ..runtime.jit import intrinsic
 from ..runtime.target import Target
 from .arithmetic import Arithmetic
+from .channels_filters import make_beside
 from .channels_tile import LEAKY_RELU, RELU, activate
 from .emit import I64, Values, function, index, loop
 from .workspace import address, to_aligned
@@ -28,23 +29,25 @@ def make_square_last(target: Target, dtype: str) -> Callable[..., Any]:
     ::
 
         out[i*out_row + j*out_px + c] = act(bias[c] +
-            sum over u, v < 3 of X(i + u, j + v, c) * w[(3*u + v)*channels + c])
+            sum over u, v < 3 of X(i + u, j + v, c) * w[9*c + 3*u + v])
 
     for i < rows, j < width, c < channels, where ``X(r, s, c) = x[x_at + r*x_row + s*x_px + c]`` if
     top <= r < bottom and low <= s < end, else 0. Every sum runs over the taps in order.
 
-    Assumes: the dtype is real; channels is at least a vector; `zeros` has as many zeros.
+    Assumes: the dtype is real; channels is at least a vector; `zeros` has as many zeros, `work`
+    room for their taps.
     """
     a = Arithmetic.of(target, dtype)
     # Nine taps, the sums and a sample stay in registers, or most of them where there are few.
     most = 4 if target.registers > 16 else 2
-    patch, lanes = make_patch(a, most), a.lanes
+    patch, beside, lanes = make_patch(a, most), make_beside(a), a.lanes
 
     def square_last(
-        x: Any, w: Any, out: Any, bias: Any, slope: Any, zeros: Any,
+        x: Any, w: Any, out: Any, bias: Any, slope: Any, zeros: Any, work: Any,
         x_at: int, x_row: int, x_px: int, top: int, bottom: int, low: int, end: int,
         rows: int, width: int, out_px: int, out_row: int, channels: int, activation: int,
     ) -> None:
+        beside(w, 0, 9, channels, work)
         # Vectors of all pixels that each lie in one line of the cache instead of two; not for few,
         # since there is one more of them.
         begin = 0
@@ -62,7 +65,7 @@ def make_square_last(target: Target, dtype: str) -> Callable[..., Any]:
                 at = min(j, width - wide)
                 patch(
                     high, wide, x, x_at + i * x_row + at * x_px, x_row, x_px,
-                    top - i, bottom - i, low - at, end - at, zeros, w,
+                    top - i, bottom - i, low - at, end - at, zeros, work,
                     out, i * out_row + at * out_px, out_row, out_px, begin, channels,
                     bias, activation, slope,
                 )

@@ -26,8 +26,18 @@ EDGE = 8
 
 
 def widths(target: Target) -> tuple[int, ...]:
-    """Return the vectors in a column: four, if two rows of them and nine taps fit in registers."""
-    return (4, 2, 1) if target.registers > 16 else (2, 1)
+    """Return the vectors in a column.
+
+    A sum takes three multiply-adds of each row one after the other, so that two vectors of columns
+    wait for them. Where two rows of four vectors and nine taps do not fit in registers, taps are
+    loaded again for each row of samples.
+    """
+    return (4, 2, 1) if target.registers > 16 else (4, 3, 2, 1)
+
+
+def edges(target: Target) -> tuple[int, ...]:
+    """Return the vectors in a column whose first and last samples may lie outside."""
+    return (2, 1) if target.registers > 16 else (4, 3, 2, 1)
 
 
 def make_roll(target: Target, a: Arithmetic) -> Callable[..., Any]:
@@ -41,16 +51,19 @@ def make_roll(target: Target, a: Arithmetic) -> Callable[..., Any]:
     for r < rows, j < count, where ``X(s, i) = x[x_at + s*x_row + i]`` if top <= s < bottom and,
     with ``wide + EDGE``, low <= i < end, else 0. Every sum runs over the taps in order.
 
-    Assumes: the dtype is real; `wide` is one of ``widths(target)``, with EDGE 1 or 2 and where
-    ``target.has_load_masks``; (wide - 1) * lanes < count <= wide * lanes; if any row is outside,
-    `zeros` begins with as many zeros as wide vectors have and two more; without EDGE, whole
-    vectors of x may be read.
+    `spare` elements behind the last row are stored by later calls, so that vectors may end there.
+
+    Assumes: the dtype is real; `wide` is one of ``widths(target)``, with EDGE one of
+    ``edges(target)`` and where ``target.has_load_masks``, and the samples of all its vectors but
+    the first and the last lie inside; (wide - 1) * lanes < count <= wide * lanes; if any row is
+    outside, `zeros` begins with as many zeros as wide vectors have and two more; without EDGE,
+    whole vectors of x may be read.
     """
 
     def model(
         wide: int, x: Any, x_at: int, x_row: int, top: int, bottom: int, low: int, end: int,
         zeros: Any, w: Any, w_at: int, out: Any, out_at: int, out_row: int, rows: int, count: int,
-        bias: Any, bias_at: int, activation: int, slope: Any,
+        spare: int, bias: Any, bias_at: int, activation: int, slope: Any,
     ) -> None:
         edge, wide = wide > EDGE, wide % EDGE
         lanes = wide * a.lanes
@@ -58,6 +71,8 @@ def make_roll(target: Target, a: Arithmetic) -> Callable[..., Any]:
         if not lanes - a.lanes < count <= lanes or (outside and np.any(zeros[: lanes + 2])):
             raise ValueError(f"roll must fit, got {wide} for {count}")
         columns = np.arange(lanes + 2)
+        if edge and wide > 2 and (low > a.lanes or end < lanes - a.lanes + 2):
+            raise ValueError(f"all but the first and last vectors must lie in {low}..{end}")
         inside = (columns >= low) & (columns < end) if edge else columns >= 0
         samples = np.zeros((rows + 2, lanes + 2), x.dtype)
         for s in range(max(top, 0), min(bottom, rows + 2)):
@@ -83,11 +98,11 @@ def make_roll(target: Target, a: Arithmetic) -> Callable[..., Any]:
     def roll(
         typingctx: Any, wide: Any, x: Any, x_at: Any, x_row: Any, top: Any, bottom: Any,
         low: Any, end: Any, zeros: Any, w: Any, w_at: Any, out: Any, out_at: Any, out_row: Any,
-        rows: Any, count: Any, bias: Any, bias_at: Any, activation: Any, slope: Any,
+        rows: Any, count: Any, spare: Any, bias: Any, bias_at: Any, activation: Any, slope: Any,
     ) -> Any:
         n = types.intp
         signature = types.none(
-            n, x, n, n, n, n, n, n, zeros, w, n, out, n, n, n, n, bias, n, n, slope
+            n, x, n, n, n, n, n, n, zeros, w, n, out, n, n, n, n, n, bias, n, n, slope
         )
 
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -100,12 +115,12 @@ def make_roll(target: Target, a: Arithmetic) -> Callable[..., Any]:
             passed = [
                 at(1, args[2]), args[3], args[4], args[5], args[6], args[7], at(8, zero),
                 at(9, args[10]), at(11, args[12]), args[13], args[14], args[15],
-                at(16, args[17]), args[18], at(19, zero),
+                args[16], at(17, args[18]), args[19], at(20, zero),
             ]
             done = builder.append_basic_block("roll.end")
             switch = builder.switch(args[0], done)
-            edges = (EDGE + 2, EDGE + 1) if target.has_load_masks(a.size) else ()
-            kinds_of = [*widths(target), *edges]
+            masked = edges(target) if target.has_load_masks(a.size) else ()
+            kinds_of = [*widths(target), *(EDGE + n for n in masked)]
             for number in kinds_of:
                 block = builder.append_basic_block("roll.kind")
                 switch.add_case(I64(number), block)
@@ -126,16 +141,17 @@ def make_roll(target: Target, a: Arithmetic) -> Callable[..., Any]:
 
 def _emit(builder: Any, a: Arithmetic, wide: int, edge: bool, args: Values) -> None:
     x, x_row, top, bottom, low, end, zeros, w, out, out_row, rows, count, *after = args
-    bias, activation, slope = after
+    spare, bias, activation, slope = after
     vectors = range(wide)
     factors = [a.tap(builder, a.at(builder, w, t))[0] for t in range(9)]
     start = a.tap(builder, bias)[0]
     masks = [[_mask(builder, a, q * a.lanes + v, low, end) for v in range(3)] for q in vectors]
     whole = builder.icmp_signed("==", count, index(wide * a.lanes))
+    mended = None if a.masks else _mended(builder, a, wide, out_row, rows, count, spare)
 
     def sample(row: Any, q: int, v: int) -> Any:
         place = a.at(builder, row, q * a.lanes + v)
-        if not edge:
+        if not edge or 0 < q < wide - 1:
             return a.load(builder, place)
         align = ir.Constant(ir.IntType(32), a.size)
         name = f"llvm.masked.load.{overload_suffix(a.stored)}.p0"
@@ -172,7 +188,8 @@ def _emit(builder: Any, a: Arithmetic, wide: int, edge: bool, args: Values) -> N
         for q in vectors[:-1]:
             a.store(builder, finished[q], a.at(builder, goal, q * a.lanes))
         last = a.at(builder, goal, (wide - 1) * a.lanes)
-        with builder.if_else(whole) as (all_lanes, some_lanes):
+        fits = whole if mended is None else builder.icmp_signed("<", r, mended)
+        with builder.if_else(fits) as (all_lanes, some_lanes):
             with all_lanes:
                 a.store(builder, finished[-1], last)
             with some_lanes:
@@ -181,6 +198,21 @@ def _emit(builder: Any, a: Arithmetic, wide: int, edge: bool, args: Values) -> N
         return [total for sums in rest for total in sums]
 
     loop(builder, rows, [*first, *second], body)
+
+
+def _mended(
+    builder: Any, a: Arithmetic, wide: int, out_row: Any, rows: Any, count: Any, spare: Any
+) -> Any:
+    """Return how many rows may be stored in whole vectors: the rows that follow store again what is
+    beyond, if they begin there."""
+    zero = index(0)
+    alone = builder.icmp_signed("==", count, out_row)
+    beyond = builder.sub(index(wide * a.lanes), count)
+    uncovered = builder.sub(beyond, spare)
+    uncovered = builder.select(builder.icmp_signed(">", uncovered, zero), uncovered, zero)
+    held = builder.sdiv(builder.add(uncovered, builder.sub(out_row, index(1))), out_row)
+    some = builder.select(alone, builder.sub(rows, held), zero)
+    return builder.select(builder.icmp_signed("==", beyond, zero), rows, some)
 
 
 def _mask(builder: Any, a: Arithmetic, at: int, low: Any, end: Any) -> Any:

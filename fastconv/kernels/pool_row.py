@@ -124,21 +124,38 @@ class Shape:
 def steps(b: Any, shape: Shape, width: Any, pad: Any, outputs: Any, plain: Any, edge: Any) -> None:
     """Emit one row: plain(base, j) where all samples and outputs exist, else edge(base, j)."""
     size, s, reach = shape.a.lanes, shape.s, shape.reach
+    zero, across = index(0), index(size * s)
 
-    def step(v: Any, _: Values) -> Values:
+    def least(one: Any, other: Any) -> Any:
+        return b.select(b.icmp_signed("<", one, other), one, other)
+
+    # Vectors first..last-1 are plain: what is tested once need not be tested for each.
+    count = b.sdiv(b.add(outputs, index(size - 1)), index(size))
+    first = least(b.sdiv(b.add(pad, index(size * s - 1)), across), count)
+    room = b.sub(b.add(width, pad), index(reach))
+    fit = b.select(b.icmp_signed("<", room, zero), zero, b.add(b.sdiv(room, across), index(1)))
+    last = least(fit, b.sdiv(outputs, index(size)))
+    last = b.select(b.icmp_signed("<", last, first), first, last)
+    # The last outputs are less than a vector, which may reach back over its neighbour.
+    most = b.sub(outputs, index(size))
+    back = b.sub(b.mul(most, index(s)), pad)
+    reaches = b.and_(b.icmp_signed(">=", most, zero), b.icmp_signed(">=", back, zero))
+    reaches = b.and_(reaches, b.icmp_signed("<=", b.add(back, index(reach)), width))
+    reaches = b.and_(reaches, b.icmp_signed("==", last, b.sub(count, index(1))))
+    inside = b.add(b.sub(last, first), b.zext(reaches, zero.type))
+
+    def at(v: Any, body: Any, most: Any = None) -> Values:
         j = b.mul(v, index(size))
-        base = b.sub(b.mul(j, index(s)), pad)
-        inside = b.icmp_signed(">=", base, index(0))
-        inside = b.and_(inside, b.icmp_signed("<=", b.add(base, index(reach)), width))
-        inside = b.and_(inside, b.icmp_signed("<=", b.add(j, index(size)), outputs))
-        with b.if_else(inside) as (then, otherwise):
-            with then:
-                plain(base, j)
-            with otherwise:
-                edge(base, j)
+        j = j if most is None else least(j, most)
+        body(b.sub(b.mul(j, index(s)), pad), j)
         return []
 
-    loop(b, b.sdiv(b.add(outputs, index(size - 1)), index(size)), [], step)
+    def outer(e: Any, _: Values) -> Values:
+        before = b.icmp_signed("<", e, first)
+        return at(b.select(before, e, b.add(e, inside)), edge)
+
+    loop(b, inside, [], lambda v, _: at(b.add(first, v), plain, most))
+    loop(b, b.sub(count, inside), [], outer)
 
 
 def make_pool_row(target: Target, dtype: str, op: int, k: int, s: int) -> Any:

@@ -116,6 +116,14 @@ def run(task: Callable[..., Any], bands: list[tuple[int, int]], workers: int) ->
         raise pull.error
 
 
+def run_all(task: Callable[..., Any], count: int, workers: int) -> None:
+    """Call ``task(lo, hi)`` for all of `count` jobs: each by some thread, or all by this."""
+    if workers > 1:
+        run(task, [(job, job + 1) for job in range(count)], workers)
+    else:
+        task(0, count)
+
+
 def _enlist(wanted: int, workers: int) -> int:
     """Return how many helpers the CPUs leave, and have them started."""
     global _started, _active

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod
 from typing import Any
@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from ... import geometry
+from ...filters import Filters
 from ...kernels import KERNELS
 from ...layer import Layer, LayerOperands, LayerPath, guarantee
 from ...path import Work
+from ...records import NamedTuple
 from ...runtime import load, threads
 from ...runtime.scratch import scratch
 from ...runtime.target import host_target
@@ -22,6 +24,11 @@ from .slab import SLACK, activation_of, apply_callable, kernel_dtype, slope_of
 
 # One channel's frame stays in the first cache beside its outputs.
 _FRAME_BYTES = 24 << 10
+# What it takes to begin a column of 3 x 3 windows, and a strip of any, in products: with bands of
+# eight rows, as 512 columns have them, twice the time of the sums (float32, AVX2).
+_ROLL_START, _STRIP_START = 1024, 512
+# The kernel's highest strip.
+_STRIP_ROWS = 8
 # Products that take some 50 us make a band.
 _BAND_PRODUCTS = 1 << 21
 
@@ -61,17 +68,28 @@ def kernels(layer: Layer) -> tuple[tuple[str, str], ...]:
 
 
 def work(layer: Layer) -> Work:
-    """Return the products, empty lanes included, and the bytes of a pass and of the frames."""
-    width = layer.output[-1]
+    """Return the products, empty lanes and tiles' starts included, and the bytes and frames."""
+    width, starts = layer.output[-1], 0
     whole = width
     if not _is_last(layer):
         lanes = _lanes(kernel_dtype(layer.dtype))
         whole = -(-width // lanes) * lanes
+        starts = _starts(layer.as_planes(), -(-width // (2 * lanes)))
     return Work(
-        calls=layer.images,
-        multiply_adds=layer.multiply_adds // max(width, 1) * whole,
+        calls=1 if _is_shared(layer) else layer.images,
+        multiply_adds=layer.multiply_adds // max(width, 1) * whole + starts,
         bytes_moved=np.dtype(layer.dtype).itemsize * layer.elements * max(layer.stride),
     )
+
+
+def _starts(layer: Layer, columns: int) -> int:
+    """Return what beginning so many columns of tiles costs, in products."""
+    bands = _frames(layer).bands
+    if is_square(layer):
+        each = _ROLL_START * len(bands)
+    else:
+        each = _STRIP_START * sum(-(-rows.count // _STRIP_ROWS) for rows in bands)
+    return layer.images * layer.groups * layer.outputs * columns * each
 
 
 def execute(layer: Layer, operands: LayerOperands) -> None:
@@ -79,8 +97,32 @@ def execute(layer: Layer, operands: LayerOperands) -> None:
     layer = layer.as_planes()
     if _is_last(layer):
         depthwise_last.execute(layer, operands)
+    elif _is_shared(layer):
+        _channels_first(_images_as_groups(layer), _repeated(layer, operands))
     else:
         _channels_first(layer, operands)
+
+
+def _is_shared(layer: Layer) -> bool:
+    """Return whether many images meet the same filters, which are less than the outputs."""
+    return layer.images > 1 and layer.groups == 1 and layer.taps <= layer.pixels
+
+
+@lru_cache(maxsize=256)
+def _images_as_groups(layer: Layer) -> Layer:
+    """Return the layer of one image whose channels are the images of this: one call, not many."""
+    return replace(layer, images=1, groups=layer.images)
+
+
+def _repeated(layer: Layer, operands: LayerOperands) -> LayerOperands:
+    """Return the operands with the filters and the bias of every image."""
+    epilogue = operands.epilogue
+    if epilogue.bias is not None:
+        epilogue = epilogue._replace(bias=np.tile(epilogue.bias, layer.images))
+    w = operands.w.array
+    return operands._replace(
+        w=Filters(np.tile(w, (layer.images, *(1,) * (w.ndim - 1)))), epilogue=epilogue
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,20 +149,23 @@ def _is_rolled(layer: Layer) -> bool:
     return is_square(layer) and host_target().name == "x86-64-v4"
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def _frames(layer: Layer) -> _Frames:
     (height, width), (kh, kw) = layer.signal, layer.filter
     (dr, dc), (sr, sc), (pr, pc) = layer.dilation, layer.stride, layer.pad
     size = np.dtype(layer.dtype).itemsize
     columns = (layer.output[1] - 1) * sc + geometry.span(kw, dc)
+    low, end = min(max(pc, 0), columns), max(0, min(width + pc, columns))
     half = -(-columns // sc)
+    if sc == 2:  # Whole vectors are copied.
+        lanes = _lanes(kernel_dtype(layer.dtype))
+        half = max(half, (low + 1) // 2 + -(-max(end - low, 0) // (2 * lanes)) * lanes)
     pitch = sc * half
     most = max(1, (_FRAME_BYTES // (pitch * size) - geometry.span(kh, dr)) // sr + 1)
     if _is_rolled(layer):
         most = max(8, _BAND_PRODUCTS // (layer.output[1] * layer.taps))
     even = -(-layer.output[0] // -(-layer.output[0] // most))
-    high = -(-even // 8) * 8  # Whole strips of eight rows.
-    low, end = min(max(pc, 0), columns), max(0, min(width + pc, columns))
+    high = -(-even // _STRIP_ROWS) * _STRIP_ROWS
     bands = []
     for first, last in geometry.bands(layer.output[0], high):
         start = first * sr - pr
@@ -149,51 +194,65 @@ def _frames(layer: Layer) -> _Frames:
     return _Frames(tuple(bands), offsets, pitch, half)
 
 
-def _channels_first(layer: Layer, operands: LayerOperands) -> None:
-    dtype = kernel_dtype(layer.dtype)
-    x, w, out = (a.view(dtype).reshape(-1) for a in (operands.x, operands.w.array, operands.out))
-    kernel, found = load.kernel("depthwise", dtype), _frames(layer)
-    bias, slope = bias_of(layer, operands, dtype), slope_of(operands.epilogue.negative_slope, dtype)
-    activation = activation_of(layer, operands.epilogue)
-    size, filters, pixels, taps = prod(layer.signal), layer.outputs, layer.pixels, layer.taps
+class _Job(NamedTuple):
+    """Some rows of some channels of an image: where they begin in each array, and how many."""
+
+    x_at: int
+    w_at: int
+    out_at: int
+    first: int
+    frame: int
+    counts: tuple[int, ...]
+    shape: tuple[int, ...]
+
+
+@lru_cache(maxsize=1024)
+def _jobs(layer: Layer) -> tuple[_Job, ...]:
+    """Return what the kernel is called for in each image, with its integers but the activation."""
+    found, filters, pixels, taps = _frames(layer), layer.outputs, layer.pixels, layer.taps
+    size, width = prod(layer.signal), layer.output[1]
     each = max(1, _BAND_PRODUCTS * len(found.bands) // (filters * pixels * taps))
-    chunks = geometry.bands(layer.groups, each)
-    width = layer.output[1]
-    jobs = [(n, c, b) for n in range(layer.images) for c in chunks for b in found.bands]
+    jobs = []
+    for first, last in geometry.bands(layer.groups, each):
+        for rows in found.bands:
+            before = last - first, filters, taps, size, filters * pixels, pixels
+            behind = found.pitch, layer.stride[1], found.half, layer.stride[0], rows.count, width
+            job = _Job(
+                first * size,
+                first * filters * taps,
+                first * filters * pixels + rows.first * width,
+                first * filters,
+                rows.frame[0] + SLACK,
+                (*before, *rows.frame, *behind),
+                ((last - first) * filters, rows.count, width),
+            )
+            jobs.append(job)
+    return tuple(jobs)
+
+
+def _channels_first(layer: Layer, operands: LayerOperands) -> None:
+    dtype, epilogue = kernel_dtype(layer.dtype), operands.epilogue
+    arrays = operands.x, operands.w.array, operands.out
+    x, w, out = (a.reshape(-1) for a in arrays)
+    if dtype != layer.dtype:
+        x, w, out = x.view(dtype), w.view(dtype), out.view(dtype)
+    kernel, offsets, jobs = load.kernel("depthwise", dtype), _frames(layer).offsets, _jobs(layer)
+    bias, slope = bias_of(layer, operands, dtype), slope_of(epilogue.negative_slope, dtype)
+    activation = activation_of(layer, epilogue)
+    x_image, out_image = len(x) // layer.images, len(out) // layer.images
 
     def some(lo: int, hi: int) -> None:
-        for n, (first, last), rows in jobs[lo:hi]:
-            at = n * layer.groups + first
-            out_at = at * filters * pixels + rows.first * width
-            kernel(
-                x[at * size :],
-                w[first * filters * taps :],
-                out[out_at:],
-                bias[first * filters :],
-                slope,
-                found.offsets,
-                scratch(rows.frame[0] + SLACK, dtype, "frame"),
-                last - first,
-                filters,
-                taps,
-                size,
-                filters * pixels,
-                pixels,
-                *rows.frame,
-                found.pitch,
-                layer.stride[1],
-                found.half,
-                layer.stride[0],
-                rows.count,
-                width,
-                activation,
-            )
-            if not operands.epilogue.compiled:
-                shape = ((last - first) * filters, rows.count, width)
-                flat = operands.out.reshape(-1)[out_at:]
-                apply_callable(operands.epilogue, flat, shape, (pixels, width, 1))
+        for number in range(lo, hi):
+            image, place = divmod(number, len(jobs))
+            x_at, w_at, out_at, first, frame, counts, shape = jobs[place]
+            samples, goal = x[image * x_image + x_at :], out[image * out_image + out_at :]
+            work, taps = scratch(frame, dtype, "frame"), w[w_at:]
+            kernel(samples, taps, goal, bias[first:], slope, offsets, work, *counts, activation)
+            if not epilogue.compiled:
+                flat = operands.out.reshape(-1)[image * out_image + out_at :]
+                apply_callable(epilogue, flat, shape, (layer.pixels, shape[2], 1))
 
-    threads.run(some, geometry.bands(len(jobs), 1), operands.workers)
+    threads.run_all(some, layer.images * len(jobs), operands.workers)
 
 
 PATH = LayerPath(

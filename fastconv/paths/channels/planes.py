@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import product
 from math import prod
 from typing import Any
 
@@ -12,6 +13,7 @@ from ... import geometry
 from ...kernels import KERNELS
 from ...layer import Epilogue, Layer, LayerOperands, LayerPath, guarantee
 from ...path import Work
+from ...records import NamedTuple
 from ...runtime import load, threads
 from .slab import kernel_dtype
 
@@ -20,6 +22,9 @@ _BAND_BYTES = 256 << 10
 # Products of one band where a plane is larger than that: some 0.1 ms.
 _BAND_PRODUCTS = 1 << 23
 _STORE, _ADD = 0, 1
+# Windows whose columns lie apart are computed one by one: 2.5 to 3.9 ns for a product instead of
+# 0.06 (float32, AVX2).
+_STRIDED = 40
 
 
 def supports(layer: Layer) -> str:
@@ -46,7 +51,7 @@ def work(layer: Layer) -> Work:
     return Work(
         # Each pair of planes has its own rims and its own start.
         calls=layer.images * channels * layer.inputs,
-        multiply_adds=layer.multiply_adds,
+        multiply_adds=layer.multiply_adds * (1 if layer.stride[-1] == 1 else _STRIDED),
         bytes_moved=size * layer.images * channels * layer.pixels * passes,
     )
 
@@ -70,17 +75,71 @@ def execute(layer: Layer, operands: LayerOperands) -> None:
     # Seen as they were given: an unsigned bias adds as a signed one does, but activates otherwise.
     results = whole.view(layer.dtype).reshape(layer.images, layer.groups, layer.outputs, -1)
     layer = layer.as_planes()
-    sums = _Sums(layer, load.kernel("plane", dtype), x.reshape(-1), w.reshape(-1), whole, results)
-    groups, rows = _bands(layer)
-    jobs = [(n, g, r) for n in range(layer.images) for g in groups for r in rows]
+    kernel, jobs, epilogue = load.kernel("plane", dtype), _jobs(layer), operands.epilogue
+    maps, filter_taps = _maps(layer, x.dtype), prod(layer.filter)
+    x, w, sums = x.reshape(-1), w.reshape(-1), whole.reshape(-1)
+    x_image, out_image = len(x) // layer.images, len(sums) // layer.images
+    size, pixels, pairs = (
+        prod(layer.signal),
+        layer.pixels,
+        (range(layer.outputs), range(layer.inputs)),
+    )
+    bare = epilogue.bias is None and epilogue.activation is None
 
     def some(lo: int, hi: int) -> None:
-        for n, g, r in jobs[lo:hi]:
-            sums.compute(n, g, r, operands.epilogue)
+        for number in range(lo, hi):
+            n, place = divmod(number, len(jobs))
+            job = jobs[place]
+            x_at, out_at = n * x_image + job.x_at, n * out_image + job.out_at
+            for o, c in product(*pairs):
+                samples, goal = x[x_at + c * size :], sums[out_at + o * pixels :]
+                taps = w[job.w_at + o * layer.taps + c * filter_taps :]
+                kernel(samples, taps, goal, *maps, *job.counts, _STORE if c == 0 else _ADD)
+            if not bare:
+                _activate(layer, epilogue, results[n], job)
 
-    threads.run(some, geometry.bands(len(jobs), 1), operands.workers)
+    threads.run_all(some, layer.images * len(jobs), operands.workers)
     if whole is not out:
         out[...] = np.moveaxis(whole, 1, -1)
+
+
+def _activate(layer: Layer, epilogue: Epilogue, results: Any, job: _Job) -> None:
+    """Apply the epilogue to some rows of all outputs of some groups of an image."""
+    for g in range(*job.groups):
+        bias = epilogue.bias
+        if bias is not None:
+            bias = bias.reshape(layer.groups, layer.outputs)[g]
+        after = Epilogue(bias, epilogue.activation, epilogue.negative_slope)
+        after.apply(results[g, :, job.part])
+
+
+class _Job(NamedTuple):
+    """Some rows of all outputs of some groups of an image, and the kernel's integers."""
+
+    x_at: int
+    w_at: int
+    out_at: int
+    counts: tuple[int, ...]
+    groups: tuple[int, int]
+    part: slice
+
+
+@lru_cache(maxsize=1024)
+def _jobs(layer: Layer) -> tuple[_Job, ...]:
+    size, pixels, width = prod(layer.signal), layer.pixels, layer.signal[1]
+    steps = layer.inputs * size, layer.outputs * layer.taps, layer.outputs * pixels
+    groups, rows = _bands(layer)
+    jobs = []
+    for (first, last), (low, high) in product(groups, rows):
+        counts = (
+            last - first, *steps, width, layer.output[1], width, *layer.filter, low, high,
+            layer.output[1], *layer.stride, *layer.dilation, layer.pad[1], 0,
+        )  # fmt: skip
+        at = first * layer.inputs * size, first * layer.outputs * layer.taps
+        part = slice(low * layer.output[1], high * layer.output[1])
+        goal = first * layer.outputs * pixels
+        jobs.append(_Job(*at, goal, counts, (first, last), part))
+    return tuple(jobs)
 
 
 def _bands(layer: Layer) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
@@ -92,54 +151,6 @@ def _bands(layer: Layer) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
         geometry.bands(layer.groups, max(1, _BAND_BYTES // (plane * size))),
         geometry.bands(layer.output[0], high),
     )
-
-
-class _Sums:
-    """The sums of one layer, in arrays with channels first."""
-
-    def __init__(self, layer: Layer, kernel: Any, x: Any, w: Any, whole: Any, results: Any) -> None:
-        self.layer, self.kernel, self.results = layer, kernel, results
-        self.x, self.w, self.out = x, w, whole.reshape(-1)
-        self.rows, self.columns, self.zero = _maps(layer, x.dtype)
-
-    def compute(
-        self, n: int, group: tuple[int, int], rows: tuple[int, int], epilogue: Epilogue
-    ) -> None:
-        """Compute some rows of all outputs of some groups of image n, and activate them."""
-        layer, (first, last) = self.layer, group
-        size, pixels, taps = prod(layer.signal), layer.pixels, prod(layer.filter)
-        x_at = (n * layer.groups + first) * layer.inputs * size
-        out_at = (n * layer.groups + first) * layer.outputs * pixels
-        w_at = first * layer.outputs * layer.taps
-        steps = layer.inputs * size, layer.outputs * layer.taps, layer.outputs * pixels
-        width, (kh, kw) = layer.signal[1], layer.filter
-        rest = (
-            width, layer.output[1], width, kh, kw, *rows, layer.output[1],
-            *layer.stride, *layer.dilation, layer.pad[1], 0,
-        )  # fmt: skip
-        for o in range(layer.outputs):
-            for c in range(layer.inputs):
-                self.kernel(
-                    self.x[x_at + c * size :],
-                    self.w[w_at + o * layer.taps + c * taps :],
-                    self.out[out_at + o * pixels :],
-                    self.rows,
-                    self.columns,
-                    self.zero,
-                    last - first,
-                    *steps,
-                    *rest,
-                    _STORE if c == 0 else _ADD,
-                )
-        if epilogue.bias is None and epilogue.activation is None:
-            return
-        part = slice(rows[0] * layer.output[1], rows[1] * layer.output[1])
-        for g in range(first, last):
-            bias = epilogue.bias
-            if bias is not None:
-                bias = bias.reshape(layer.groups, layer.outputs)[g]
-            after = Epilogue(bias, epilogue.activation, epilogue.negative_slope)
-            after.apply(self.results[n, g, :, part])
 
 
 @lru_cache(maxsize=256)
