@@ -58,12 +58,13 @@ def ready(name: str, dtype: str, saving_seconds: float = START_SECONDS) -> Loade
 
 
 def all_ready(units: tuple[_Unit, ...], saving_seconds: float = START_SECONDS) -> bool:
-    """Return whether all these kernels can run now; the builds of those that cannot go on."""
-    found = True
-    for unit in units:
-        if unit not in _loaded and _acquire(unit, saving_seconds) is None:
-            found = False
-    return found
+    """Return whether all these kernels can run now; the builds of those that cannot go on.
+
+    What having them all would save is shared out, so that it has to outweigh all their builds.
+    """
+    missing = [unit for unit in units if unit not in _loaded]
+    found = [_acquire(unit, saving_seconds / len(missing)) for unit in missing]
+    return None not in found
 
 
 def kernel(name: str, dtype: str) -> Loaded:
