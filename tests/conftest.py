@@ -22,7 +22,7 @@ pytest.register_assert_rewrite("agreement")
 COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 
 settings.register_profile("dev", max_examples=20, **COMMON)
-settings.register_profile("ci", max_examples=50, derandomize=True, print_blob=True, **COMMON)
+settings.register_profile("ci", max_examples=40, derandomize=True, print_blob=True, **COMMON)
 settings.register_profile("nightly", max_examples=2000, print_blob=True, **COMMON)
 
 DEFAULT = "ci" if os.environ.get("CI", "").lower() == "true" else "dev"
