@@ -443,3 +443,14 @@ def test_the_mean_of_equal_samples_is_that_sample(dtype):
                 np.testing.assert_allclose(got, x, rtol=k * 2.0**-53)
             else:
                 np.testing.assert_array_equal(got, x)
+
+
+@pytest.mark.parametrize("name", ["gaussian_filter", "sobel", "correlate1d"])
+def test_samples_that_are_no_numbers_are_refused_as_scipy_refuses_them(name):
+    arguments = {"gaussian_filter": (1,), "sobel": (), "correlate1d": ([1.0, 2.0],)}[name]
+    for dtype in ("S1", "U2", "O", "M8[s]"):
+        x = np.arange(4).astype(dtype)
+        with pytest.raises((RuntimeError, TypeError)) as theirs:
+            getattr(scipy_ndimage, name)(x, *arguments)
+        with pytest.raises(theirs.type):
+            getattr(ndimage, name)(x, *arguments)

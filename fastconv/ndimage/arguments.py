@@ -114,7 +114,7 @@ def place(
     RuntimeError
         If a given array has another shape, or a dtype cannot hold the result.
     """
-    if output is None and not complex_output and kind.isnative:
+    if output is None and not complex_output and kind.isnative and kind.kind in "biufc":
         return np.empty(shape, kind)
     if output is None:
         dtype = np.promote_types(kind, np.complex64) if complex_output else np.dtype(kind.name)
