@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,7 @@ from .forms import Forms
 from .paths import fused
 from .planner import selector
 from .request import Settings
-from .runtime import load, threads
-from .runtime.front import Front
+from .runtime import bind, load, threads
 from .short import CONVOLVE, CORRELATE, DTYPES, longest_filter
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def prepare(
     >>> smooth([1.0, 2.0, 3.0, 8.0])
     array([2., 4.])
     """
-    taps = np.array(v)
+    taps = np.asarray(v)
     plane = function in ("convolve2d", "correlate2d")
     if plane and taps.ndim != 2:
         raise ValueError(f"v must have two dimensions, got {taps.ndim}")
@@ -115,34 +115,21 @@ def prepare(
 
 def _frozen(taps: Array) -> Array:
     """Return our own copy of a filter in the machine's byte order, never to be written again."""
-    if not taps.dtype.isnative:
-        taps = taps.astype(taps.dtype.newbyteorder("="))
+    taps = taps.astype(taps.dtype.newbyteorder("="))
     taps.flags.writeable = False
     return taps
 
 
-class Prepared:
-    """A filter and how it is to be applied: see `prepare`."""
+class Kept:
+    """What filters that were prepared have in common: see `prepare`."""
 
-    __slots__ = ("_code", "_front", "_function", "_longest", "_loop", "_number", "_recipes",
-                 "_settings", "_short", "_until_look", "axis", "filter", "mode",
-                 "stride")  # fmt: skip
+    __slots__ = ("_function", "_settings", "filter", "mode", "stride")
 
     def __init__(
-        self, taps: Array, mode: str, function: str, axis: Any, stride: Any, settings: Settings
+        self, taps: Array, mode: str, function: str, stride: Any, settings: Settings
     ) -> None:
-        self.filter, self.mode, self.axis, self.stride = taps, mode, axis, stride
+        self.filter, self.mode, self.stride = taps, mode, stride
         self._function, self._settings = function, settings
-        self._code = _EXTENTS[mode] + _ORDERS[function]
-        self._number = taps.dtype.num
-        conjugated = function == "correlate" and taps.dtype.kind == "c"
-        plain = axis is None and stride == 1 and settings._replace(forms=None).plain
-        loop = taps.dtype.name.removeprefix("u") if taps.dtype.name in DTYPES else ""
-        self._loop = loop if plain and not conjugated else ""
-        self._short: Any = None
-        self._front = Front({mode: self._code})
-        self._recipes: dict[int, tuple[Any, int]] = {}
-        self._longest = self._until_look = 0
 
     @property
     def nbytes(self) -> int:
@@ -151,16 +138,60 @@ class Prepared:
         return forms.nbytes if forms is not None else 0
 
     def __call__(self, a: npt.ArrayLike, out: Array | None = None) -> Array:
-        """Return the result for the signal `a`, in `out` where there is one."""
-        entry = self._front.entry  # Not a method: Python would look for one, 60 ns long.
-        result = entry(a, self.filter, self.mode, out)
-        return result if result is not None else self._answer(a, out)
+        """Return the result for the signal or image `a`, in `out` where there is one."""
+        return self._answer(a, out)
 
-    def _answer(self, a: Any, out: Array | None) -> Array:
+    def _answer(self, a: Any, out: Array | None = None) -> Array:
+        raise NotImplementedError
+
+    def _bind(self, whole: bind.Whole, taps: Array, what: int) -> None:
+        """Have calls go straight to a compiled entry, and what that declines to `_answer`.
+
+        Python takes 0.17 us to find and to enter a method ``__call__``. A builtin in its place gets
+        no object to begin with, so it belongs to one filter, and so does the class that has it.
+        """
+        kind = type(self)
+        if "__call__" not in vars(kind):
+            call = bind.bound(whole, taps, what, self.__call__)
+            body = {"__slots__": (), "__module__": kind.__module__, "__call__": call}
+            self.__class__ = type(kind.__name__, (kind,), body)
+
+    def _keywords(self) -> dict[str, Any]:
+        """Return what `prepare` was told beside filter and mode."""
+        settings = self._settings
+        return {"function": self._function, "stride": self.stride, "method": settings.method,
+                "accuracy": settings.accuracy, "workers": settings.workers}  # fmt: skip
+
+    def __reduce__(self) -> Any:
+        return partial(prepare, **self._keywords()), (self.filter, self.mode)
+
+
+class Prepared(Kept):
+    """A filter and how it is to be applied: see `prepare`."""
+
+    __slots__ = ("_code", "_longest", "_loop", "_number", "_recipes", "_short", "_until_look",
+                 "axis")  # fmt: skip
+
+    def __init__(
+        self, taps: Array, mode: str, function: str, axis: Any, stride: Any, settings: Settings
+    ) -> None:
+        super().__init__(taps, mode, function, stride, settings)
+        self.axis = axis
+        self._code = _EXTENTS[mode] + _ORDERS[function]
+        self._number = taps.dtype.num
+        conjugated = function == "correlate" and taps.dtype.kind == "c"
+        plain = axis is None and stride == 1 and settings._replace(forms=None).plain
+        loop = taps.dtype.name.removeprefix("u") if taps.dtype.name in DTYPES else ""
+        self._loop = loop if plain and not conjugated else ""
+        self._short: Any = None
+        self._recipes: dict[int, tuple[Any, int]] = {}
+        self._longest = self._until_look = 0
+
+    def _answer(self, a: Any, out: Array | None = None) -> Array:
         if self._loop:
             if self._short is None:
                 self._look()
-            if type(a) is np.ndarray and a.ndim == 1 and a.dtype is self.filter.dtype:
+            if type(a) is np.ndarray and a.ndim == 1 and a.dtype == self.filter.dtype:
                 # The entry transforms no filter: it has only what the direct loop is best for.
                 if self._short is not None:
                     result = self._short(
@@ -200,7 +231,7 @@ class Prepared:
             out = np.empty(m, a.dtype)
         elif not (
             type(out) is np.ndarray
-            and out.dtype is a.dtype
+            and out.dtype == a.dtype
             and out.shape == (m,)
             and out.flags.carray
             and not np.may_share_memory(out, a)
@@ -231,8 +262,11 @@ class Prepared:
             whole = load.whole("rows", self._loop)
             if whole is not None:
                 self._short = whole.call
-                self._front.add(self.filter.dtype, whole)
+                self._bind(whole, self.filter, self._code)
             self._longest = longest_filter(self.filter.dtype.name)
+
+    def _keywords(self) -> dict[str, Any]:
+        return super()._keywords() | {"axis": self.axis}
 
     def __repr__(self) -> str:
         return f"<{self._function} with {self.filter.size} {self.filter.dtype} taps, {self.mode}>"

@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from . import short2d
+from .prepared import Kept
 from .request import Settings
-from .runtime.front import Front
+from .runtime.bind import Whole
 from .signal import planes
 
 __all__ = ["PreparedPlane"]
@@ -17,35 +18,20 @@ __all__ = ["PreparedPlane"]
 Array = npt.NDArray[Any]
 
 
-class PreparedPlane:
+class PreparedPlane(Kept):
     """A filter and how it is to be applied to images: see `prepare`."""
 
-    __slots__ = ("_front", "_function", "_settings", "_taps", "boundary", "filter", "mode",
-                 "stride")  # fmt: skip
+    __slots__ = ("boundary",)
 
     def __init__(
         self, taps: Array, mode: str, function: str, boundary: Any, stride: Any, settings: Settings
     ) -> None:
-        self.filter, self.mode, self.boundary, self.stride = taps, mode, boundary, stride
-        self._function, self._settings = function, settings
-        self._front = Front({mode: planes.what(function, mode, boundary)})
+        super().__init__(taps, mode, function, stride, settings)
+        self.boundary = boundary
         planes.pair(stride)
-        # The compiled entries do not conjugate the filter of a correlation.
-        self._taps = taps.conj() if function == "correlate2d" and taps.dtype.kind == "c" else taps
+        planes.what(function, mode, boundary)
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the forms that are kept."""
-        forms = self._settings.forms
-        return forms.nbytes if forms is not None else 0
-
-    def __call__(self, a: npt.ArrayLike, out: Array | None = None) -> Array:
-        """Return the result for the image `a`, in `out` where there is one."""
-        entry = self._front.entry  # Not a method: Python would look for one, 60 ns long.
-        result = entry(a, self._taps, self.mode, out)
-        return result if result is not None else self._answer(a, out)
-
-    def _answer(self, a: Any, out: Array | None) -> Array:
+    def _answer(self, a: Any, out: Array | None = None) -> Array:
         settings = self._settings._replace(out=out)
         x = np.asarray(a)
         if self.mode == "valid" and any(
@@ -60,8 +46,17 @@ class PreparedPlane:
             # What the long way has found, the next call takes.
             whole = short2d.wholes.get(self.filter.dtype)
             if whole is not None:
-                self._front.add(self.filter.dtype, whole)
+                self._straight(whole)
         return result
+
+    def _straight(self, whole: Whole) -> None:
+        taps = self.filter
+        if self._function == "correlate2d" and taps.dtype.kind == "c":
+            taps = taps.conj()  # The compiled entries do not conjugate the filter.
+        self._bind(whole, taps, planes.what(self._function, self.mode, self.boundary))
+
+    def _keywords(self) -> dict[str, Any]:
+        return super()._keywords() | {"boundary": self.boundary}
 
     def __repr__(self) -> str:
         shape = " x ".join(map(str, self.filter.shape))

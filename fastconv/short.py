@@ -251,7 +251,7 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
 
 
 def _fits(out: Any, m: int, dtype: np.dtype[Any]) -> bool:
-    return type(out) is np.ndarray and out.dtype is dtype and out.shape == (m,) and out.flags.carray
+    return type(out) is np.ndarray and out.dtype == dtype and out.shape == (m,) and out.flags.carray
 
 
 def _by_bands(kernel: Any, x: Array, w: Array, out: Array, pad: int) -> None:

@@ -88,7 +88,7 @@ def _recipe(
 ) -> Recipe:
     run = planes.runner(problem, kernel, np.zeros((), loop_dtype))
     shape, seconds = problem.output, selector.rank(problem)[0].seconds
-    looks, signed = structure.pays(problem), dtype is loop_dtype
+    looks, signed = structure.pays(problem), dtype == loop_dtype
 
     def answer(x: Array, w: Array, out: Array | None = None) -> Array | None:
         if out is None:
@@ -112,5 +112,5 @@ def _recipe(
 
 
 def _suits(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
-    plain = type(out) is np.ndarray and out.dtype is dtype and out.shape == shape
+    plain = type(out) is np.ndarray and out.dtype == dtype and out.shape == shape
     return plain and bool(out.flags.carray)

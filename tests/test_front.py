@@ -1,6 +1,8 @@
 """Compiled fronts: what they answer is what the function answers, and the rest they decline."""
 
 import inspect
+import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -35,6 +37,22 @@ def test_it_answers_every_dtype_that_was_added(mode, dtype):
     out = np.empty_like(result)
     assert entry(x, w, mode, out) is out
     assert_identical(out, result)
+
+
+def test_arrays_from_another_process_are_plain():
+    entry = front("float64", "float32").entry
+    x, w = pickle.loads(pickle.dumps((X, W)))
+    assert x.dtype is not X.dtype
+    for operands in ((x, w), (x, W), (X, w)):
+        result = entry(*operands, "full", None)
+        assert_identical(result, np.convolve(X, W))
+        assert result.dtype is X.dtype
+    out = pickle.loads(pickle.dumps(result))
+    assert entry(X, W, "full", out) is out
+    for other in (x.astype(">f8"), x.view("i8"), x.view("M8[s]"), x.astype("f4").repeat(2)):
+        assert entry(other, W, "full", None) is None
+    swapped = X.astype(pickle.loads(pickle.dumps(np.dtype(">f8"))))
+    assert entry(swapped, swapped[:3], "full", None) is None
 
 
 class Subclass(np.ndarray):
@@ -88,3 +106,60 @@ def test_the_function_behind_it_is_what_a_reader_sees(name):
     assert signature.parameters["workers"].kind is inspect.Parameter.KEYWORD_ONLY
     with pytest.raises(TypeError, match="unexpected keyword"):
         function(X, W, nonsense=1)
+
+
+# ---------------------------------------------------------------- one filter
+
+
+def bound(fallback):
+    kernel("rows", "float64")
+    return bind.bound(whole("rows", "float64"), W, 2, fallback)
+
+
+def test_a_bound_filter_answers_plain_calls():
+    call, out = bound(pytest.fail), np.empty(14)
+    assert_fresh(call(X))
+    assert_identical(call(X), np.convolve(X, W))
+    for said in (call(X, out), call(X, out=out)):
+        assert said is out
+        assert_identical(out, np.convolve(X, W))
+    assert_fresh(call(X, out=None))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "keywords"),
+    [
+        ((), {}),
+        ((X, None, None), {}),
+        ((X, None), {"out": None}),
+        ((), {"out": None}),
+        ((X,), {"ou": None}),
+        ((X,), {"out": None, "other": 1}),
+        ((X,), {"out": X}),
+        ((X, X), {}),
+        ((X.astype("f"),), {}),
+        ((list(X),), {}),
+        ((X[:0],), {}),
+    ],
+    ids=str,
+)
+def test_what_a_bound_filter_declines_goes_on_as_it_came(arguments, keywords):
+    found = bound(lambda *a, **k: (a, k))(*arguments, **keywords)
+    assert len(found[0]) == len(arguments)
+    assert all(a is b for a, b in zip(found[0], arguments, strict=True))
+    assert list(found[1]) == list(keywords)
+    assert all(found[1][name] is keywords[name] for name in keywords)
+
+
+def test_errors_of_the_fallback_come_through_and_nothing_leaks():
+    def refuses(*arguments):
+        raise ValueError("no")
+
+    call = bound(refuses)
+    counts = [sys.getrefcount(o) for o in (refuses, X, W, call)]
+    for _ in range(1000):
+        with pytest.raises(ValueError, match="no"):
+            call([1.0])
+        call(X)
+    after = [sys.getrefcount(o) for o in (refuses, X, W, call)]
+    assert max(abs(a - b) for a, b in zip(after, counts, strict=True)) < 10

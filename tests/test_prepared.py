@@ -1,6 +1,10 @@
 """A prepared filter answers as `convolve` does, and transforms its filter once."""
 
+import copy
+import gc
+import pickle
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -87,6 +91,26 @@ def test_the_filter_is_a_copy():
     np.testing.assert_array_equal(call(np.ones(4)), [1, 2, 3, 3, 2, 1])
     with pytest.raises(ValueError, match="read-only"):
         call.filter[0] = 2
+
+
+@pytest.mark.parametrize("function", ["convolve", "correlate", "convolve2d", "correlate2d"])
+@pytest.mark.parametrize("dtype", ["d", "F"])
+def test_copies_and_pickles_answer_the_same_and_nothing_stays_behind(function, dtype):
+    plane = function.endswith("2d")
+    rng = np.random.default_rng(7)
+    a, v = (random_array(rng, dtype, n) for n in (((9, 8), (3, 2)) if plane else (50, 4)))
+    call = fastconv.prepare(v, "same", function=function)
+    expected = getattr(fastconv, function)(a, v, "same")
+    for _ in range(3):
+        assert_identical(call(a), expected)
+    for other in (copy.copy(call), copy.deepcopy(call), pickle.loads(pickle.dumps(call))):
+        for _ in range(3):
+            assert_identical(other(a), expected)
+        assert repr(other) == repr(call)
+    filters = weakref.ref(call.filter)
+    del call, other
+    gc.collect()
+    assert filters() is None
 
 
 def test_nan_stays_where_it_belongs_with_a_kept_spectrum():

@@ -190,6 +190,42 @@ def test_every_instruction_set_gives_the_same_answers(tmp_path, name):
     run(program, tmp_path, FASTCONV_TARGET=name, FASTCONV_POLICY="compile")
 
 
+def test_calls_are_answered_where_numba_is_not_installed(tmp_path):
+    """As in a frozen application, and under interpreters that Numba does not support yet."""
+    program = """
+        import sys
+        from importlib.machinery import PathFinder
+
+        find = PathFinder.find_spec
+
+        class Finder(PathFinder):
+            @classmethod
+            def find_spec(cls, name, path=None, target=None):
+                absent = name.startswith(("numba", "llvmlite"))
+                return None if absent else find(name, path, target)
+
+        PathFinder.find_spec = Finder.find_spec
+        sys.meta_path[sys.meta_path.index(PathFinder)] = Finder
+        import importlib.metadata
+
+        def version(name):
+            raise importlib.metadata.PackageNotFoundError(name)
+
+        importlib.metadata.version = version
+        import numpy as np
+        import fastconv
+        from fastconv.runtime import cache
+
+        assert cache._version("numba") == "absent"
+        for policy in ("never", "adaptive", "compile"):
+            for dtype in ("f8", "i2"):
+                x, w = np.arange(400).astype(dtype), np.arange(3).astype(dtype)
+                assert np.array_equal(fastconv.convolve(x, w, policy=policy), np.convolve(x, w))
+        assert fastconv.explain(x, w).chosen
+    """
+    run(program, tmp_path)
+
+
 def test_the_layout_of_arrays_is_checked_before_it_is_used(monkeypatch):
     assert bind.layout_is_known() == (
         sys.implementation.name == "cpython" and object.__basicsize__ == 16

@@ -12,7 +12,6 @@ from ..runtime.entry import (
     CONTIGUOUS_ALIGNED,
     DATA,
     DIMENSIONS,
-    DTYPE,
     FLAGS,
     FUNCTIONS,
     NDIM,
@@ -21,6 +20,7 @@ from ..runtime.entry import (
     WRITEABLE,
     field,
     function,
+    traits,
 )
 
 # `call_` keeps the taps on its stack and answers what is one band (paths.direct.band).
@@ -46,7 +46,7 @@ def whole_rows(unit: str, size: int) -> str:
     plain = "".join(
         field(f"{name}.ndim", name, NDIM, "i32")
         + field(f"{name}.dims", name, DIMENSIONS, "ptr")
-        + field(f"{name}.dtype", name, DTYPE, "ptr")
+        + traits(name)
         + f"\n  %{name}.line = icmp eq i32 %{name}.ndim, 1"
         for name in ("a", "v")
     )
@@ -57,12 +57,11 @@ def whole_rows(unit: str, size: int) -> str:
         field(f"g.{name}", "given", offset, kind)
         for name, offset, kind in (
             ("dims", DIMENSIONS, "ptr"),
-            ("dtype", DTYPE, "ptr"),
             ("flags", FLAGS, "i32"),
             ("data", DATA, "ptr"),
         )
     )
-    given += field("x.dtype", "x", DTYPE, "ptr") + field("x.at.given", "x", DATA, "ptr")
+    given += traits("given") + field("x.at.given", "x", DATA, "ptr")
     # rows(x, w, out; one row, no steps, n, k, m, stride 1, dilation 1, pad)
     run = (
         f"call void @fc_{unit}(ptr %x.data, i64 %n, ptr %taps, i64 %k, ptr %out.data, i64 %m, "
@@ -85,7 +84,7 @@ entry:{"".join(map(function, FUNCTIONS[1:]))}
   %arrays = and i1 %a.array, %v.array
   br i1 %arrays, label %alike, label %decline
 alike:{plain}
-  %one.dtype = icmp eq ptr %a.dtype, %v.dtype
+  %one.dtype = icmp eq i64 %a.traits, %v.traits
   %lines = and i1 %a.line, %v.line
   %flat = and i1 %lines, %one.dtype
   br i1 %flat, label %order, label %decline
@@ -138,7 +137,7 @@ given.axes:{field("g.ndim", "given", NDIM, "i32")}
 given.rest:{given}
   %g.length = load i64, ptr %g.dims
   %g.fits = icmp eq i64 %g.length, %m
-  %g.same = icmp eq ptr %g.dtype, %x.dtype
+  %g.same = icmp eq i64 %given.traits, %a.traits
   %g.bits = and i32 %g.flags, {WRITEABLE}
   %g.plain = icmp eq i32 %g.bits, {WRITEABLE}
   %g.end = getelementptr {element}, ptr %g.data, i64 %m

@@ -12,7 +12,6 @@ from ..runtime.entry import (
     CONTIGUOUS_ALIGNED,
     DATA,
     DIMENSIONS,
-    DTYPE,
     FLAGS,
     FUNCTIONS,
     NDIM,
@@ -21,6 +20,7 @@ from ..runtime.entry import (
     WRITEABLE,
     field,
     function,
+    traits,
 )
 
 # `what` is the sum of an extent, ORDER for a correlation, and RULE times a boundary rule.
@@ -97,8 +97,8 @@ entry:{"".join(map(function, FUNCTIONS[1:]))}
   %w.array = icmp eq ptr %w.type, %ndarray
   %arrays = and i1 %x.array, %w.array
   br i1 %arrays, label %alike, label %decline
-alike:{_fields("x", ("dtype", "ndim"))}{_fields("w", ("dtype", "ndim"))}
-  %one.dtype = icmp eq ptr %x.dtype, %w.dtype
+alike:{traits("x")}{traits("w")}{_fields("x", ("ndim",))}{_fields("w", ("ndim",))}
+  %one.dtype = icmp eq i64 %x.traits, %w.traits
   %x.flat = icmp eq i32 %x.ndim, 2
   %w.flat = icmp eq i32 %w.ndim, 2
   %both.flat = and i1 %x.flat, %w.flat
@@ -140,14 +140,14 @@ given.is:{_fields("given", ("type", "ndim"))}
 given.axes:
   %given.flat = icmp eq i32 %given.ndim, 2
   br i1 %given.flat, label %given.rest, label %decline
-given.rest:{_fields("given", ("dims", "dtype", "flags", "data"))}\
+given.rest:{traits("given")}{_fields("given", ("dims", "flags", "data"))}\
 {field("x.first", "x", DATA, "ptr")}
   %given.height = load i64, ptr %given.dims
   %given.next = getelementptr i64, ptr %given.dims, i64 1
   %given.width = load i64, ptr %given.next
   %g.high = icmp eq i64 %given.height, %oh
   %g.wide = icmp eq i64 %given.width, %ow
-  %g.same = icmp eq ptr %given.dtype, %x.dtype
+  %g.same = icmp eq i64 %given.traits, %x.traits
   %g.bits = and i32 %given.flags, {WRITEABLE}
   %g.plain = icmp eq i32 %g.bits, {WRITEABLE}
   %x.count = mul i64 %height, %width
@@ -227,7 +227,7 @@ error:
 
 
 _KINDS = {"type": (OBJECT_TYPE, "ptr"), "data": (DATA, "ptr"), "ndim": (NDIM, "i32"),
-          "dims": (DIMENSIONS, "ptr"), "strides": (STRIDES, "ptr"), "dtype": (DTYPE, "ptr"),
+          "dims": (DIMENSIONS, "ptr"), "strides": (STRIDES, "ptr"),
           "flags": (FLAGS, "i32")}  # fmt: skip
 
 

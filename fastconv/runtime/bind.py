@@ -6,21 +6,25 @@ import ctypes
 import sys
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..kernels import KERNELS
 from ..records import NamedTuple
 from . import entry
 
+if TYPE_CHECKING:
+    import numpy as np
+
 Loaded = Callable[..., Any]
 
 
 class Whole(NamedTuple):
-    """The entries that answer a whole call: as a function, and the addresses of two (`entry`)."""
+    """The entries that answer a whole call: as a function, and others' addresses (`entry`)."""
 
     call: Loaded
     whole: int
     front: int
+    bound: int
 
 
 class Bound(NamedTuple):
@@ -84,7 +88,7 @@ def _bind(symbols: Symbols, name: str, dtype: str) -> Bound | None:
     if not kernel.one_call:
         return Bound(loop)
     call = _builtin(symbols("call_" + unit), "call_" + unit)
-    return Bound(loop, Whole(call, symbols("whole_" + unit), symbols("front_" + unit)))
+    return Bound(loop, Whole(call, *(symbols(e + unit) for e in ("whole_", "front_", "bound_"))))
 
 
 @cache
@@ -108,10 +112,18 @@ def layout_is_known() -> bool:
         and number(entry.NDIM, 4) == 2
         and number(entry.DTYPE) == id(probe.dtype)
         and number(entry.OBJECT_TYPE) == id(np.ndarray)
+        and traits(probe.dtype).to_bytes(8, "little")
+        == b"ih=\0" + bytes([probe.dtype.num, 0, 0, 0])
         and number(entry.FLAGS, 4) & entry.CONTIGUOUS_ALIGNED == 0x0100
         and pair(entry.DIMENSIONS) == _words((3, 3))
         and pair(entry.STRIDES) == _words((10, 4))
     )
+
+
+def traits(dtype: np.dtype[Any]) -> int:
+    """Return what `entry.traits` finds in the arrays of a dtype."""
+    said = ctypes.string_at(id(dtype) + entry.TRAITS, 8)
+    return int.from_bytes(said, "little") & entry.TRAITS_MASK
 
 
 def _words(numbers: Iterable[int]) -> bytes:
@@ -127,7 +139,7 @@ class _MethodDef(ctypes.Structure):
     )
 
 
-_METH_FASTCALL = 0x80
+_METH_FASTCALL, _METH_KEYWORDS = 0x80, 0x02
 
 
 def front(address: int, words: list[int]) -> Loaded:
@@ -135,16 +147,42 @@ def front(address: int, words: list[int]) -> Loaded:
     return _builtin(address, "front", _words(words))
 
 
-def _builtin(address: int, symbol: str, table: bytes = b"") -> Loaded:
-    """Make a CPython builtin of a METH_FASTCALL entry."""
-    method, make = _method(address, symbol), _maker()
-    return make(ctypes.byref(method), _functions() + table, None)  # type: ignore[no-any-return]
+def bound(whole: Whole, w: np.ndarray[Any, Any], what: int, fallback: Loaded) -> Loaded:
+    """Make a callable of one filter: (x[, out]) -> the result.
+
+    Parameters
+    ----------
+    whole : Whole
+        What answers plain calls.
+    w : ndarray
+        The filter.
+    what : int
+        As in the other entries of a whole call.
+    fallback : callable
+        (x, out=None) -> the result: for all calls that the entry declines.
+    """
+    out = sys.intern("out")
+    known = {"w": id(w), "traits": traits(w.dtype), "out": id(out), "fallback": id(fallback),
+             "whole": whole.whole, "type": w.dtype.num, "what": what,
+             "tuple_items": tuple.__basicsize__}  # fmt: skip
+    table = _words(known[name] for name in entry.BOUND)
+    keeps = (w, out, fallback)
+    return _builtin(whole.bound, "bound", table, _METH_FASTCALL | _METH_KEYWORDS, keeps)
+
+
+def _builtin(
+    address: int, symbol: str, table: bytes = b"", flags: int = _METH_FASTCALL, keeps: Any = None
+) -> Loaded:
+    """Make a CPython builtin of an entry; `keeps` lives as long as it, as its ``__module__``."""
+    method, make = _method(address, symbol, flags), _maker()
+    owner = None if keeps is None else id(keeps)
+    return make(ctypes.byref(method), _functions() + table, owner)  # type: ignore[no-any-return]
 
 
 @cache
-def _method(address: int, symbol: str) -> _MethodDef:
+def _method(address: int, symbol: str, flags: int) -> _MethodDef:
     """Return the description of an entry; CPython keeps a pointer to it, so it lives forever."""
-    return _MethodDef(symbol.encode(), address, _METH_FASTCALL, None)
+    return _MethodDef(symbol.encode(), address, flags, None)
 
 
 @cache

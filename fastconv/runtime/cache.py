@@ -188,9 +188,12 @@ def _version(package: str) -> str:
         _, mark, rest = text.partition(before)
         if mark:
             return rest.partition(after)[0]
-    from importlib.metadata import version
+    from importlib.metadata import PackageNotFoundError, version
 
-    return version(package)
+    try:
+        return version(package)
+    except PackageNotFoundError:  # Numba is the compiler: what is built already runs without it.
+        return "absent"
 
 
 def library_path(target: str, name: str, dtype: str) -> str | None:

@@ -16,7 +16,11 @@
     A METH_FASTCALL body: (x, w, modes and the like, out). It asks the ``whole_<unit>`` of the
     operands' dtype, where it knows that and all else that it was told: see `front.Front`.
 
-The last two and ``py_<unit>`` find the interpreter's functions in their ``self``, a bytes object
+``bound_<unit>``
+    A METH_FASTCALL body with keywords: (x[, out]). The same for one filter, and where it declines
+    it returns what another callable does with these arguments: see `bind.bound`.
+
+The last three and ``py_<unit>`` find the interpreter's functions in their ``self``, a bytes object
 that begins with the addresses of `FUNCTIONS`, so that a library has no undefined symbols.
 """
 
@@ -26,12 +30,14 @@ from __future__ import annotations
 # `load` checks them against a real array before it uses an entry.
 OBJECT_HEADER, OBJECT_TYPE, BYTES_DATA = 16, 8, 32
 DATA, NDIM, DIMENSIONS, STRIDES, DTYPE, FLAGS = 16, 24, 32, 40, 56, 64
+# A dtype's kind, character, byte order and type number; the byte between the last two says nothing.
+TRAITS, TRAITS_MASK = 24, 0xFFFFFFFF_00FFFFFF
 CONTIGUOUS_ALIGNED = 0x0001 | 0x0100
 WRITEABLE = CONTIGUOUS_ALIGNED | 0x0400
 
 # The order of addresses in ``self``; None and ndarray are objects, the rest C functions.
 FUNCTIONS = ("PyNumber_AsSsize_t", "PyEval_SaveThread", "PyEval_RestoreThread", "Py_IncRef",
-             "PyArray_New", "ndarray", "None")  # fmt: skip
+             "PyArray_New", "ndarray", "None", "Py_DecRef", "PyObject_Vectorcall")  # fmt: skip
 
 
 def entries(unit: str, symbol: str, sizes: list[int], integers: int) -> str:
@@ -52,8 +58,8 @@ def entries(unit: str, symbol: str, sizes: list[int], integers: int) -> str:
 
 
 def whole_entries(unit: str) -> str:
-    """Return the IR of ``call_<unit>`` and ``front_<unit>``."""
-    return _call_entry(unit) + _front_entry(unit)
+    """Return the IR of ``call_<unit>``, ``front_<unit>`` and ``bound_<unit>``."""
+    return _call_entry(unit) + _front_entry(unit) + _bound_entry(unit)
 
 
 def _c_entry(unit: str, symbol: str, sizes: list[int], integers: int) -> str:
@@ -89,7 +95,20 @@ def field(result: str, array: str, offset: int, kind: str) -> str:
   %{result} = load {kind}, ptr %{result}.at"""
 
 
-def argument(result: str, index: int) -> str:
+def traits(array: str) -> str:
+    """Return the IR that loads an array's dtype as the number %<array>.traits.
+
+    Two dtypes are one where these are. Their addresses may differ: an array that was pickled, as
+    those that come from another process, has a dtype of its own.
+    """
+    return (
+        field(f"{array}.dtype", array, DTYPE, "ptr")
+        + field(f"{array}.said", f"{array}.dtype", TRAITS, "i64")
+        + f"\n  %{array}.traits = and i64 %{array}.said, {TRAITS_MASK}"
+    )
+
+
+def argument(result: str, index: int | str) -> str:
     return f"""
   %{result}.slot = getelementptr ptr, ptr %args, i64 {index}
   %{result} = load ptr, ptr %{result}.slot"""
@@ -139,29 +158,27 @@ i64 %longest)
 """
 
 
+_TABLE = f"\n  %table = getelementptr i8, ptr %self, i64 {BYTES_DATA + 8 * len(FUNCTIONS)}"
+
+
+def _word(result: str, at: str, index: int = 0, kind: str = "i64") -> str:
+    """Return the IR that loads a 64-bit word of a table."""
+    return (
+        f"\n  %{result}.word = getelementptr i64, ptr %{at}, i64 {index}"
+        f"\n  %{result} = load {kind}, ptr %{result}.word"
+    )
+
+
 # What ``front_<unit>`` reads behind the addresses of `FUNCTIONS` in its ``self``, 64-bit words all:
 # how many arguments there are between the operands and `out`; for each of them how many objects it
 # may be, and for each of those the object and what it adds to `what`; how many dtypes there are,
-# and for each the dtype, its ``whole_<unit>`` and its type number.
+# and for each its traits, its ``whole_<unit>`` and its type number.
 def _front_entry(unit: str) -> str:
-    def word(result: str, at: str, index: int = 0, kind: str = "i64") -> str:
-        return (
-            f"\n  %{result}.word = getelementptr i64, ptr %{at}, i64 {index}"
-            f"\n  %{result} = load {kind}, ptr %{result}.word"
-        )
-
-    def passed(result: str, index: str) -> str:
-        return (
-            f"\n  %{result}.slot = getelementptr ptr, ptr %args, i64 %{index}"
-            f"\n  %{result} = load ptr, ptr %{result}.slot"
-        )
-
-    table = BYTES_DATA + 8 * len(FUNCTIONS)
+    word = _word
     needed = "".join(map(function, ("Py_IncRef", "ndarray", "None")))
     return f"""
 define ptr @front_{unit}(ptr %self, ptr %args, i64 %count) {{
-entry:{needed}
-  %table = getelementptr i8, ptr %self, i64 {table}{word("choices", "table")}
+entry:{needed}{_TABLE}{word("choices", "table")}
   %choice.first = getelementptr i64, ptr %table, i64 1
   %last = add i64 %choices, 2
   %needed = add i64 %choices, 3
@@ -176,7 +193,7 @@ choice.loop:
 choice.body:{word("options", "q")}
   %option.first = getelementptr i64, ptr %q, i64 1
   %option.words = mul i64 %options, 2
-  %option.end = getelementptr i64, ptr %option.first, i64 %option.words{passed("said", "j")}
+  %option.end = getelementptr i64, ptr %option.first, i64 %option.words{argument("said", "%j")}
   br label %option.loop
 option.loop:
   %r = phi ptr [ %option.first, %choice.body ], [ %r.next, %option.next ]
@@ -195,18 +212,18 @@ chosen:{word("adds", "r", 1)}
 operands:{word("dtypes", "q")}
   %dtype.first = getelementptr i64, ptr %q, i64 1
   %dtype.words = mul i64 %dtypes, 3
-  %dtype.end = getelementptr i64, ptr %dtype.first, i64 %dtype.words{passed("given", "last")}\
+  %dtype.end = getelementptr i64, ptr %dtype.first, i64 %dtype.words{argument("given", "%last")}\
 {argument("x", 0)}{argument("w", 1)}{field("x.type", "x", OBJECT_TYPE, "ptr")}
   %x.array = icmp eq ptr %x.type, %ndarray
   br i1 %x.array, label %look, label %decline
-look:{field("dtype", "x", DTYPE, "ptr")}
+look:{traits("x")}
   br label %dtype.loop
 dtype.loop:
   %s = phi ptr [ %dtype.first, %look ], [ %s.next, %dtype.next ]
   %dtype.more = icmp ult ptr %s, %dtype.end
   br i1 %dtype.more, label %dtype.body, label %decline
-dtype.body:{word("known", "s", 0, "ptr")}
-  %is.known = icmp eq ptr %known, %dtype
+dtype.body:{word("known", "s")}
+  %is.known = icmp eq i64 %known, %x.traits
   br i1 %is.known, label %answer, label %dtype.next
 dtype.next:
   %s.next = getelementptr i64, ptr %s, i64 3
@@ -217,5 +234,61 @@ answer:{word("whole", "s", 1, "ptr")}{word("type", "s", 2)}
 decline:
   call void %Py_IncRef(ptr %None)
   ret ptr %None
+}}
+"""
+
+
+# What ``bound_<unit>`` reads there: the filter, the name and the callable of `BOUND`, and the
+# numbers. CPython hands over keywords' names as a tuple.
+BOUND = ("w", "traits", "out", "fallback", "whole", "type", "what", "tuple_items")
+_TUPLE_SIZE = 16
+
+
+def _bound_entry(unit: str) -> str:
+    def word(name: str) -> str:
+        numbers = ("traits", "type", "what", "tuple_items")
+        return _word(name, "table", BOUND.index(name), "i64" if name in numbers else "ptr")
+
+    names = ("ndarray", "None", "Py_DecRef", "PyObject_Vectorcall")
+    return f"""
+define ptr @bound_{unit}(ptr %self, ptr %args, i64 %count, ptr %names) {{
+entry:{"".join(map(function, names))}{_TABLE}{word("fallback")}
+  %plain = icmp eq ptr %names, null
+  br i1 %plain, label %positional, label %keywords
+keywords:{field("names.count", "names", _TUPLE_SIZE, "i64")}
+  %one.name = icmp eq i64 %names.count, 1
+  %one.operand = icmp eq i64 %count, 1
+  %one.each = and i1 %one.name, %one.operand
+  br i1 %one.each, label %keyword, label %decline
+keyword:{word("tuple_items")}{word("out")}
+  %name.at = getelementptr i8, ptr %names, i64 %tuple_items
+  %name = load ptr, ptr %name.at
+  %is.out = icmp eq ptr %name, %out
+  br i1 %is.out, label %second, label %decline
+positional:
+  switch i64 %count, label %decline [ i64 1, label %operand
+                                      i64 2, label %second ]
+second:{argument("said", 1)}
+  br label %operand
+operand:
+  %given = phi ptr [ %None, %positional ], [ %said, %second ]{argument("x", 0)}\
+{field("x.type", "x", OBJECT_TYPE, "ptr")}
+  %x.array = icmp eq ptr %x.type, %ndarray
+  br i1 %x.array, label %look, label %decline
+look:{traits("x")}{word("traits")}
+  %is.known = icmp eq i64 %x.traits, %traits
+  br i1 %is.known, label %answer, label %decline
+answer:{word("w")}{word("whole")}{word("type")}{word("what")}
+  %result = call ptr %whole(ptr %self, ptr %x, ptr %w, ptr %given, i64 %what, i64 %type, i64 1)
+  %is.none = icmp eq ptr %result, %None
+  br i1 %is.none, label %declined, label %done
+done:
+  ret ptr %result
+declined:
+  call void %Py_DecRef(ptr %None)
+  br label %decline
+decline:
+  %other = call ptr %PyObject_Vectorcall(ptr %fallback, ptr %args, i64 %count, ptr %names)
+  ret ptr %other
 }}
 """

@@ -105,7 +105,7 @@ def convolve(
         and accuracy is None
         and workers is None
         and max_memory is None
-        and in1.dtype is in2.dtype
+        and in1.dtype == in2.dtype
         and type(mode) is type(method) is type(boundary) is str
         and boundary == "fill"
         and mode in _EXTENTS
@@ -194,7 +194,7 @@ def correlate(
         and accuracy is None
         and workers is None
         and max_memory is None
-        and in1.dtype is in2.dtype
+        and in1.dtype == in2.dtype
         and type(mode) is type(method) is type(boundary) is str
         and boundary == "fill"
         and mode in _EXTENTS

@@ -38,7 +38,7 @@ _TURNED = 1 << 12
 # Samples of an image that SciPy filters in 1 to 6 us; settling alone takes 4.
 _TINY = 1 << 10
 _THEIRS = "sepfir2d", "scipy.signal._spline"
-_DOUBLE, _SINGLE = np.dtype(np.float64), np.dtype(np.float32)
+_DOUBLE = np.dtype(np.float64)
 _ONE = 1
 _MOST_PRODUCTS = 512
 _EXACT = 1 << 53
@@ -193,7 +193,7 @@ def _constant(a: Any) -> Any:
 
 def _short_way(b: Any, a: Any, x: Array, axis: Any, zi: Any) -> Any:
     """Return the answer for one plain signal, or None where the long way must decide."""
-    if type(b) is np.ndarray and x.dtype is b.dtype is _DOUBLE and zi is None:
+    if type(b) is np.ndarray and x.dtype == b.dtype == _DOUBLE and zi is None:
         # Doubles divided by a number of Python's, or by a double, are doubles.
         by = _number(a) if b.ndim == 1 and b.size and x.size else None
         if by is not None and type(axis) is int and axis in (0, -1):
@@ -212,7 +212,7 @@ def _short_way(b: Any, a: Any, x: Array, axis: Any, zi: Any) -> Any:
             return None
     operands = (taps, gain, x) if state is None else (taps, gain, x, state)
     dtype = operands[2].dtype
-    if any(o.dtype is not dtype for o in operands):
+    if any(o.dtype != dtype for o in operands):
         if not is_compiled(*operands):
             return None
         dtype = np.result_type(*(o.dtype for o in operands))
@@ -236,7 +236,7 @@ def _number(a: Any) -> float | None:
     """Return a denominator of one coefficient as a number, or None for what is rare."""
     if type(a) is np.ndarray:
         return (
-            float(a.reshape(-1)[0]) if a.dtype is _DOUBLE and a.size == 1 and a.ndim < 2 else None
+            float(a.reshape(-1)[0]) if a.dtype == _DOUBLE and a.size == 1 and a.ndim < 2 else None
         )
     if type(a) is list and len(a) == 1:
         a = a[0]
@@ -350,7 +350,7 @@ def sepfir2d(
             found = replay.answer(memo, np.asarray(input), np.outer(hcol[::-1], hrow[::-1]))
             if found is not None:
                 return found
-        if type(input) is np.ndarray and input.dtype is hrow.dtype is hcol.dtype:
+        if type(input) is np.ndarray and input.dtype == hrow.dtype == hcol.dtype:
             factored = (input.dtype, input.shape, hrow.shape, hcol.shape, boundary)
             found = None if stride != 1 else _by_factors(factored, input, hrow, hcol)
             if found is not None:
@@ -392,7 +392,7 @@ def _is_tiny(x: Array, row: Any, column: Any) -> bool:
     try:
         ((k0,), (k1,), (n0, n1)) = column.shape, row.shape, x.shape
         dtype = x.dtype
-        alike = dtype is row.dtype is column.dtype and (dtype is _DOUBLE or dtype is _SINGLE)
+        alike = dtype == row.dtype == column.dtype and dtype.char in "fd"
     except (AttributeError, ValueError):
         return False
     # It reads beyond an image that is shorter than its filters.
@@ -404,7 +404,7 @@ def _small_image(x: Any, row: Any, column: Any) -> Array | None:
     if not (type(x) is type(row) is type(column) is np.ndarray and row.ndim == column.ndim == 1):
         return None
     dtype = x.dtype
-    if row.dtype is not dtype or column.dtype is not dtype or dtype.char not in "fd":
+    if row.dtype != dtype or column.dtype != dtype or dtype.char not in "fd":
         return None
     whole = short2d.wholes.get(dtype)
     if whole is None or not row.size % 2 or not column.size % 2:

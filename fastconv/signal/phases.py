@@ -79,7 +79,7 @@ def short_way(
     if not last and (x.ndim != 2 or axis not in (0, -2)):
         return None
     dtype = x.dtype
-    if h.dtype is not dtype or dtype.kind not in "fc":
+    if h.dtype != dtype or dtype.kind not in "fc":
         if x.size * h.size > _SHORT or h.dtype.kind not in "biufc" or dtype.kind not in "biufc":
             return None
         dtype = np.result_type(h.dtype, dtype, np.float32)

@@ -313,7 +313,7 @@ def _kept(
 
 def _plain(in1: Any, in2: Any, fillvalue: Any) -> bool:
     """Return whether the operands alone leave the short way open."""
-    if type(in1) is not np.ndarray or type(in2) is not np.ndarray or in1.dtype is not in2.dtype:
+    if type(in1) is not np.ndarray or type(in2) is not np.ndarray or in1.dtype != in2.dtype:
         return False
     if not in1.flags.carray or type(fillvalue) is not int or fillvalue != 0:
         return False

@@ -245,7 +245,7 @@ def resample_poly(
     dtype = np.result_type(h.dtype, signal.dtype, np.float32)
     along_the_last = axis % signal.ndim == signal.ndim - 1
     short = settings.plain and step == 1 and along_the_last and padtype == CONSTANT and not cval
-    if short and background is None and h.dtype is signal.dtype:
+    if short and background is None and h.dtype == signal.dtype:
         delay = (len(h) - 1) // 2
         found = resampled(h, signal, up, down, delay, geometry.strided(signal.shape[-1] * up, down))
         if found is not None:

@@ -152,7 +152,7 @@ def _is_plain(in1: Any, in2: Any, mode: Any, axes: Any, stride: Any, boundary: A
     return (
         type(in1) is _ndarray
         and type(in2) is _ndarray
-        and in1.dtype is in2.dtype
+        and in1.dtype == in2.dtype
         and in1.dtype.char in "fdFDbBhHiIlL"
         and type(stride) is int
         and stride == 1
