@@ -9,6 +9,7 @@ import numpy as np
 
 from .planner import selector
 from .problem import Problem
+from .short import is_packed
 
 # Looking for a filter's factors takes so many arrays of doubles of its shape at a time.
 _ARRAYS_OF_TAPS = 14
@@ -24,7 +25,7 @@ def examines(problem: Problem, max_memory: int | None) -> bool:
 def copied(array: Any, shape: tuple[int, ...], dtype: Any) -> int:
     """Return the bytes of the copy that packing makes of an operand; 0 where it makes none."""
     dtype = np.dtype(dtype)
-    if array.flags.carray and array.dtype == dtype and array.size == prod(shape):
+    if is_packed(array) and array.dtype == dtype and array.size == prod(shape):
         return 0
     return int(dtype.itemsize) * prod(shape)
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from .runtime.front import Front, register
 from .runtime.settings import policy as in_force
-from .short import CONVOLVE, CORRELATE, converted, shortcut
+from .short import CONVOLVE, CORRELATE, alike, converted, shortcut
 
 if TYPE_CHECKING:
     from .planner.explain import Explanation
@@ -41,6 +41,10 @@ def _plain_calls_first(order: int, kinds: str) -> Callable[[_Function], _Functio
             if not keywords:
                 entry = front.entry  # Not a method: Python would look for one, 60 ns long.
                 result = entry(a, v, mode, out)
+                if result is None and out is None and (both := alike(a, v)) is not None:
+                    if both[0].ndim == both[1].ndim == 1:  # Errors speak of what was given.
+                        a, v = both
+                        result = entry(a, v, mode, None)
                 if result is not None:
                     return result
             return function(a, v, mode, out=out, **keywords)
@@ -180,7 +184,7 @@ def convolve(
         and mode in _EXTENTS
     ):
         result = None
-        if type(a) is _ndarray and type(v) is _ndarray and (dtype := a.dtype) is v.dtype:
+        if type(a) is _ndarray and type(v) is _ndarray and (dtype := a.dtype) == v.dtype:
             result = shortcut(dtype)(a, v, _EXTENTS[mode], CONVOLVE, out)
         elif out is None:
             result = converted(a, v, _EXTENTS[mode], CONVOLVE)
@@ -266,9 +270,9 @@ def correlate(
         and mode in _EXTENTS
     ):
         result = None
-        if type(a) is _ndarray and type(v) is _ndarray and (dtype := a.dtype) is v.dtype:
-            if dtype.kind != "c":
-                result = shortcut(dtype)(a, v, _EXTENTS[mode], CORRELATE, out)
+        if type(a) is _ndarray and type(v) is _ndarray and (dtype := a.dtype) == v.dtype:
+            w = v.conj() if dtype.kind == "c" else v
+            result = shortcut(dtype)(a, w, _EXTENTS[mode], CORRELATE, out)
         elif out is None:
             result = converted(a, v, _EXTENTS[mode], CORRELATE)
         if result is not None:

@@ -15,7 +15,7 @@ from .paths import fused
 from .planner import selector
 from .request import Settings
 from .runtime import bind, load, threads
-from .short import CONVOLVE, CORRELATE, DTYPES, longest_filter
+from .short import CONVOLVE, CORRELATE, DTYPES, is_packed, longest_filter
 
 if TYPE_CHECKING:
     from .prepared_plane import PreparedPlane
@@ -218,7 +218,7 @@ class Prepared(Kept):
     def _transformed(self, a: Array, out: Array | None) -> Array | None:
         """Return a plain signal's result by the kept spectrum, or None where that does not do."""
         n, forms = a.size, self._settings.forms
-        if n < self.filter.size or not a.flags.carray or forms is None:
+        if n < self.filter.size or not is_packed(a) or forms is None:
             return None
         if n not in self._recipes:
             if len(self._recipes) >= _MOST_RECIPES:

@@ -18,6 +18,7 @@ from .problem import Problem
 from .records import NamedTuple
 from .request import Request
 from .runtime import threads
+from .short import is_packed
 
 Array = npt.NDArray[Any]
 
@@ -71,7 +72,7 @@ def answer(key: Hashable, x: Array, w: Array) -> Array | None:
     if known is None:
         return None
     problem, dtype, shape, x_shape, w_shape, out_shape, workers, accuracy = known
-    if not x.flags.carray or x.dtype is not dtype:
+    if not is_packed(x) or x.dtype != dtype:
         x = np.require(x, dtype, ("C", "A"))
     w = np.ascontiguousarray(w, dtype)
     out = np.empty(shape, dtype)

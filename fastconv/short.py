@@ -78,22 +78,50 @@ def shortcut(dtype: np.dtype[Any]) -> Shortcut:
 
 def converted(a: Any, v: Any, extent: int, order: int) -> Array | None:
     """Return the short way's answer for lists, numbers and arrays of two dtypes."""
-    x, w = (o if type(o) in _SEQUENCES else None for o in (a, v))
-    if x is None or w is None:
+    if order == CONVOLVE:
+        a, v = ([o] if type(o) in _NUMBERS else o for o in (a, v))
+    both = alike(a, v)
+    if both is None:
         return None
-    x, w = np.asarray(x), np.asarray(w)
-    if x.ndim != 1 or w.ndim != 1 or x.size == 0 or w.size == 0:
-        return None
-    if x.dtype.kind not in "biufc" or w.dtype.kind not in "biufc":
-        return None
-    dtype = np.result_type(x.dtype, w.dtype)
-    if dtype.kind == "c" and order == CORRELATE:
-        return None
-    x, w = x.astype(dtype, copy=False), w.astype(dtype, copy=False)
-    return shortcut(dtype)(x, w, extent, order, None)
+    x, w = both
+    if order == CORRELATE and w.dtype.kind == "c":
+        w = w.conj()
+    return shortcut(x.dtype)(x, w, extent, order, None)
 
 
-_SEQUENCES = frozenset((np.ndarray, list, tuple))
+def alike(a: Any, v: Any) -> tuple[Array, Array] | None:
+    """Return lists and arrays as arrays of one dtype; None for others, and where they are that."""
+    x = a if type(a) is np.ndarray else as_array(a)
+    w = v if type(v) is np.ndarray else as_array(v)
+    if type(x) is not np.ndarray or type(w) is not np.ndarray or x.size == 0 or w.size == 0:
+        return None
+    pair = x.dtype, w.dtype
+    dtype, casts_x, casts_w = _common.get(pair) or _settle(pair)
+    if dtype is None:
+        return None
+    if casts_x:
+        x = x.astype(dtype)
+    if casts_w:
+        w = w.astype(dtype)
+    return None if x is a and w is v else (x, w)
+
+
+_Common = tuple[np.dtype[Any] | None, bool, bool]
+_common: dict[tuple[np.dtype[Any], np.dtype[Any]], _Common] = {}
+
+
+def _settle(pair: tuple[np.dtype[Any], np.dtype[Any]]) -> _Common:
+    """Return the dtype that two have in common, and which of them is another; None if none is."""
+    found: _Common = None, False, False
+    if all(dtype.kind in "biufc" for dtype in pair):
+        # In the machine's byte order: of one dtype alone promote_types returns it as it is.
+        dtype = np.promote_types(*pair).newbyteorder("=")
+        found = dtype, pair[0] != dtype, pair[1] != dtype
+    _common[pair] = found
+    return found
+
+
+_SEQUENCES, _NUMBERS = frozenset((list, tuple)), frozenset((bool, int, float, complex))
 
 
 def _numpys_way(a: Array, v: Array, extent: int, order: int, out: Array | None) -> Array | None:
@@ -104,9 +132,10 @@ def _numpys_way(a: Array, v: Array, extent: int, order: int, out: Array | None) 
         if v.size > a.size:
             a, v = v, a
         v = v[::-1]
-    if not 0 < v.size <= a.size or a.size * v.size > _SMALL:
+    if not v.size or not a.size or a.size * v.size > _SMALL:
         return None
-    return _numpy_correlate(a, v, extent)  # type: ignore[no-any-return]
+    # The newer of NumPy's two: operands that change places are its business, too.
+    return multiarray.correlate2(a, v, extent)  # type: ignore[return-value]
 
 
 def short_way(dtype: np.dtype[Any], n: int, k: int) -> str:
@@ -177,8 +206,16 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
             if k > n:
                 a, v, n, k = v, a, k, n
             v = v[::-1]
-        if k == 0 or k > n or not a.flags.carray:
+        elif k > n:
+            # The operands change places, and the result is read backwards.
+            result = answer(v, a, extent, order, out)
+            if result is not None:
+                result[:] = result[::-1]
+            return result
+        if k == 0 or k > n:
             return None
+        if not is_packed(a):
+            return answer(a.copy(), v[::-1] if order == CONVOLVE else v, extent, order, out)
         products = n * k
         if kernel is None:
             borrowed = products * dtype.itemsize // 8
@@ -248,6 +285,17 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
         return kernel is not None
 
     return answer
+
+
+def as_array(operand: Any) -> Any:
+    """Return a list or a tuple as an array, anything else as it came."""
+    return np.asarray(operand) if type(operand) in _SEQUENCES else operand
+
+
+def is_packed(array: Array) -> bool:
+    """Return whether a kernel can read an array as it lies; it may be read-only."""
+    flags = array.flags
+    return flags.c_contiguous and flags.aligned
 
 
 def _fits(out: Any, m: int, dtype: np.dtype[Any]) -> bool:

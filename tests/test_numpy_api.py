@@ -392,3 +392,25 @@ def test_threads_may_call_at_the_same_time(ours, numpys):
         thread.join()
     for job, result in zip(jobs, results, strict=True):
         assert_identical(result, numpys(*job, "full"))
+
+
+@faces
+@pytest.mark.parametrize("mode", ["full", "same", "valid"])
+@pytest.mark.parametrize("dtype", ["d", "f", "D", "i", "B", "e", "g"])
+@pytest.mark.parametrize(("n", "k"), [(1, 7), (4, 9), (5, 300), (200, 1000)])
+def test_no_order_of_operands_takes_the_long_way(ours, numpys, mode, dtype, n, k, monkeypatch):
+    rng = np.random.default_rng(n)
+    a, v = (rng.integers(-3, 4, size).astype(dtype) for size in (n, k))
+    if dtype == "D":
+        a, v = a + 1j, v - 2j * v[::-1]
+    ours(a, v, mode)  # The kernel is there now.
+    monkeypatch.setattr("fastconv.numpy_request.answer", None)
+    for operands in ((a, v), (v, a), (a[::-1], v[::-1])):
+        expected = numpys(*operands, mode)
+        result = ours(*operands, mode)
+        assert_fresh(result)
+        assert_identical(result, expected)
+        if dtype != "g":
+            out = np.empty_like(expected)
+            assert ours(*operands, mode, out=out) is out
+            assert_identical(out, expected)

@@ -27,6 +27,8 @@ from ..runtime.entry import (
 MOST_TAPS, MOST_OUTPUTS, MOST_PRODUCTS = 256, 1 << 17, 1 << 23
 # Up to this many products no transform wins back what the long way costs, however many taps.
 BRIEF_PRODUCTS = 1 << 21
+# A signal that does not lie as the loop wants it is copied onto the stack up to here.
+MOST_COPIED = 1024
 # Below this many products the GIL is kept: two switches cost more than they free.
 _GIL_PRODUCTS = 1 << 15
 
@@ -35,7 +37,8 @@ def whole_rows(unit: str, size: int) -> str:
     """Return the entry that checks, allocates, reverses the taps and computes.
 
     extent 2, 1 and 0 are NumPy's numbers: n + k - 1 outputs, n, or n - k + 1; with 4 added the
-    taps keep their order (a correlation), and the operands too: the longer must come first.
+    taps keep their order (a correlation), and the result is read backwards where the operands
+    have changed places.
     """
     element = f"i{8 * size}"
     types = "".join(
@@ -52,7 +55,12 @@ def whole_rows(unit: str, size: int) -> str:
     )
     data = "".join(
         field(f"{name}.data", name, DATA, "ptr") for name in ("x", "w", "out")
-    ) + field("w.strides", "w", STRIDES, "ptr")
+    )
+    data += "".join(
+        field(f"{name}.strides", name, STRIDES, "ptr")
+        + f"\n  %{name}.step = load i64, ptr %{name}.strides"
+        for name in ("x", "w")
+    )
     given = "".join(
         field(f"g.{name}", "given", offset, kind)
         for name, offset, kind in (
@@ -64,7 +72,7 @@ def whole_rows(unit: str, size: int) -> str:
     given += traits("given") + field("x.at.given", "x", DATA, "ptr")
     # rows(x, w, out; one row, no steps, n, k, m, stride 1, dilation 1, pad)
     run = (
-        f"call void @fc_{unit}(ptr %x.data, i64 %n, ptr %taps, i64 %k, ptr %out.data, i64 %m, "
+        f"call void @fc_{unit}(ptr %samples, i64 %n, ptr %taps, i64 %k, ptr %out.data, i64 %m, "
         "i64 1, i64 0, i64 0, i64 0, i64 %n, i64 %k, i64 %m, i64 1, i64 1, i64 %pad)"
     )
     new = (
@@ -76,6 +84,7 @@ define ptr @whole_{unit}(ptr %self, ptr %a, ptr %v, ptr %given, i64 %order.exten
 i64 %type.wide, i64 %longest) {{
 entry:{"".join(map(function, FUNCTIONS[1:]))}
   %taps = alloca [{MOST_TAPS} x {element}], align 64
+  %copied = alloca [{MOST_COPIED} x {element}], align 64
   %length = alloca i64
   %extent = and i64 %order.extent, 3
   %keep.bit = and i64 %order.extent, 4
@@ -98,6 +107,8 @@ order:
   %k = select i1 %swap, i64 %a.length, i64 %v.length{field("flags", "x", FLAGS, "i32")}
   %bits = and i32 %flags, {CONTIGUOUS_ALIGNED}
   %packed = icmp eq i32 %bits, {CONTIGUOUS_ALIGNED}
+  %little = icmp sle i64 %n, {MOST_COPIED}
+  %ready = or i1 %packed, %little
   %some = icmp sgt i64 %k, 0
   %few = icmp sle i64 %k, {MOST_TAPS}
   %k.less = sub i64 %k, 1
@@ -117,14 +128,12 @@ order:
   %brief = icmp sle i64 %products, {BRIEF_PRODUCTS}
   %either = or i1 %best, %brief
   %light = and i1 %one.band, %either
-  %c0 = and i1 %packed, %some
+  %c0 = and i1 %ready, %some
   %c1 = and i1 %c0, %few
   %c1.light = and i1 %c1, %light
   %c2 = and i1 %c1.light, %short
-  %moved = and i1 %keep, %swap
-  %stays = xor i1 %moved, true
-  %c3 = and i1 %c2, %stays
-  br i1 %c3, label %place, label %decline
+  %backwards = and i1 %keep, %swap
+  br i1 %c2, label %place, label %decline
 place:
   %fresh = icmp eq ptr %given, %None
   br i1 %fresh, label %allocate, label %given.type
@@ -144,7 +153,9 @@ given.rest:{given}
   %x.end = getelementptr {element}, ptr %x.at.given, i64 %n
   %g.below = icmp ule ptr %g.end, %x.at.given
   %g.above = icmp ule ptr %x.end, %g.data
-  %g.apart = or i1 %g.below, %g.above
+  %g.beside = or i1 %g.below, %g.above
+  %scattered = xor i1 %packed, true
+  %g.apart = or i1 %g.beside, %scattered
   %g0 = and i1 %g.fits, %g.same
   %g1 = and i1 %g0, %g.plain
   %g2 = and i1 %g1, %g.apart
@@ -159,13 +170,22 @@ allocate:
   br i1 %failed, label %error, label %reverse
 reverse:
   %out = phi ptr [ %given, %take ], [ %new, %allocate ]{data}
-  %step = load i64, ptr %w.strides
-  br label %loop
+  br i1 %packed, label %loop, label %gather
+gather:
+  %q = phi i64 [ 0, %reverse ], [ %q.next, %gather ]
+  %q.offset = mul i64 %q, %x.step
+  %q.from = getelementptr i8, ptr %x.data, i64 %q.offset
+  %sample = load {element}, ptr %q.from, align 1
+  %q.to = getelementptr {element}, ptr %copied, i64 %q
+  store {element} %sample, ptr %q.to, align 1
+  %q.next = add i64 %q, 1
+  %q.more = icmp slt i64 %q.next, %n
+  br i1 %q.more, label %gather, label %loop
 loop:
-  %t = phi i64 [ 0, %reverse ], [ %t.next, %loop ]
+  %t = phi i64 [ 0, %reverse ], [ 0, %gather ], [ %t.next, %loop ]
   %from.end = sub i64 %k.less, %t
   %from.index = select i1 %keep, i64 %t, i64 %from.end
-  %from.offset = mul i64 %from.index, %step
+  %from.offset = mul i64 %from.index, %w.step
   %from = getelementptr i8, ptr %w.data, i64 %from.offset
   %tap = load {element}, ptr %from, align 1
   %to = getelementptr {element}, ptr %taps, i64 %t
@@ -174,15 +194,36 @@ loop:
   %more = icmp slt i64 %t.next, %k
   br i1 %more, label %loop, label %compute
 compute:
+  %samples = select i1 %packed, ptr %x.data, ptr %copied
   %large = icmp sgt i64 %products, {_GIL_PRODUCTS}
   br i1 %large, label %released, label %held
 released:
   %state = call ptr %PyEval_SaveThread()
   {run}
   call void %PyEval_RestoreThread(ptr %state)
-  ret ptr %out
+  br label %computed
 held:
   {run}
+  br label %computed
+computed:
+  %m.last = sub i64 %m, 1
+  %two = icmp sgt i64 %m.last, 0
+  %turns = and i1 %backwards, %two
+  br i1 %turns, label %turn, label %done
+turn:
+  %low = phi i64 [ 0, %computed ], [ %low.next, %turn ]
+  %high = phi i64 [ %m.last, %computed ], [ %high.next, %turn ]
+  %at.low = getelementptr {element}, ptr %out.data, i64 %low
+  %at.high = getelementptr {element}, ptr %out.data, i64 %high
+  %of.low = load {element}, ptr %at.low, align 1
+  %of.high = load {element}, ptr %at.high, align 1
+  store {element} %of.high, ptr %at.low, align 1
+  store {element} %of.low, ptr %at.high, align 1
+  %low.next = add i64 %low, 1
+  %high.next = sub i64 %high, 1
+  %apart = icmp slt i64 %low.next, %high.next
+  br i1 %apart, label %turn, label %done
+done:
   ret ptr %out
 decline:
   call void %Py_IncRef(ptr %None)

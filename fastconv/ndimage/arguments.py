@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .. import request
+from .. import request, short
 from ..paths import recalled
 from ..planner import selector
 from ..runtime import threads
@@ -175,6 +175,14 @@ def original(name: str) -> Callable[..., Any]:
     return getattr(_ndimage_api, name)  # type: ignore[no-any-return]
 
 
+def as_array(value: Any) -> Any:
+    """Return a list or a tuple as an array, and an array in the machine's byte order."""
+    x = short.as_array(value)
+    if type(x) is np.ndarray and not x.dtype.isnative:
+        x = x.astype(x.dtype.newbyteorder("="))
+    return x
+
+
 def key_of(name: str, x: Any, w: Any, output: Any, *rest: Any) -> tuple[Any, ...] | None:
     """Return what a plain call follows from, or None where the short way does not serve.
 
@@ -198,7 +206,7 @@ def key_of(name: str, x: Any, w: Any, output: Any, *rest: Any) -> tuple[Any, ...
             kind = np.dtype(output)
         else:
             return None
-        if kind is not x.dtype:
+        if kind != x.dtype:
             if kind.kind not in "iuf" or x.dtype.kind == "c":
                 return None
             rest = (*rest, kind)
@@ -208,8 +216,7 @@ def key_of(name: str, x: Any, w: Any, output: Any, *rest: Any) -> tuple[Any, ...
     rest = (rest, kinds)  # 1.0 is no axis, though it equals 1.
     if w is None:
         return (name, x.dtype, x.shape, rest)
-    if type(w) is list:
-        w = np.asarray(w)
+    w = short.as_array(w)
     if type(w) is not np.ndarray or w.size > _LONGEST_KEY:
         return None
     return (name, x.dtype, x.shape, w.tobytes(), w.shape, w.dtype, rest)

@@ -125,6 +125,7 @@ def _gradient(
     smooth: Array,
 ) -> Array:  # fmt: skip
     arguments.keywords(workers, None)
+    input = arguments.as_array(input)
     key = arguments.key_of(name, input, None, output, workers, axis, mode, cval)
     result = arguments.remembered(key, input, output)
     if result is not None:

@@ -233,6 +233,7 @@ def _along(
 ) -> Array:  # fmt: skip
     arguments.keywords(workers, None)
     name = "maximum_filter1d" if greatest else "minimum_filter1d"
+    input = arguments.as_array(input)
     key = arguments.key_of(name, input, None, output, workers, size, axis, mode, cval, origin)
     result = arguments.remembered(key, input, output)
     if result is not None:
@@ -257,6 +258,7 @@ def _over(
     arguments.keywords(workers, None)
     name, key = "maximum_filter" if greatest else "minimum_filter", None
     if size is None or footprint is None:
+        input = arguments.as_array(input)
         key = arguments.key_of(
             name, input, footprint, output, workers, size, mode, cval, origin, axes
         )

@@ -87,6 +87,7 @@ def gaussian_filter1d(
     missing = missing_of(nan_policy, mask, sample_weights, min_count, normalize)
     key = None
     if missing is NOTHING:
+        input = arguments.as_array(input)
         key = arguments.key_of(
             "gaussian_filter1d",
             input,
@@ -189,6 +190,7 @@ def gaussian_filter(
     missing = missing_of(nan_policy, mask, sample_weights, min_count, normalize)
     key = None
     if missing is NOTHING:
+        input = arguments.as_array(input)
         key = arguments.key_of(
             "gaussian_filter",
             input,

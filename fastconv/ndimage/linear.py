@@ -92,6 +92,7 @@ def correlate1d(
     missing = missing_of(nan_policy, mask, sample_weights, min_count, normalize)
     key = None
     if missing is NOTHING and accuracy is None and type(stride) is int and stride == 1:
+        input = arguments.as_array(input)
         key = arguments.key_of(
             "correlate1d", input, weights, output, workers, axis, mode, cval, origin
         )
@@ -162,6 +163,7 @@ def convolve1d(
     missing = missing_of(nan_policy, mask, sample_weights, min_count, normalize)
     key = None
     if missing is NOTHING and accuracy is None and type(stride) is int and stride == 1:
+        input = arguments.as_array(input)
         key = arguments.key_of(
             "convolve1d", input, weights, output, workers, axis, mode, cval, origin
         )
@@ -252,6 +254,7 @@ def correlate(
     missing = missing_of(nan_policy, mask, sample_weights, min_count, normalize)
     key = None
     if missing is NOTHING and accuracy is None and type(stride) is int and stride == 1:
+        input = arguments.as_array(input)
         key = arguments.key_of(
             "correlate", input, weights, output, workers, mode, cval, origin, axes
         )
@@ -346,6 +349,7 @@ def convolve(
     missing = missing_of(nan_policy, mask, sample_weights, min_count, normalize)
     key = None
     if missing is NOTHING and accuracy is None and type(stride) is int and stride == 1:
+        input = arguments.as_array(input)
         key = arguments.key_of(
             "convolve", input, weights, output, workers, mode, cval, origin, axes
         )

@@ -78,6 +78,7 @@ def uniform_filter1d(
     missing = missing_of(nan_policy, mask, sample_weights, min_count, normalize)
     key = None
     if missing is NOTHING:
+        input = arguments.as_array(input)
         key = arguments.key_of(
             "uniform_filter1d", input, None, output, workers, size, axis, mode, cval, origin
         )
@@ -157,6 +158,7 @@ def uniform_filter(
     missing = missing_of(nan_policy, mask, sample_weights, min_count, normalize)
     key = None
     if missing is NOTHING:
+        input = arguments.as_array(input)
         key = arguments.key_of(
             "uniform_filter", input, None, output, workers, size, mode, cval, origin, axes
         )

@@ -13,7 +13,7 @@ from ..path import GUARANTEES
 from ..paths import PATHS
 from ..planner import selector
 from ..request import Settings
-from ..short import CONVOLVE, CORRELATE, shortcut
+from ..short import CONVOLVE, CORRELATE, alike, is_packed, shortcut
 from . import flat, settle
 from .originals import beside, deliver, is_compiled, is_foreign, original, per_axis
 
@@ -96,6 +96,8 @@ def convolve(
            [3, 7]])
     """
     key = None
+    if type(in1) is not _ndarray or type(in2) is not _ndarray or in1.dtype != in2.dtype:
+        in1, in2 = alike(in1, in2) or (in1, in2)
     if (
         type(in1) is _ndarray
         and type(in2) is _ndarray
@@ -119,9 +121,11 @@ def convolve(
             if result is not None:
                 return result
         elif in1.ndim == in2.ndim == 2:
-            if not in1.flags.carray and in1.size <= short2d.COPIED:
+            if mode != "same" and settle.within(in1.shape, in2.shape):
+                in1, in2 = in2, in1
+            if not is_packed(in1) and in1.size <= short2d.COPIED:
                 in1 = in1.copy()
-            if in1.flags.carray:
+            if is_packed(in1):
                 key = ("convolve", in1.dtype, in1.shape, in2.shape, mode)
                 recipe = short2d.recipe(key)
                 result = None if recipe is None else recipe(in1, in2[::-1, ::-1].copy())
@@ -185,6 +189,8 @@ def correlate(
     array([ 5, 11, 17,  3,  0])
     """
     key = None
+    if type(in1) is not _ndarray or type(in2) is not _ndarray or in1.dtype != in2.dtype:
+        in1, in2 = alike(in1, in2) or (in1, in2)
     if (
         type(in1) is _ndarray
         and type(in2) is _ndarray
@@ -204,14 +210,18 @@ def correlate(
             result = None
             if in1.size < in2.size and mode == "same":
                 result = settle.short_same(in1, _conjugate(in2[::-1].copy()))
-            elif in1.size >= in2.size and in1.dtype.kind != "c":
-                result = shortcut(in1.dtype)(in1, in2, _EXTENTS[mode], CORRELATE, None)
+            else:
+                w = _conjugate(in2)
+                result = shortcut(in1.dtype)(in1, w, _EXTENTS[mode], CORRELATE, None)
             if result is not None:
                 return result
         elif in1.ndim == in2.ndim == 2:
-            if not in1.flags.carray and in1.size <= short2d.COPIED:
+            if mode != "same" and settle.within(in1.shape, in2.shape):
+                turned = _conjugate(in2[::-1, ::-1]).copy()
+                return convolve(turned, in1, mode, method)
+            if not is_packed(in1) and in1.size <= short2d.COPIED:
                 in1 = in1.copy()
-            if in1.flags.carray:
+            if is_packed(in1):
                 key = ("correlate", in1.dtype, in1.shape, in2.shape, mode)
                 recipe = short2d.recipe(key)
                 result = None if recipe is None else recipe(in1, _conjugate(in2.copy()))

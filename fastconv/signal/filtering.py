@@ -14,7 +14,7 @@ from ..planner import selector, structure
 from ..problem import Problem, Structure
 from ..request import Request, Settings
 from ..runtime import threads
-from ..short import CONVOLVE, shortcut
+from ..short import CONVOLVE, as_array, shortcut
 from . import settle
 from .originals import (
     beside,
@@ -109,6 +109,7 @@ def lfilter(
     array([1., 3., 5.])
     """
     plain = out is None and accuracy is None and workers is None
+    x = as_array(x)
     if plain and type(x) is np.ndarray and x.ndim == 1 and type(stride) is int and stride == 1:
         found = None if boundary != "fill" else _short_way(b, a, x, axis, zi)
         if found is not None:

@@ -15,7 +15,7 @@ from ..planner import selector
 from ..problem import Problem
 from ..request import Request
 from ..runtime import load
-from ..short import CONVOLVE, shortcut
+from ..short import CONVOLVE, is_packed, shortcut
 from .extend import CONSTANT, MODES, NEED_TWO, extended
 
 Array = npt.NDArray[Any]
@@ -119,7 +119,7 @@ def resampled(h: Array, x: Array, up: int, down: int, delay: int, count: int) ->
         if len(_kept) >= _MOST_KEPT:
             _kept.clear()
         run = _kept[key] = polyphase.row_runner(problem, load.kernel("polyphase", dtype.name))
-    if not x.flags.carray:
+    if not is_packed(x):
         x = x.copy()
     out = np.empty((*x.shape[:-1], count), dtype)
     run(x.reshape(-1), h[::-1], out.reshape(-1), 1)

@@ -17,6 +17,8 @@ from ..problem import Problem
 from ..request import Request, Settings
 from ..runtime.front import Front, register
 from ..runtime.settings import policy as in_force
+from ..short import as_array, is_packed
+from . import settle
 from .originals import original
 
 if TYPE_CHECKING:
@@ -276,11 +278,21 @@ def answer2d(
     settings: Settings,
 ) -> npt.NDArray[Any]:
     """Answer SciPy's function `name`, with our keywords."""
-    key = None
-    small = type(in1) is np.ndarray and in1.size <= short2d.COPIED
-    if small and not in1.flags.carray and settings.max_memory is None:
-        in1 = in1.copy()
+    key, given = None, (in1, in2)
     plain = settings._replace(out=None).plain and type(stride) is int and stride == 1
+    in1, in2 = as_array(in1), as_array(in2)
+    if mode == "valid" and type(in1) is type(in2) is np.ndarray and _larger_second(in1, in2):
+        # A convolution is the same with its operands exchanged, and ready for the short way then.
+        if name == "convolve2d":
+            in1, in2 = in2, in1
+        else:  # SciPy conjugates the smaller one.
+            name, in1, in2 = "convolve2d", in2[::-1, ::-1], _ordered(name, in1)
+    small = type(in1) is np.ndarray and in1.size <= short2d.COPIED
+    if small and not is_packed(in1) and settings.max_memory is None:
+        in1 = in1.copy()
+    if plain and (in1 is not given[0] or in2 is not given[1]):
+        function = convolve2d if name == "convolve2d" else correlate2d
+        return function(in1, in2, mode, boundary, fillvalue, out=settings.out)
     if plain and _plain(in1, in2, fillvalue):
         key = (name, in1.dtype, in1.shape, in2.shape, mode, boundary)
         result = _kept(name, in1, in2, mode, boundary, settings.out)
@@ -301,6 +313,10 @@ def answer2d(
     return request.answer(made, settings)
 
 
+def _larger_second(in1: Any, in2: Any) -> bool:
+    return in1.ndim == in2.ndim == 2 and in1.size > 0 and settle.within(in1.shape, in2.shape)
+
+
 def _kept(
     name: str, in1: Any, in2: Any, mode: str, boundary: str, out: Any
 ) -> npt.NDArray[Any] | None:
@@ -315,7 +331,7 @@ def _plain(in1: Any, in2: Any, fillvalue: Any) -> bool:
     """Return whether the operands alone leave the short way open."""
     if type(in1) is not np.ndarray or type(in2) is not np.ndarray or in1.dtype != in2.dtype:
         return False
-    if not in1.flags.carray or type(fillvalue) is not int or fillvalue != 0:
+    if not is_packed(in1) or type(fillvalue) is not int or fillvalue != 0:
         return False
     # Taps that are not finite meet the zeros outside (see `_request`).
     return in2.dtype.kind in "iu" or (in2.dtype.kind in "fc" and isfinite(np.vdot(in2, in2).real))

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from .. import geometry, request
 from ..request import Settings
+from ..short import as_array
 from . import settle
 from .extend import CONSTANT, MODES
 from .originals import beside_along, deliver, is_compiled, is_foreign, original
@@ -95,6 +96,7 @@ def upfirdn(
     array([1., 1., 1., 2., 2., 2., 3., 3., 3.])
     """
     plain = out is None and accuracy is None and workers is None and boundary is None
+    h, x = as_array(h), as_array(x)
     if plain and type(x) is np.ndarray and type(stride) is int and stride == 1:
         found = short_way(h, x, up, down, axis, mode, cval)
         if found is not None:

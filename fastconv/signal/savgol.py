@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from .. import geometry, replay, request
 from ..request import Settings
-from ..short import CORRELATE, shortcut
+from ..short import CORRELATE, as_array, shortcut
 from . import settle
 from .originals import beside_along, deliver, is_compiled, is_foreign, original
 
@@ -141,6 +141,7 @@ def savgol_filter(
     array([ 0.,  1.,  4.,  9., 16.])
     """
     plain = accuracy is None and out is None and workers is None
+    x = as_array(x)
     if plain and type(x) is np.ndarray and x.dtype in _KEPT and mode == "interp":
         whole = type(axis) is type(stride) is int and stride == 1 and boundary is None
         design = _designed(window_length, polyorder, deriv, delta) if whole else None

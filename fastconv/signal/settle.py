@@ -96,6 +96,11 @@ def contains(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
     return all(a >= b for a, b in pairs) or all(a <= b for a, b in pairs)
 
 
+def within(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Return whether `shape` is the smaller of two, and no axis of it longer."""
+    return shape != other and all(a <= b for a, b in zip(shape, other, strict=True))
+
+
 def flip(array: Array, axes: tuple[int, ...]) -> Array:
     """Return `array` read backwards along `axes`."""
     backwards = slice(None, None, -1)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from .. import replay, request
 from ..request import Settings
-from ..short import CONVOLVE, shortcut
+from ..short import CONVOLVE, as_array, shortcut
 from . import flat, settle
 from .originals import beside, is_compiled, is_foreign, original, per_axis
 
@@ -75,6 +75,8 @@ def fftconvolve(
     array([[1., 3., 2.],
            [3., 7., 4.]])
     """
+    if type(in1) is not _ndarray or type(in2) is not _ndarray:
+        in1, in2 = as_array(in1), as_array(in2)
     if (
         _is_plain(in1, in2, mode, axes, stride, boundary)
         and out is None
@@ -133,6 +135,8 @@ def oaconvolve(
     >>> signal.oaconvolve([1.0, 2.0, 3.0], [1.0, 1.0], "same")
     array([1., 3., 5.])
     """
+    if type(in1) is not _ndarray or type(in2) is not _ndarray:
+        in1, in2 = as_array(in1), as_array(in2)
     if (
         _is_plain(in1, in2, mode, axes, stride, boundary)
         and out is None
