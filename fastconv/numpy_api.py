@@ -41,10 +41,10 @@ def _plain_calls_first(order: int, kinds: str) -> Callable[[_Function], _Functio
             if not keywords:
                 entry = front.entry  # Not a method: Python would look for one, 60 ns long.
                 result = entry(a, v, mode, out)
-                if result is None and out is None and (both := alike(a, v)) is not None:
-                    if both[0].ndim == both[1].ndim == 1:  # Errors speak of what was given.
-                        a, v = both
-                        result = entry(a, v, mode, None)
+                both = alike(a, v) if result is None and out is None else None
+                if both is not None and both[0].ndim == both[1].ndim == 1:
+                    a, v = both  # Errors speak of what was given.
+                    result = entry(a, v, mode, None)
                 if result is not None:
                     return result
             return function(a, v, mode, out=out, **keywords)

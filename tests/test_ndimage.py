@@ -190,6 +190,32 @@ def test_complex_samples_and_taps_have_scipys_bits(data):
     agree("gaussian_filter", x, 0.7, mode=mode)
 
 
+@pytest.mark.parametrize("shape", [(300, 3), (70, 20, 4), (100, 1, 2), (64, 10)])
+@pytest.mark.parametrize("dtype", ["u1", "i2", "f4", "f8", "D"])
+def test_many_short_rows_have_scipys_bits(shape, dtype):
+    """As the colours of an image: rows become columns, also in what is remembered."""
+    x = (np.random.default_rng(3).normal(size=shape) * 60).astype(dtype)
+    w = np.array([0.3, -1.0, 0.0, 2.5, 1.0])
+    for mode in MODES[:5]:
+        for _ in range(2):
+            agree("correlate1d", x, w, -1, mode=mode)
+            agree("gaussian_filter1d", x, 1.3, mode=mode)
+            agree("laplace", x, mode=mode)
+            agree("convolve", x, w.reshape((1,) * (x.ndim - 1) + (5,)), mode=mode)
+        onto = x.copy()
+        ndimage.correlate1d(onto, w, -1, output=onto, mode=mode)
+        np.testing.assert_array_equal(onto, ndimage.correlate1d(x, w, -1, mode=mode))
+
+
+@pytest.mark.parametrize("name", ["convolve", "gaussian_filter", "maximum_filter", "sobel"])
+def test_lists_and_other_byte_orders_have_scipys_bits(name):
+    x = np.arange(42.0).reshape(6, 7) % 5
+    args = {"convolve": (((1, 2), (0, 1)),), "gaussian_filter": (1.5,), "maximum_filter": (3,)}
+    for samples in (x.tolist(), tuple(x.tolist()), x.astype(">f8"), x.astype(int).tolist()):
+        for _ in range(2):
+            agree(name, samples, *args.get(name, ()))
+
+
 @given(st.data())
 def test_a_call_that_is_repeated_answers_as_before(data):
     # The second call goes the short way, also into an array or from another layout.

@@ -83,14 +83,13 @@ def gaussian_filter1d(
     array([1.427, 2.068, 3.   , 3.932, 4.573])
     """
     arguments.keywords(workers, None)
-    x = np.asarray(input)
+    x = np.asarray(arguments.as_array(input))
     missing = missing_of(nan_policy, mask, sample_weights, min_count, normalize)
     key = None
     if missing is NOTHING:
-        input = arguments.as_array(input)
         key = arguments.key_of(
             "gaussian_filter1d",
-            input,
+            x,
             None,
             output,
             workers,
@@ -186,14 +185,13 @@ def gaussian_filter(
            [ 9, 11, 12]])
     """
     arguments.keywords(workers, None)
-    x = np.asarray(input)
+    x = np.asarray(arguments.as_array(input))
     missing = missing_of(nan_policy, mask, sample_weights, min_count, normalize)
     key = None
     if missing is NOTHING:
-        input = arguments.as_array(input)
         key = arguments.key_of(
             "gaussian_filter",
-            input,
+            x,
             None,
             output,
             workers,

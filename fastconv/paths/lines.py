@@ -197,9 +197,9 @@ class Plan:
             return ()
         fill, found = np.array([outside], np.float64), []
         for s in self.stages:
-            if s.source is None:
-                return ()
             outer = prod(self.shape[: s.axis])
+            if s.source is None or _turns(s, outer // 4):  # Beside one call, turning is dear.
+                return ()
             weights, arrays, room, counts = _across(s, outer, s.inner)
             found.append((weights, (*arrays, fill), room, counts))
         return tuple(found)
@@ -259,12 +259,16 @@ def _across(stage: _Stage, outer: int, inner: int) -> Call:
     return stage.weights, (*stage.arrays, stage.source), room, (*counts, *stage.counts)
 
 
+def _turns(stage: _Stage, outer: int) -> bool:
+    """Return whether rows become columns: a few samples cost more to begin than to filter."""
+    return stage.inner == 1 and stage.n <= _SHORT and outer >= _MANY
+
+
 def _within_rows(kernel: Any, stage: _Stage, x: Array, out: Array, fill: Array) -> None:
     """Run a pass along another axis for whole rows, from x or in place."""
     n, inner, length = stage.n, stage.inner, len(out)
     outer = length // (n * inner)
-    if inner == 1 and n <= _SHORT and outer >= _MANY:
-        # Rows of a few samples cost more to begin than to filter: they become columns.
+    if _turns(stage, outer):
         between = x[:length].reshape(outer, n).T.reshape(-1)
         result = np.empty_like(between)
         _run(kernel, _across(stage, 1, outer), between, result, fill)
