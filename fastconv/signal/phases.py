@@ -80,7 +80,8 @@ def short_way(
         return None
     dtype = x.dtype
     if h.dtype != dtype or dtype.kind not in "fc":
-        if x.size * h.size > _SHORT or h.dtype.kind not in "biufc" or dtype.kind not in "biufc":
+        long = x.size * h.size > _SHORT * down
+        if long or h.dtype.kind not in "biufc" or dtype.kind not in "biufc":
             return None
         dtype = np.result_type(h.dtype, dtype, np.float32)
         if dtype.char not in "fdFD":

@@ -177,7 +177,8 @@ def _short_way(in1: Any, in2: Any, mode: str) -> Array | None:
     """Return the answer for two plain signals, or None where the long way must decide."""
     if in1.dtype.kind in "iu":
         if all(1 in pair for pair in zip(in1.shape, in2.shape, strict=True)):
-            return None  # Nothing is convolved: integers stay integers.
+            # Nothing is convolved: integers stay integers.
+            return in1 * in2 if mode == "full" or in2.size == 1 else None
         in1, in2 = in1.astype(np.float64), in2.astype(np.float64)
     if in2.size == 1:
         return in1 * in2  # type: ignore[no-any-return]
