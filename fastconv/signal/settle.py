@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from .. import geometry, request
 from ..problem import Problem
+from ..records import NamedTuple
 from ..request import Request, Settings
 from ..short import CONVOLVE, shortcut
 
@@ -161,33 +163,56 @@ def correlation(
     fill: Any = 0,
 ) -> Request:
     """Arrange a correlation along `axes`: batch axes first, thin filter axes among them."""
-    index: list[slice] = [slice(None)] * x.ndim
+    computed = np.dtype(_COMPUTED_IN.get(dtype.name, dtype))
+    part, order, batch, shared, problem, moved = _arranged(
+        x.shape, w.shape, axes, pads, outputs, strides, rule, computed.name
+    )
+    x, w = x[part].transpose(order), w.transpose(order)
+    if shared:
+        w = w.reshape(problem.filter)
+    return Request(problem, x, w, batch, moved, computed, computed.type(fill))
+
+
+class _Arranged(NamedTuple):
+    """How operands become a Problem's, and which."""
+
+    part: tuple[slice, ...]
+    order: tuple[int, ...]
+    batch: tuple[int, ...]
+    shared: bool
+    problem: Problem
+    moved: tuple[int, ...] | None
+
+
+@lru_cache(maxsize=1024)
+def _arranged(
+    x_shape: tuple[int, ...], w_shape: tuple[int, ...], axes: tuple[int, ...],
+    pads: tuple[int, ...], outputs: tuple[int, ...], strides: tuple[int, ...], rule: str,
+    dtype: str,
+) -> _Arranged:  # fmt: skip
+    index: list[slice] = [slice(None)] * len(x_shape)
     thin: list[int] = []
     for place, a in enumerate(axes):
         # A filter of one tap does not look along its axis: the fewer axes, the faster the paths.
-        whole = outputs[place] == geometry.strided(x.shape[a], strides[place])
-        if w.shape[a] == 1 and pads[place] == 0 and whole and len(thin) < len(axes) - 1:
+        whole = outputs[place] == geometry.strided(x_shape[a], strides[place])
+        if w_shape[a] == 1 and pads[place] == 0 and whole and len(thin) < len(axes) - 1:
             index[a] = slice(None, None, strides[place])
             thin.append(place)
     keep = [p for p in range(len(axes)) if p not in thin]
     axes, pads, outputs, strides = (
         tuple(field[p] for p in keep) for field in (axes, pads, outputs, strides)
     )
-    x = x[tuple(index)]
-    order = (*(a for a in range(x.ndim) if a not in axes), *axes)
-    lead = x.ndim - len(axes)
-    x, w = x.transpose(order), w.transpose(order)
-    batch = np.broadcast_shapes(x.shape[:lead], w.shape[:lead])
-    shared = prod(w.shape[:lead]) == 1
-    if shared:
-        w = w.reshape(w.shape[lead:])
-    computed = np.dtype(_COMPUTED_IN.get(dtype.name, dtype))
+    kept = [geometry.strided(n, part.step or 1) for n, part in zip(x_shape, index, strict=True)]
+    others = tuple(a for a in range(len(x_shape)) if a not in axes)
+    order = (*others, *axes)
+    batch = np.broadcast_shapes(*(tuple(s[a] for a in others) for s in (kept, w_shape)))
+    shared = prod(w_shape[a] for a in others) == 1
     problem = Problem(
-        computed.name,
+        dtype,
         request.count(batch),
         shared,
-        x.shape[lead:],
-        w.shape[w.ndim - len(axes) :],
+        tuple(kept[a] for a in axes),
+        tuple(w_shape[a] for a in axes),
         outputs,
         strides,
         (1,) * len(axes),
@@ -195,8 +220,8 @@ def correlation(
         (rule,) * len(axes),
     )
     back = tuple(np.argsort(order).tolist())
-    moved = None if back == tuple(range(x.ndim)) else back
-    return Request(problem, x, w, batch, moved, computed, computed.type(fill))
+    moved = None if back == tuple(range(len(x_shape))) else back
+    return _Arranged(tuple(index), order, batch, shared, problem, moved)
 
 
 def answer(made: Request, settings: Settings, dtype: Any) -> Array:
