@@ -12,7 +12,7 @@ from . import geometry, request
 from .problem import Problem
 from .records import NamedTuple
 from .request import Request, Settings
-from .short import ORIGINALS, short_way
+from .short import CONVOLVE, CORRELATE, ORIGINALS, alike, short_way, shortcut
 
 if TYPE_CHECKING:
     from .planner.explain import Explanation
@@ -21,6 +21,8 @@ Array = npt.NDArray[Any]
 
 _MODES: dict[Any, str] = {0: "valid", 1: "same", 2: "full"}
 _NAMES = frozenset(_MODES.values())
+_NUMBERS = {mode: number for number, mode in _MODES.items()}
+_ORDERS = {"convolve": CONVOLVE, "correlate": CORRELATE}
 
 
 def answer(
@@ -45,7 +47,7 @@ def answer(
         return original(a, v, mode)  # type: ignore[no-any-return]
     if plain and name == "correlate" and (_subclass(a) or _subclass(v)):
         return original(a, v, mode)  # type: ignore[no-any-return]
-    x, w = np.asarray(a), np.asarray(v)
+    x, w, named = np.asarray(a), np.asarray(v), mode_name(mode)
     if plain and (
         x.ndim > 1
         or w.ndim > 1
@@ -54,10 +56,17 @@ def answer(
         or (name == "correlate" and 0 in (x.ndim, w.ndim))
         or x.dtype.kind not in "biufc"
         or w.dtype.kind not in "biufc"
-        or mode_name(mode) is None
+        or named is None
     ):
         # Errors in NumPy's own words, and the dtypes that only NumPy has loops for.
         return original(a, v, mode)  # type: ignore[no-any-return]
+    if plain and named and not (type(a) is type(v) is np.ndarray and type(mode) is str):
+        # What is not an array, such as pandas' columns, has not been offered to the short way.
+        x, w = alike(*map(np.atleast_1d, (x, w))) or (np.atleast_1d(x), np.atleast_1d(w))
+        taps = w.conj() if name == "correlate" and w.dtype.kind == "c" else w
+        found = shortcut(x.dtype)(x, taps, _NUMBERS[named], _ORDERS[name], None)
+        if found is not None:
+            return found
     return request.answer(settled(name, x, w, mode, axis, stride), settings)
 
 
