@@ -7,6 +7,7 @@ from typing import Any
 
 from ..runtime.target import Target
 from .direct1d_call import whole_rows
+from .direct1d_dots import make_strided
 from .direct1d_plain import make_plain, plain_chunk
 from .direct1d_rim import make_tiled_row, room
 from .direct1d_short import longest_short
@@ -33,6 +34,7 @@ def make_rows(target: Target, dtype: str) -> Callable[..., Any]:
     longest, elements = longest_short(target, dtype), room(target, dtype)
     chunk = plain_chunk(target, dtype)
     finite, plain = make_finite(target, dtype), make_plain(target, dtype)
+    strided = make_strided(target, dtype, plain)
     prepare, row = make_tiled_row(target, dtype)
     short_prepare, short_row = prepare, row
     if longest:
@@ -45,8 +47,8 @@ def make_rows(target: Target, dtype: str) -> Callable[..., Any]:
         work, sums = stack(out, elements), stack(out, chunk)
         if stride != 1 or dilation != 1:
             for b in range(rows):
-                plain(x, w, out, sums, b * x_step, b * w_step, b * out_step, n, k, 0, m,
-                      stride, dilation, pad)
+                strided(x, w, out, sums, b * x_step, b * w_step, b * out_step, n, k, m,
+                        stride, dilation, pad)
             return
         # Windows head..stop-1 meet the signal; then pad, n and m are theirs alone.
         head = min(max(pad - k + 1, 0), m)

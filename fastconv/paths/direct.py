@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import geometry
-from ..kernels import KERNELS
+from ..kernels import FLOATS, KERNELS
 from ..path import BAND_BYTES, SLACK, Box, Guarantee, Operands, Path, Space, Work, is_float
 from ..problem import Problem
 from ..runtime import load, threads
@@ -79,9 +79,12 @@ def space(problem: Problem) -> Space:
 
 
 def _takes_phases(problem: Problem) -> bool:
-    """Return whether strided outputs go through phases, which take room for copies."""
+    """Return whether strided outputs go through phases, which take room for copies.
+
+    Real floats do not: the loop takes their windows as dot products.
+    """
     (s,), (d,), (k,) = problem.stride, problem.dilation, problem.filter
-    if problem.inner > 1 or d > 1 or s == 1 or k < _PHASE_TAPS * s:
+    if problem.dtype in FLOATS or problem.inner > 1 or d > 1 or s == 1 or k < _PHASE_TAPS * s:
         return False
     return problem.room is None or _phase_bytes(problem) + 2 * SLACK <= problem.room
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import request
-from ..kernels import KERNELS
+from ..kernels import FLOATS, KERNELS
 from ..paths import PATHS, polyphase
 from ..planner import selector
 from ..problem import Problem
@@ -104,6 +104,18 @@ def short_way(
     return result if result is None or last else result.T.copy()
 
 
+def _strided(kernel: Any, problem: Problem) -> Callable[[Any, Any, Any, int], None]:
+    """Return what filters rows and keeps some outputs: dot products need no phases."""
+    (n,), (k,), (m,), (s,), (p,) = (
+        problem.signal, problem.filter, problem.output, problem.stride, problem.pad,
+    )  # fmt: skip
+
+    def run(x: Array, w: Array, out: Array, workers: int) -> None:
+        kernel(x, w.copy(), out, problem.batch, n, 0, m, n, k, m, s, 1, p)
+
+    return run
+
+
 def resampled(h: Array, x: Array, up: int, down: int, delay: int, count: int) -> Array | None:
     """Return `count` outputs by the path that was chosen for these sizes, if it is ready."""
     dtype = x.dtype
@@ -119,7 +131,10 @@ def resampled(h: Array, x: Array, up: int, down: int, delay: int, count: int) ->
             return None
         if len(_kept) >= _MOST_KEPT:
             _kept.clear()
-        run = _kept[key] = polyphase.row_runner(problem, load.kernel("polyphase", dtype.name))
+        run = polyphase.row_runner(problem, load.kernel("polyphase", dtype.name))
+        if up == 1 and dtype.name in FLOATS and selector.is_ready("direct", problem):
+            run = _strided(load.kernel("rows", dtype.name), problem)
+        _kept[key] = run
     if not is_packed(x):
         x = x.copy()
     out = np.empty((*x.shape[:-1], count), dtype)
