@@ -26,7 +26,7 @@ class Settled(NamedTuple):
     layer : Layer
         What is to be computed.
     shape : tuple of int
-        Of the result.
+        Of the result, as the caller sees it.
     """
 
     layer: Layer
@@ -52,12 +52,13 @@ def key_of(value: Any, weight: Any, shape: tuple[Any, ...], settings: Settings) 
     if out is not None or (workers is not None and type(workers) is not int):
         return None
     for size in shape:
-        if type(size) is not int and not _is_plain(size):
+        if type(size) is not int and not is_plain(size):
             return None
     return value.dtype, value.shape, w.shape, shape, layout, method, accuracy, workers
 
 
-def _is_plain(size: Any) -> bool:
+def is_plain(size: Any) -> bool:
+    """Return whether a size is integers, or a word."""
     if type(size) is tuple:
         return all(type(one) is int for one in size)
     return type(size) is str

@@ -24,10 +24,11 @@ class Whole(NamedTuple):
 
 
 class Bound(NamedTuple):
-    """A kernel that can run: the loop itself, and what answers a whole call, if anything does."""
+    """A kernel that can run: the loop, what answers a whole call if anything does, its C entry."""
 
     loop: Loaded
     whole: Whole | None = None
+    address: int = 0
 
 
 # Symbol -> its address, 0 if there is none.
@@ -81,10 +82,11 @@ def _bind(symbols: Symbols, name: str, dtype: str) -> Bound | None:
     if not layout_is_known():
         return Bound(foreign(symbols("fc_" + unit), len(kernel.arrays), kernel.integers))
     loop = _builtin(symbols("py_" + unit), "py_" + unit)
+    address = symbols("fc_" + unit)
     if not kernel.one_call:
-        return Bound(loop)
+        return Bound(loop, None, address)
     call = _builtin(symbols("call_" + unit), "call_" + unit)
-    return Bound(loop, Whole(call, symbols("whole_" + unit), symbols("front_" + unit)))
+    return Bound(loop, Whole(call, symbols("whole_" + unit), symbols("front_" + unit)), address)
 
 
 @cache
@@ -114,8 +116,11 @@ def layout_is_known() -> bool:
     )
 
 
+_WORD = (1 << 64) - 1
+
+
 def _words(numbers: Iterable[int]) -> bytes:
-    return b"".join(number.to_bytes(8, "little") for number in numbers)
+    return b"".join((number & _WORD).to_bytes(8, "little") for number in numbers)
 
 
 class _MethodDef(ctypes.Structure):
@@ -133,6 +138,11 @@ _METH_FASTCALL = 0x80
 def front(address: int, words: list[int]) -> Loaded:
     """Make a callable of a ``front_`` entry and what it reads."""
     return _builtin(address, "front", _words(words))
+
+
+def tape(address: int, words: list[int]) -> Loaded:
+    """Make a callable of the ``player`` and what it plays."""
+    return _builtin(address, "tape", _words(words))
 
 
 def _builtin(address: int, symbol: str, table: bytes = b"") -> Loaded:

@@ -263,4 +263,5 @@ PATH = LayerPath(
     work=work,
     execute=execute,
     kernels=kernels,
+    by_kernels=lambda epilogue: epilogue.compiled,
 )

@@ -168,7 +168,10 @@ def _maps(layer: Layer, dtype: Any) -> tuple[Any, Any, Any]:
             strict=True,
         )
     ]
-    return maps[0], maps[1], np.zeros(1, dtype)
+    found = maps[0], maps[1], np.zeros(1, dtype)
+    for array in found:
+        array.flags.writeable = False
+    return found
 
 
 PATH = LayerPath(
@@ -179,4 +182,5 @@ PATH = LayerPath(
     work=work,
     execute=execute,
     kernels=kernels,
+    by_kernels=lambda epilogue: epilogue.bias is None and epilogue.activation is None,
 )
