@@ -25,7 +25,8 @@ def make_activation(target: Target, dtype: str) -> Callable[..., Any]:
 
         out[i] = act(x[i])   for i < n
 
-    act is the identity (0), relu (1) or, for floats, leaky_relu with ``slope[0]`` (2). NaN stays NaN.
+    act is the identity (0), relu (1) or, for floats, leaky_relu with ``slope[0]`` (2). NaN stays
+    NaN.
 
     Assumes: the dtype is real; out overlaps nothing.
     """

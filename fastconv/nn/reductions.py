@@ -148,13 +148,18 @@ def _divisors(counts: tuple[Array, ...], dtype: np.dtype[Any]) -> tuple[Array, A
 _MOST_DIVISORS = 256
 
 
-def box_means(x: Array, into: Array, boxes: Boxes, lengths: list[Any], workers: int | None) -> None:
-    """Store the means of x (planes, *signal) over windows with these lengths per axis."""
-    shares, columns = _outer(tuple(lengths[:-1])), lengths[-1].astype(np.float64)
-    if x.dtype.kind == "f":
-        own = shares.astype(x.dtype), columns.astype(x.dtype)
-        if pools.box_means(boxes, x, into, *own, workers):
-            return
+def box_means_by_loops(x: Array, into: Array, boxes: Boxes, workers: int | None) -> bool:
+    """Store the means of x over boxes by the compiled loop, or return False."""
+    if x.dtype.kind != "f":
+        return False
+    return pools.box_means(boxes, x, into, *_divisors(boxes.lengths, x.dtype), workers)
+
+
+def box_means(x: Array, into: Array, boxes: Boxes, workers: int | None) -> None:
+    """Store the means of x (planes, *signal) over boxes."""
+    if box_means_by_loops(x, into, boxes, workers):
+        return
+    shares, columns = _outer(boxes.lengths[:-1]), boxes.lengths[-1].astype(np.float64)
     # Axis by axis; sums of float16 in float32, of integers in 64 bits.
     wide = {"f": np.float32, "u": np.uint64}.get(x.dtype.kind, np.int64)
     total = x.astype(np.result_type(x.dtype, wide), copy=False)

@@ -231,10 +231,13 @@ class Boxes(NamedTuple):
         The windows of each axis, steps being one.
     rows : Table
         Which rows each row of outputs meets; firsts and stops of the last axis say which columns.
+    lengths : tuple of ndarray
+        Of the windows, per axis.
     """
 
     axes: tuple[Axis, ...]
     rows: Table
+    lengths: tuple[Numbers, ...]
 
     @property
     def signal(self) -> tuple[int, ...]:
@@ -288,7 +291,7 @@ def _boxes(axes: list[Axis]) -> Boxes:
         starts.append(len(offsets))
     last.first.flags.writeable = last.stop.flags.writeable = False
     rows = Table(np.array(offsets, np.int64), np.array(starts, np.int64))
-    return Boxes(tuple(axes), _lasting(rows))
+    return Boxes(tuple(axes), _lasting(rows), tuple(axis.stop - axis.first for axis in axes))
 
 
 def box_means(

@@ -47,12 +47,15 @@ def work(layer: Layer) -> Work:
     """Return the products, and a pass over `out` for each input channel."""
     size = np.dtype(layer.dtype).itemsize
     channels = layer.groups * layer.outputs
-    passes = layer.inputs + 4 * (_is_last(layer, output=True) + _is_last(layer, output=False))
+    # Two for each input, but the first only stores.
+    passes = (
+        2 * layer.inputs - 1 + 8 * (_is_last(layer, output=True) + _is_last(layer, output=False))
+    )
     return Work(
         # Each pair of planes has its own rims and its own start.
         calls=layer.images * channels * layer.inputs,
         multiply_adds=layer.multiply_adds * (1 if layer.stride[-1] == 1 else _STRIDED),
-        bytes_moved=size * layer.images * channels * layer.pixels * passes,
+        bytes_moved=size * layer.images * channels * layer.pixels * passes // 2,
     )
 
 
