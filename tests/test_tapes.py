@@ -122,6 +122,21 @@ def test_a_callable_is_called_every_time():
     assert len(calls) >= 4
 
 
+def test_words_need_no_hash():
+    class Twice:
+        __hash__ = None
+
+        def __call__(self, sums):
+            return 2 * sums
+
+    x, w = noise((1, 3, 12, 11)), noise((4, 3, 3, 3))
+    for _ in range(4):
+        assert_identical(nn.conv2d(x, w, activation=Twice()), 2 * nn.conv2d(x, w))
+        slope = np.array(0.25)
+        got = nn.conv2d(x, w, activation="leaky_relu", negative_slope=slope)
+        assert_identical(got, nn.conv2d(x, w, activation="leaky_relu", negative_slope=0.25))
+
+
 POOLS = {
     "max": lambda x: nn.max_pool2d(x, 2),
     "max 3": lambda x: nn.max_pool2d(x, (3, 3), 2, 1, ceil_mode=True),

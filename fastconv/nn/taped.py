@@ -82,8 +82,13 @@ def compute_layer(
     x, weight, bias, result = given
     key = (x.dtype, x.shape, weight.shape, bias is None, *words)
     tapes: Any = weight.tapes if type(weight) is Filters else _tapes
-    if key not in _seen or key in tapes or not _can_be_taped(layer, operands, settings, bias):
-        _see(key)
+    # A callable leaves no tape, and need not have a hash, nor need a slope that is an array.
+    plain = operands.epilogue.compiled and type(words[_SLOPE]) in (float, int)
+    if not plain or key not in _seen or key in tapes or not _can_be_taped(
+        layer, operands, settings, bias
+    ):  # fmt: skip
+        if plain:
+            _see(key)
         arguments.run(layer, operands, settings)
         return
     verdict = planner.choose(layer, settings.method, settings.accuracy, operands.w.keeps)
@@ -91,6 +96,10 @@ def compute_layer(
     given = x, operands.w.array, bias
     tape = record(run, given, result, result.shape, verdict.seconds)
     _keep(tapes, key, tape, verdict.seconds)
+
+
+# Where in a layer's words the slope is: behind stride, padding, dilation, groups and activation.
+_SLOPE = 5
 
 
 def _can_be_taped(layer: Layer, operands: LayerOperands, settings: Settings, bias: Any) -> bool:
