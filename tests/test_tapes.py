@@ -122,6 +122,28 @@ def test_a_callable_is_called_every_time():
     assert len(calls) >= 4
 
 
+def test_out_is_written_whatever_was_kept():
+    x, w, bias = noise((1, 3, 12, 11)), noise((3, 3, 1, 1)), noise(3)
+    want = nn.conv2d(x, w, bias)
+    out = np.zeros_like(want)
+    for _ in range(4):
+        out[...] = 0
+        assert nn.conv2d(x, w, bias, out=out) is out
+        assert_identical(out, want)
+        assert_identical(nn.conv2d(x, w, bias), want)
+    wide = np.zeros((*want.shape[:-1], 22), "f")
+    assert_identical(nn.conv2d(x, w, bias, out=wide[..., ::2]), want)
+    own = x.copy()
+    assert nn.conv2d(own, w, bias, out=own) is own
+    assert_identical(own, want)
+    for wrong in (np.zeros((1, 3, 12, 10), "f"), np.zeros(want.shape), list(out)):
+        with pytest.raises((TypeError, ValueError)):
+            nn.conv2d(x, w, bias, out=wrong)
+    out.flags.writeable = False
+    with pytest.raises(ValueError):
+        nn.conv2d(x, w, bias, out=out)
+
+
 def test_words_need_no_hash():
     class Twice:
         __hash__ = None

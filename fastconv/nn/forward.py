@@ -55,15 +55,17 @@ def convolve(
     if known is not None and isinstance(value, np.ndarray):
         filters = weight if isinstance(weight, Filters) else Filters(np.asarray(weight))
         epilogue = _epilogue(after, filters.shape[0], value.dtype)
-        result = np.empty(known.shape, value.dtype)
-        x, out = (value, result) if value.ndim == ndim + 2 else (value[None], result[None])
-        words = (*shape, *after[1:], settings.layout, settings.workers, settings.accuracy,
-                 settings.method)  # fmt: skip
-        taped.compute_layer(
-            known.layer, LayerOperands(x, filters, out, epilogue), settings,
-            (value, weight, after.bias, result), words,
-        )  # fmt: skip
-        return result
+        used = value, filters.array, epilogue.bias
+        result = settled.place(known, settings.out, used)
+        if result is not None:
+            x, out = (value, result) if value.ndim == ndim + 2 else (value[None], result[None])
+            words = (*shape, *after[1:], settings.layout, settings.workers, settings.accuracy,
+                     settings.method)  # fmt: skip
+            taped.compute_layer(
+                known.layer, LayerOperands(x, filters, out, epilogue), settings,
+                (value, weight, after.bias, result), words,
+            )  # fmt: skip
+            return result
     settings.check(ndim)
     images = arguments.images("input", value, ndim, settings.channels_last)
     w = arguments.filters(weight, ndim, images.array.dtype)

@@ -31,6 +31,7 @@ _MOST_TAPES = 512
 # filters, whose forms are on the tapes, have tapes of their own.
 _tapes: dict[Hashable, Taped | None] = {}
 _seen: set[Hashable] = set()
+_COPIED_SECONDS = 100e-6
 
 
 class Taped(NamedTuple):
@@ -46,7 +47,7 @@ def layer(
     activation: Any, slope: Any, layout: Any, out: Any, workers: Any, accuracy: Any, method: Any,
 ) -> Any:  # fmt: skip
     """Return what a call gives that is on tape, None for any other."""
-    if type(x) is not np.ndarray or out is not None:
+    if type(x) is not np.ndarray:
         return None
     tapes: Any = _tapes
     if type(weight) is not np.ndarray:
@@ -69,7 +70,16 @@ def layer(
     play, seconds, _ = found
     if seconds >= threads.FEW_SECONDS and threads.worthwhile(seconds, workers) > 1:
         return None
-    return play(x, weight, bias)
+    if out is None:
+        return play(x, weight, bias)
+    # To copy a small result costs less than Python does around kernels that write to `out`.
+    if seconds > _COPIED_SECONDS or type(out) is not np.ndarray or out.dtype is not x.dtype:
+        return None
+    result = play(x, weight, bias)
+    if result is None or out.shape != result.shape or not out.flags.writeable:
+        return None
+    out[...] = result
+    return out
 
 
 def compute_layer(
