@@ -28,7 +28,7 @@ class Filters:
         Whether this outlives a call, so that a form is worth memory of its own.
     """
 
-    __slots__ = ("_forms", "_lock", "array", "keeps")
+    __slots__ = ("_forms", "_lock", "array", "keeps", "tapes")
 
     def __init__(self, array: Array, keeps: bool = False) -> None:
         self.array = array
@@ -36,6 +36,8 @@ class Filters:
         self._forms: dict[Hashable, Any] = {}
         # Those of one call are one thread's, and a lock costs as much as a small layer's checks.
         self._lock: Any = new_lock() if keeps else nullcontext()
+        # What plays calls with these weights, whose forms are on the tapes; see `nn.settled`.
+        self.tapes: dict[Hashable, Any] | None = {} if keeps else None
 
     @property
     def shape(self) -> tuple[int, ...]:

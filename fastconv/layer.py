@@ -218,6 +218,9 @@ class LayerPath:
         Layer -> Work of a call with packed filters, where that is much less.
     opt_in : bool
         Whether only a caller who names it, or a guarantee that it has, is answered by it.
+    by_kernels : callable
+        Epilogue -> whether `execute` leaves all numbers to kernels, so that its calls of them can
+        be taped.
     """
 
     name: str
@@ -229,6 +232,7 @@ class LayerPath:
     kernels: Callable[[Layer], tuple[tuple[str, str], ...]] = no_kernels
     packed_work: Callable[[Layer], Work] | None = None
     opt_in: bool = False
+    by_kernels: Callable[[Epilogue], bool] = lambda epilogue: False
 
 
 def guarantee(layer: Layer) -> Guarantee:

@@ -105,7 +105,7 @@ def check_channels(functions, level, dtype, rng, arrays, small):
     inputs, rows = int(rng.integers(0, 4)), int(rng.integers(0, 3))
     width = int(rng.integers(0, 18 if small else 60))
     if not small and rng.integers(0, 4) == 0:  # Steps in parts, and more tiles than wait at once.
-        inputs, width = 40 * inputs, 10 * width
+        inputs, width = 40 * inputs, int(rng.choice((10, 40))) * width
     if small and rng.integers(0, 2) == 0:  # Whole vectors of pixels that lie beside each other.
         rows, width = 1, 4 * width
     kh, kw = (int(v) for v in rng.integers(1, 4, 2))
@@ -174,6 +174,20 @@ def check_frame(functions, level, dtype, rng, arrays, small):
     want = np.zeros((channels, high, pitch), dtype)
     want[:, top : top + rows, left : left + columns] = x[:, :, ::step][:, :, :columns]
     assert np.array_equal(work[:total].reshape(want.shape), want)
+
+
+def check_activation(functions, level, dtype, rng, arrays, small):
+    n, which = int(rng.integers(0, 40 if small else 400)), int(rng.integers(0, 3))
+    x = numbers(rng, dtype, n)
+    if x.dtype.kind == "f" and n:
+        x[rng.integers(0, n)] = np.nan
+        x[rng.integers(0, n)] = -np.inf
+    slope, out = np.array([0.25], "f8").astype(dtype), arrays(np.full(n + 3, 5, dtype))
+    functions["activation"](arrays(x), out, arrays(slope), n, which)
+    want = activate(x, which, slope)
+    want[x != x] = x[x != x]
+    assert np.array_equal(out[:n], want, equal_nan=x.dtype.kind == "f")
+    assert (out[n:] == 5).all()
 
 
 # ---------------------------------------------------------------- depthwise
@@ -379,6 +393,7 @@ def check_winograd(functions, level, dtype, rng, arrays, small):
 CHECKS = {
     ("channels", "filters"): check_channels,
     ("frame",): check_frame,
+    ("activation",): check_activation,
     ("depthwise",): check_depthwise,
     ("depthwise_last",): check_depthwise_last,
     ("square_last",): check_square_last,

@@ -80,6 +80,7 @@ KERNELS: dict[str, Kernel] = {
         Kernel("frame", "channels_frame", (*FLOATS, *COMPLEX, *INTEGERS), ("T", "T"), 11),
         Kernel("winograd", "channels_winograd", FLOATS, ("T",) * 7, 25),
         Kernel("winograd_filters", "channels_winograd", FLOATS, ("T", "T", "T"), 3),
+        Kernel("activation", "activation", (*FLOATS, *INTEGERS), ("T", "T", "T"), 2),
         Kernel("polyphase", "polyphase", (*FLOATS, *COMPLEX),
                ("T", "T", "T", "T", "int64", "int64"), 15),
         Kernel("spectrum", "fft_blocks", FLOATS, ("T",) * 4, 7),
@@ -106,6 +107,8 @@ KERNELS: dict[str, Kernel] = {
         Kernel("limbs", "fft_limbs", INTEGERS,
                ("T", "float64", "float64", "float64", "T", "float64"), 21),
         Kernel("tiles", "fft_tiles", FLOATS, ("T",) * 8 + ("int64",) * 4, 15),
+        # Entries alone, which call other kernels'.
+        Kernel("player", "player", ("int64",), (), 0),
         Kernel("peak", "limits", FLOATS, ("T",), 1),
         Kernel("copy", "limits", ("float64",), ("T", "T"), 2),
     )

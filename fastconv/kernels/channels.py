@@ -16,6 +16,8 @@ from .workspace import stack
 _WAITING = 64
 # The samples of a pointwise tile stay in the first cache while all channels meet them.
 _ACROSS_STEPS = 128
+# The filters of a part meet the pixels of so many bytes of outputs before the next part's do.
+_ACROSS_BYTES = 1 << 17
 
 
 def make_channels(target: Target, dtype: str) -> Callable[..., Any]:
@@ -84,6 +86,7 @@ def _flat(tiles: Tiles) -> Callable[..., Any]:
     held = max((_WAITING + 1) * each, _ACROSS_STEPS * VECTORS * lanes)
     pointwise, across = a.parts == 1, make_across(a)
     span = VECTORS * lanes
+    waiting = _ACROSS_BYTES // (span * size)
 
     @inline
     def beside(
@@ -92,18 +95,22 @@ def _flat(tiles: Tiles) -> Callable[..., Any]:
     ) -> None:
         """Compute whole tiles of pixels that lie beside each other in x and in out."""
         parts = max(1, (steps + _ACROSS_STEPS - 1) // _ACROSS_STEPS)
-        for at in range(0, pixels, span):
+        # Between parts the sums wait in out: of so many pixels that they stay in the second cache.
+        group = max(1, waiting // max(1, last - first)) * span
+        for begin in range(0, pixels, group):
+            end = min(begin + group, pixels)
             for part in range(parts):
                 low, high = part * steps // parts, (part + 1) * steps // parts
                 stage = (FIRST if part == 0 else 0) + (LAST if part == parts - 1 else 0)
-                for channel in range(first, last, CHANNELS):
-                    own = channel % block
-                    across(
-                        1 if channel == first else 0, stage, work, x, at,
-                        w, (channel - own) * steps + low * block + own, block,
-                        offsets, low, high - low, out, at + channel * out_ch, out_ch,
-                        min(CHANNELS, last - channel), bias, channel, activation, slope,
-                    )
+                for at in range(begin, end, span):
+                    for channel in range(first, last, CHANNELS):
+                        own = channel % block
+                        across(
+                            1 if channel == first else 0, stage, work, x, at,
+                            w, (channel - own) * steps + low * block + own, block,
+                            offsets, low, high - low, out, at + channel * out_ch, out_ch,
+                            min(CHANNELS, last - channel), bias, channel, activation, slope,
+                        )
 
     def channels(
         x: Any, w: Any, out: Any, bias: Any, slope: Any, offsets: Any,

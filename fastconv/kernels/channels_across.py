@@ -18,7 +18,7 @@ from ..runtime.jit import intrinsic
 from .arithmetic import Arithmetic
 from .channels_flat import FIRST, LAST
 from .channels_tile import activate, activated
-from .emit import I64, Values, choose, function, index, loop
+from .emit import I64, Values, by_pairs, choose, function, index
 from .simd import call_llvm
 from .workspace import address
 
@@ -120,6 +120,12 @@ def _emit(builder: Any, a: Arithmetic, fresh: bool, args: Values) -> None:
     def from_out(_: Values) -> Values:
         return [a.load(builder, goal) for row in goals for goal in row]
 
+    # The next channels' outputs lie on pages of their own.
+    far = builder.mul(out_ch, index(CHANNELS))
+    for row in goals:
+        for v in (0, VECTORS - 1):
+            fetch(builder, a.at(builder, a.at(builder, row[v], far), (a.lanes - 1) * (v > 0)), True)
+
     sums = choose(
         builder, builder.and_(stage, index(FIRST)), {0: from_out, FIRST: from_bias},
         [a.zero()] * (CHANNELS * VECTORS),
@@ -148,7 +154,7 @@ def _emit(builder: Any, a: Arithmetic, fresh: bool, args: Values) -> None:
                 new.append(a.multiply_add(builder, sample, factor, held[len(new)]))
         return new
 
-    sums = [a.finish(builder, [total]) for total in loop(builder, steps, sums, step)]
+    sums = [a.finish(builder, [total]) for total in by_pairs(builder, steps, sums, step)]
     ends = builder.icmp_signed(">=", stage, index(LAST))
     chosen = builder.select(ends, activation, index(0))
     sums = activate(builder, a, sums, chosen, slope)
@@ -158,8 +164,11 @@ def _emit(builder: Any, a: Arithmetic, fresh: bool, args: Values) -> None:
                 a.store(builder, sums[c * VECTORS + v], goals[c][v])
 
 
-def fetch(builder: Any, pointer: Any) -> None:
-    """Have the line at `pointer`, which may lie anywhere, brought into the second cache."""
+def fetch(builder: Any, pointer: Any, to_write: bool = False) -> None:
+    """Have the line at `pointer`, which may lie anywhere, brought into a cache.
+
+    To be read soon, into the second; to be written, into the first.
+    """
     word = ir.IntType(32)
-    how = [ir.Constant(word, value) for value in (0, 2, 1)]  # To read, second cache, data.
+    how = [ir.Constant(word, value) for value in ((1, 3, 1) if to_write else (0, 2, 1))]
     call_llvm(builder, "llvm.prefetch.p0", ir.VoidType(), [pointer, *how])

@@ -15,7 +15,7 @@ from numba import types
 
 from ..runtime.jit import intrinsic
 from .channels_tile import Tiles, activate, store_pixel, store_tile
-from .emit import I64, Values, choose, function, index, loop
+from .emit import I64, Values, by_pairs, choose, function, index
 from .workspace import address
 
 FIRST, LAST = 1, 2
@@ -156,7 +156,7 @@ def _emit(builder: Any, tiles: Tiles, pixels: int, wide: int, args: Values) -> N
                     new.append(a.multiply_add(builder, filters[v], part, held[len(new)]))
         return new
 
-    sums = loop(builder, steps, sums, step)
+    sums = by_pairs(builder, steps, sums, step)
     ends = builder.icmp_signed(">=", stage, index(LAST))
     with builder.if_else(ends) as (all_steps, some_steps):
         with all_steps:

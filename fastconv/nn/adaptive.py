@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ import numpy.typing as npt
 
 from .. import request
 from ..paths import pools
-from . import reductions
+from ..paths.pools import Windows
+from . import reductions, taped
 from .averaging import counts
 from .windows import Planes, settle
 
@@ -343,6 +345,12 @@ def _adaptive(
     layout: str,
     workers: int | None,
 ) -> Any:
+    key = None
+    if not return_indices:
+        name = f"adaptive_{reduction}_pool{ndim}d"
+        key = taped.key_of(name, input, (output_size,), (), layout, None, workers)
+        if key is not None and (found := taped.play(key, input, workers)) is not None:
+            return found
     planes = Planes(input, ndim, layout)
     if reduction == "avg" and planes.dtype.kind == "b":
         raise TypeError("input must hold numbers, got bool")
@@ -355,16 +363,47 @@ def _adaptive(
     )
     if min(outputs) < 0:
         raise ValueError(f"output_size must not be negative, got {output_size!r}")
-    even = 0 not in outputs and all(n % m == 0 for n, m in zip(planes.signal, outputs, strict=True))
-    if even:
-        size = tuple(n // m for n, m in zip(planes.signal, outputs, strict=True))
-        windows = settle(planes.signal, size, None, 0, 1, False)
+    if key is not None and 0 not in outputs:
+        by_loops = partial(_by_loops, planes, outputs, reduction, workers)
+        shape, seconds = planes.shape(outputs), pools.seconds(planes.given)
+        found = taped.compute(key, planes.given, shape, seconds, workers, by_loops)
+        if found is not None:
+            return found
+    windows = _even(planes, outputs)
+    if windows is not None:
         if reduction == "avg":
             return reductions.means(planes, windows, counts(windows, True, None), None, workers)
         if return_indices:
             return reductions.maxima_and_places(planes, windows, None, workers)
         return reductions.maxima(planes, windows, None, workers)
     return _uneven(planes, outputs, reduction, return_indices, workers)
+
+
+def _even(planes: Planes, outputs: tuple[int, ...]) -> Windows | None:
+    """Return windows of one size that are all there is, or None."""
+    if 0 in outputs or any(n % m for n, m in zip(planes.signal, outputs, strict=True)):
+        return None
+    size = tuple(n // m for n, m in zip(planes.signal, outputs, strict=True))
+    return settle(planes.signal, size, None, 0, 1, False)
+
+
+def _by_loops(
+    planes: Planes, outputs: tuple[int, ...], reduction: str, workers: int | None, result: Array
+) -> bool:
+    """Store the result by compiled loops alone, or return False."""
+    windows = _even(planes, outputs)
+    if windows is not None and reduction == "avg":
+        shares = counts(windows, True, None)
+        return reductions.means_by_loops(planes, windows, shares, result, workers)
+    if windows is not None:
+        return reductions.maxima_by_loops(planes, windows, result, workers)
+    if planes.channels_last:
+        return False
+    boxes = pools.adaptive(planes.signal, outputs)
+    x, into = planes.packed(), result.reshape(planes.planes, *outputs)
+    if reduction == "avg":
+        return reductions.box_means_by_loops(x, into, boxes, workers)
+    return pools.box_maxima(boxes, x, into, None, workers)
 
 
 def _uneven(
@@ -382,8 +421,7 @@ def _uneven(
         x, shape = planes.packed(), (planes.planes, *outputs)
         into, where = result.reshape(shape), places.reshape(shape)
         if reduction == "avg":
-            lengths = [axis.stop - axis.first for axis in boxes.axes]
-            reductions.box_means(x, into, boxes, lengths, workers)
+            reductions.box_means(x, into, boxes, workers)
         elif not pools.box_maxima(boxes, x, into, where if return_indices else None, workers):
             pools.search(x, into, where, boxes.axes)
     if return_indices:

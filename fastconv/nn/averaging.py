@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import request
+from ..paths import pools
 from ..paths.pools import Windows
-from . import reductions
+from . import reductions, taped
 from .windows import Planes, Sizes, settle
 
 __all__ = ["avg_pool1d", "avg_pool2d", "avg_pool3d"]
@@ -229,6 +230,9 @@ def avg_pool3d(
     return _mean(3, input, sizes, count_include_pad, divisor_override, layout, out, workers)
 
 
+_NAMES = {1: "avg_pool1d", 2: "avg_pool2d", 3: "avg_pool3d"}
+
+
 def _mean(
     ndim: int,
     input: npt.ArrayLike,
@@ -239,6 +243,17 @@ def _mean(
     out: Array | None,
     workers: int | None,
 ) -> Array:
+    key = taped.key_of(
+        _NAMES[ndim],
+        input,
+        (*sizes[:3], divisor),
+        (sizes[4], count_include_pad),
+        layout,
+        out,
+        workers,
+    )
+    if key is not None and (found := taped.play(key, input, workers)) is not None:
+        return found  # type: ignore[no-any-return]
     planes = Planes(input, ndim, layout)
     if planes.dtype.kind == "b":
         raise TypeError("input must hold numbers, got bool")
@@ -246,9 +261,15 @@ def _mean(
     if ndim == 3 and any(n < k for n, k in zip(windows.signal, windows.size, strict=True)):
         # torch's rule in three dimensions alone.
         raise ValueError(f"kernel_size must fit into the input {windows.signal}, got {sizes[0]}")
-    return reductions.means(
-        planes, windows, counts(windows, count_include_pad, divisor), out, workers
-    )
+    shares = counts(windows, count_include_pad, divisor)
+    if key is not None:
+        found = taped.compute(
+            key, planes.given, planes.shape(windows.output), pools.seconds(planes.given), workers,
+            lambda result: reductions.means_by_loops(planes, windows, shares, result, workers),
+        )  # fmt: skip
+        if found is not None:
+            return found
+    return reductions.means(planes, windows, shares, out, workers)
 
 
 def counts(windows: Windows, include_pad: bool, divisor: int | None) -> tuple[Array, ...]:

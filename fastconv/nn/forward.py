@@ -12,7 +12,7 @@ from .. import geometry
 from ..filters import Filters
 from ..layer import Epilogue, Layer, LayerOperands
 from ..records import NamedTuple
-from . import arguments, settled
+from . import arguments, settled, taped
 from .arguments import Images, Settings
 
 
@@ -55,26 +55,35 @@ def convolve(
     if known is not None and isinstance(value, np.ndarray):
         filters = weight if isinstance(weight, Filters) else Filters(np.asarray(weight))
         epilogue = _epilogue(after, filters.shape[0], value.dtype)
-        result = np.empty(known.shape, value.dtype)
-        operands = LayerOperands(value, filters, result, epilogue)
-        arguments.run(known.layer, operands, settings)
-        return result
+        used = value, filters.array, epilogue.bias
+        result = settled.place(known, settings.out, used)
+        if result is not None:
+            x, out = (value, result) if value.ndim == ndim + 2 else (value[None], result[None])
+            words = (*shape, *after[1:], settings.layout, settings.workers, settings.accuracy,
+                     settings.method)  # fmt: skip
+            taped.compute_layer(
+                known.layer, LayerOperands(x, filters, out, epilogue), settings,
+                (value, weight, after.bias, result), words,
+            )  # fmt: skip
+            return result
     settings.check(ndim)
-    x = arguments.images("input", value, ndim, settings.channels_last)
-    w = arguments.filters(weight, ndim, x.array.dtype)
-    layer = describe(x, w.shape, shape, ndim)
+    images = arguments.images("input", value, ndim, settings.channels_last)
+    w = arguments.filters(weight, ndim, images.array.dtype)
+    layer = describe(images, w.shape, shape, ndim)
     if explain:
         return arguments.explain(layer, settings, w.keeps)
     count = w.shape[0]
-    epilogue = _epilogue(after, count, x.array.dtype)
+    epilogue = _epilogue(after, count, images.array.dtype)
     # torch gives no channels for no channels.
     channels = count if layer.inputs else 0
     bias = epilogue.bias
-    out = arguments.result_array(x, x.shape(channels, layer.output), settings, w.array, bias)
-    if x.batched and x.array.dtype.isnative:
-        settled.keep(key, layer, out.shape)
-    arguments.run(layer, LayerOperands(x.stored(), w, out, epilogue), settings)
-    return arguments.deliver(x, out, settings.out)
+    out = arguments.result_array(
+        images, images.shape(channels, layer.output), settings, w.array, bias
+    )
+    if images.array.dtype.isnative:
+        settled.keep(key, layer, out.shape if images.batched else out.shape[1:])
+    arguments.run(layer, LayerOperands(images.stored(), w, out, epilogue), settings)
+    return arguments.deliver(images, out, settings.out)
 
 
 _NO_EPILOGUE = Epilogue()

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ..filters import Filters
 from ..planner.explain import Explanation
+from . import taped
 from .arguments import Array, Settings, packed
 from .forward import Activation, Geometry, convolve
 
@@ -109,6 +110,12 @@ def conv2d(
             [1., 1.],
             [1., 1.]]])
     """
+    found = taped.layer(
+        input, weight, bias, stride, padding, dilation, groups, activation, negative_slope,
+        layout, out, workers, accuracy, method,
+    )  # fmt: skip
+    if found is not None:
+        return found  # type: ignore[no-any-return]
     shape = Geometry(stride, padding, dilation, groups)
     after = Activation(bias, activation, negative_slope)
     settings = Settings(layout, method, accuracy, out, workers)
@@ -169,6 +176,12 @@ def conv1d(
     >>> fastconv.nn.conv1d([[1.0, 2.0, 4.0, 8.0]], [[[-1.0, 1.0]]])
     array([[1., 2., 4.]])
     """
+    found = taped.layer(
+        input, weight, bias, stride, padding, dilation, groups, activation, negative_slope,
+        layout, out, workers, accuracy, method,
+    )  # fmt: skip
+    if found is not None:
+        return found  # type: ignore[no-any-return]
     shape = Geometry(stride, padding, dilation, groups)
     after = Activation(bias, activation, negative_slope)
     settings = Settings(layout, method, accuracy, out, workers)
@@ -230,6 +243,12 @@ def conv3d(
     >>> fastconv.nn.conv3d(ones, np.ones((1, 1, 2, 2, 2)))
     array([[[[8., 8.]]]])
     """
+    found = taped.layer(
+        input, weight, bias, stride, padding, dilation, groups, activation, negative_slope,
+        layout, out, workers, accuracy, method,
+    )  # fmt: skip
+    if found is not None:
+        return found  # type: ignore[no-any-return]
     shape = Geometry(stride, padding, dilation, groups)
     after = Activation(bias, activation, negative_slope)
     settings = Settings(layout, method, accuracy, out, workers)

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy.typing as npt
 
-from . import reductions
+from ..paths import pools
+from . import reductions, taped
 from .windows import Planes, Sizes, settle
 
 __all__ = ["max_pool1d", "max_pool2d", "max_pool3d"]
@@ -249,6 +250,9 @@ def max_pool3d(
     )
 
 
+_NAMES = {1: "max_pool1d", 2: "max_pool2d", 3: "max_pool3d"}
+
+
 def _max(
     ndim: int,
     input: npt.ArrayLike,
@@ -258,8 +262,20 @@ def _max(
     out: Array | None,
     workers: int | None,
 ) -> Any:
+    key = None
+    if not return_indices:
+        key = taped.key_of(_NAMES[ndim], input, sizes[:4], sizes[4:], layout, out, workers)
+        if key is not None and (found := taped.play(key, input, workers)) is not None:
+            return found
     planes = Planes(input, ndim, layout)
     windows = settle(planes.signal, *sizes)
     if return_indices:
         return reductions.maxima_and_places(planes, windows, out, workers)
+    if key is not None:
+        found = taped.compute(
+            key, planes.given, planes.shape(windows.output), pools.seconds(planes.given), workers,
+            lambda result: reductions.maxima_by_loops(planes, windows, result, workers),
+        )  # fmt: skip
+        if found is not None:
+            return found
     return reductions.maxima(planes, windows, out, workers)

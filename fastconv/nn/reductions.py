@@ -30,12 +30,24 @@ def maxima(planes: Planes, windows: Windows, out: Array | None, workers: int | N
         return planes.deliver(result, out, False)
     x = planes.packed()
     into = result.reshape(planes.planes, *windows.output)
-    if _each_meets_some(windows) and pools.maxima(windows, x, into, workers):
-        return planes.deliver(result, out, False)
-    boxes = pools.disjoint(windows)
-    if not (boxes and pools.box_maxima(boxes, x, into, None, workers)):
+    if not _maxima_by_loops(windows, x, into, workers):
         _windows(windows, "max", x, into, workers)
     return planes.deliver(result, out, False)
+
+
+def maxima_by_loops(planes: Planes, windows: Windows, result: Array, workers: int | None) -> bool:
+    """Store the largest samples by compiled loops alone, or return False."""
+    if planes.channels_last or not result.size:
+        return False
+    into = result.reshape(planes.planes, *windows.output)
+    return _maxima_by_loops(windows, planes.packed(), into, workers)
+
+
+def _maxima_by_loops(windows: Windows, x: Array, into: Array, workers: int | None) -> bool:
+    if _each_meets_some(windows) and pools.maxima(windows, x, into, workers):
+        return True
+    boxes = pools.disjoint(windows)
+    return boxes is not None and pools.box_maxima(boxes, x, into, None, workers)
 
 
 def maxima_and_places(
@@ -72,16 +84,9 @@ def means(
         return planes.deliver(result, out, False)
     x = planes.as_it_lies() if planes.channels_last else planes.packed()
     into = result if planes.channels_last else result.reshape(planes.planes, *windows.output)
+    if not planes.channels_last and _means_by_loops(windows, counts, x, into, workers):
+        return planes.deliver(result, out, False)
     shares = _outer(counts[:-1])
-    if not planes.channels_last and x.dtype.kind == "f" and x.dtype.itemsize > 2:
-        columns = counts[-1].astype(x.dtype)
-        if _each_meets_some(windows) and pools.means(
-            windows, x, into, shares.astype(x.dtype), columns, workers
-        ):
-            return planes.deliver(result, out, False)
-        boxes = pools.disjoint(windows)
-        if boxes and pools.box_means(boxes, x, into, shares.astype(x.dtype), columns, workers):
-            return planes.deliver(result, out, False)
     wide = np.dtype({"f": np.float32, "u": np.uint64}.get(x.dtype.kind, np.int64))
     if x.dtype.itemsize == wide.itemsize or (x.dtype.kind == "f" and x.dtype.itemsize > 2):
         wide = x.dtype
@@ -97,13 +102,64 @@ def means(
     return planes.deliver(result, out, False)
 
 
-def box_means(x: Array, into: Array, boxes: Boxes, lengths: list[Any], workers: int | None) -> None:
-    """Store the means of x (planes, *signal) over windows with these lengths per axis."""
-    shares, columns = _outer(tuple(lengths[:-1])), lengths[-1].astype(np.float64)
-    if x.dtype.kind == "f":
-        own = shares.astype(x.dtype), columns.astype(x.dtype)
-        if pools.box_means(boxes, x, into, *own, workers):
-            return
+def means_by_loops(
+    planes: Planes,
+    windows: Windows,
+    counts: tuple[Array, ...],
+    result: Array,
+    workers: int | None,
+) -> bool:
+    """Store the means by compiled loops alone, or return False."""
+    if planes.channels_last or not result.size:
+        return False
+    into = result.reshape(planes.planes, *windows.output)
+    return _means_by_loops(windows, counts, planes.packed(), into, workers)
+
+
+def _means_by_loops(
+    windows: Windows, counts: tuple[Array, ...], x: Array, into: Array, workers: int | None
+) -> bool:
+    if x.dtype.kind != "f" or x.dtype.itemsize == 2:
+        return False
+    shares, columns = _divisors(counts, x.dtype)
+    if _each_meets_some(windows) and pools.means(windows, x, into, shares, columns, workers):
+        return True
+    boxes = pools.disjoint(windows)
+    return boxes is not None and pools.box_means(boxes, x, into, shares, columns, workers)
+
+
+# By the counts' identities, which they keep as long as they are here.
+_kept_divisors: dict[tuple[Any, ...], tuple[Any, Array, Array]] = {}
+
+
+def _divisors(counts: tuple[Array, ...], dtype: np.dtype[Any]) -> tuple[Array, Array]:
+    """Return what the loops divide by: for each row of outputs and for each column."""
+    key = (dtype, *map(id, counts))
+    found = _kept_divisors.get(key)
+    if found is None:
+        shares, columns = _outer(counts[:-1]).astype(dtype), counts[-1].astype(dtype)
+        shares.flags.writeable = columns.flags.writeable = False
+        if len(_kept_divisors) >= _MOST_DIVISORS:
+            _kept_divisors.clear()
+        found = _kept_divisors[key] = counts, shares, columns
+    return found[1:]
+
+
+_MOST_DIVISORS = 256
+
+
+def box_means_by_loops(x: Array, into: Array, boxes: Boxes, workers: int | None) -> bool:
+    """Store the means of x over boxes by the compiled loop, or return False."""
+    if x.dtype.kind != "f":
+        return False
+    return pools.box_means(boxes, x, into, *_divisors(boxes.lengths, x.dtype), workers)
+
+
+def box_means(x: Array, into: Array, boxes: Boxes, workers: int | None) -> None:
+    """Store the means of x (planes, *signal) over boxes."""
+    if box_means_by_loops(x, into, boxes, workers):
+        return
+    shares, columns = _outer(boxes.lengths[:-1]), boxes.lengths[-1].astype(np.float64)
     # Axis by axis; sums of float16 in float32, of integers in 64 bits.
     wide = {"f": np.float32, "u": np.uint64}.get(x.dtype.kind, np.int64)
     total = x.astype(np.result_type(x.dtype, wide), copy=False)

@@ -26,7 +26,7 @@ class Settled(NamedTuple):
     layer : Layer
         What is to be computed.
     shape : tuple of int
-        Of the result.
+        Of the result, as the caller sees it.
     """
 
     layer: Layer
@@ -39,25 +39,26 @@ _kept: dict[Hashable, Settled] = {}
 def key_of(value: Any, weight: Any, shape: tuple[Any, ...], settings: Settings) -> Any:
     """Return all that a plain call follows from besides its numbers, or None for others.
 
-    A plain call's arrays are ready for the kernels as they are, `out` is fresh, and sizes are
-    integers: 1.0 and True equal 1, and must not pass for it.
+    A plain call's arrays are ready for the kernels as they are, and sizes are integers: 1.0 and
+    True equal 1, and must not pass for it.
     """
     w = weight.array if type(weight) is Filters else weight
-    if type(value) is not np.ndarray or type(w) is not np.ndarray or value.dtype is not w.dtype:
+    if type(value) is not np.ndarray or type(w) is not np.ndarray or value.dtype != w.dtype:
         return None
     flags, others = value.flags, w.flags
     if not (flags.c_contiguous and flags.aligned and others.c_contiguous and others.aligned):
         return None
-    layout, method, accuracy, out, workers = settings
-    if out is not None or (workers is not None and type(workers) is not int):
+    layout, method, accuracy, _, workers = settings
+    if workers is not None and type(workers) is not int:
         return None
     for size in shape:
-        if type(size) is not int and not _is_plain(size):
+        if type(size) is not int and not is_plain(size):
             return None
     return value.dtype, value.shape, w.shape, shape, layout, method, accuracy, workers
 
 
-def _is_plain(size: Any) -> bool:
+def is_plain(size: Any) -> bool:
+    """Return whether a size is integers, or a word."""
     if type(size) is tuple:
         return all(type(one) is int for one in size)
     return type(size) is str
@@ -69,6 +70,18 @@ def find(key: Any) -> Settled | None:
         return _kept.get(key) if key is not None else None
     except TypeError:  # A list among the words, which is refused elsewhere.
         return None
+
+
+def place(known: Settled, out: Any, used: tuple[Any, ...]) -> Any:
+    """Return where a plain call's result goes, fresh or in `out`, or None if that does not suit."""
+    dtype = used[0].dtype
+    if out is None:
+        return np.empty(known.shape, dtype)
+    if type(out) is not np.ndarray or out.dtype != dtype or out.shape != known.shape:
+        return None
+    if not out.flags.carray or any(np.may_share_memory(out, u) for u in used if u is not None):
+        return None
+    return out
 
 
 def keep(key: Any, layer: Layer, shape: tuple[int, ...]) -> None:

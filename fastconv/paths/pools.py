@@ -26,6 +26,13 @@ SHAPES = ((2, 2), (3, 2), (3, 3), (2, 1), (3, 1))
 _MOST_ROWS = 9
 # Samples of one band, and what a core pools in a second: benchmark group pooling.
 _BAND_BYTES, _BYTES_PER_SECOND = 1 << 20, 4e10
+
+
+def seconds(x: Array) -> float:
+    """Return how long one worker takes for all samples of x."""
+    return x.nbytes / _BYTES_PER_SECOND
+
+
 # Whole vectors of the widest target may be written behind a row.
 _SLACK = 64
 
@@ -74,7 +81,14 @@ def table(windows: Windows) -> Table:
                 at = at * windows.signal[a] + u[a]
             offsets.append(at * width)
         starts.append(len(offsets))
-    return Table(np.array(offsets, np.int64), np.array(starts, np.int64))
+    return _lasting(Table(np.array(offsets, np.int64), np.array(starts, np.int64)))
+
+
+def _lasting(table: Table) -> Table:
+    """Return a record of arrays that nobody writes to any more."""
+    for array in table:
+        array.flags.writeable = False
+    return table
 
 
 def met_samples(windows: Windows, a: int, i: int) -> list[int]:
@@ -112,7 +126,7 @@ def means(
         return False
     if (kernel := load.ready("pool_mean", dtype)) is None:
         return False
-    outside = np.zeros(1, dtype)
+    outside = _nothing(dtype)
     offsets, starts = table(windows)
     x, out = x.reshape(-1), out.reshape(-1)
 
@@ -160,7 +174,7 @@ def _shared(x: Array, plane: int, result: int, workers: int | None, some: Any) -
     if x.nbytes <= _BAND_BYTES:
         some(0, planes, plane, result)
         return
-    many = threads.worthwhile(x.nbytes / _BYTES_PER_SECOND, workers)
+    many = threads.worthwhile(seconds(x), workers)
     size = max(1, _BAND_BYTES // (plane * x.itemsize)) if many > 1 else planes
     threads.run(lambda lo, hi: some(lo, hi, plane, result), geometry.bands(planes, size), many)
 
@@ -169,7 +183,16 @@ def _shared(x: Array, plane: int, result: int, workers: int | None, some: Any) -
 def _beyond(dtype: np.dtype[Any]) -> tuple[str, Array]:
     """Return the dtype whose loops serve `dtype`, and what lies outside for a maximum."""
     name = "uint8" if dtype.kind == "b" else dtype.name
-    return name, np.full(1, lowest(dtype)).astype(dtype).view(name)
+    outside = np.full(1, lowest(dtype)).astype(dtype).view(name)
+    outside.flags.writeable = False
+    return name, outside
+
+
+@lru_cache(maxsize=32)
+def _nothing(dtype: str) -> Array:
+    found = np.zeros(1, dtype)
+    found.flags.writeable = False
+    return found
 
 
 def lowest(dtype: np.dtype[Any]) -> Any:
@@ -208,10 +231,13 @@ class Boxes(NamedTuple):
         The windows of each axis, steps being one.
     rows : Table
         Which rows each row of outputs meets; firsts and stops of the last axis say which columns.
+    lengths : tuple of ndarray
+        Of the windows, per axis.
     """
 
     axes: tuple[Axis, ...]
     rows: Table
+    lengths: tuple[Numbers, ...]
 
     @property
     def signal(self) -> tuple[int, ...]:
@@ -263,7 +289,9 @@ def _boxes(axes: list[Axis]) -> Boxes:
                 at = at * axis.length + place
             offsets.append(at * last.length)
         starts.append(len(offsets))
-    return Boxes(tuple(axes), Table(np.array(offsets, np.int64), np.array(starts, np.int64)))
+    last.first.flags.writeable = last.stop.flags.writeable = False
+    rows = Table(np.array(offsets, np.int64), np.array(starts, np.int64))
+    return Boxes(tuple(axes), _lasting(rows), tuple(axis.stop - axis.first for axis in axes))
 
 
 def box_means(
@@ -300,7 +328,7 @@ def box_maxima(
     last, width = boxes.axes[-1], boxes.signal[-1]
     counts = (len(boxes.rows.starts) - 1, width, len(last.first), int(places is not None))
     x, out = x.view(dtype).reshape(-1), out.view(dtype).reshape(-1)
-    where = np.zeros(1, np.int64) if places is None else places.reshape(-1)
+    where = _nothing("int64") if places is None else places.reshape(-1)
 
     def some(lo: int, hi: int, plane: int, result: int) -> None:
         work = scratch(width + _SLACK, dtype, "row")

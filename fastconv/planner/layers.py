@@ -99,6 +99,13 @@ def choose(
     return found
 
 
+def is_settled(
+    layer: Layer, method: str = AUTO, accuracy: str | None = None, packed: bool = False
+) -> bool:
+    """Return whether `choose` will give the same answer from now on."""
+    return (layer, method, accuracy, packed) in _settled
+
+
 def _ready(layer: Layer, ranked: list[Verdict]) -> Verdict:
     for verdict in ranked:
         kernels = ALGORITHMS[verdict.name].kernels(layer)

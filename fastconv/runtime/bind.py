@@ -28,10 +28,11 @@ class Whole(NamedTuple):
 
 
 class Bound(NamedTuple):
-    """A kernel that can run: the loop itself, and what answers a whole call, if anything does."""
+    """A kernel that can run: the loop, what answers a whole call if anything does, its C entry."""
 
     loop: Loaded
     whole: Whole | None = None
+    address: int = 0
 
 
 # Symbol -> its address, 0 if there is none.
@@ -85,10 +86,12 @@ def _bind(symbols: Symbols, name: str, dtype: str) -> Bound | None:
     if not layout_is_known():
         return Bound(foreign(symbols("fc_" + unit), len(kernel.arrays), kernel.integers))
     loop = _builtin(symbols("py_" + unit), "py_" + unit)
+    address = symbols("fc_" + unit)
     if not kernel.one_call:
-        return Bound(loop)
+        return Bound(loop, None, address)
     call = _builtin(symbols("call_" + unit), "call_" + unit)
-    return Bound(loop, Whole(call, *(symbols(e + unit) for e in ("whole_", "front_", "bound_"))))
+    whole = Whole(call, *(symbols(e + unit) for e in ("whole_", "front_", "bound_")))
+    return Bound(loop, whole, address)
 
 
 @cache
@@ -126,8 +129,11 @@ def traits(dtype: np.dtype[Any]) -> int:
     return int.from_bytes(said, "little") & entry.TRAITS_MASK
 
 
+_WORD = (1 << 64) - 1
+
+
 def _words(numbers: Iterable[int]) -> bytes:
-    return b"".join(number.to_bytes(8, "little") for number in numbers)
+    return b"".join((number & _WORD).to_bytes(8, "little") for number in numbers)
 
 
 class _MethodDef(ctypes.Structure):
@@ -168,6 +174,11 @@ def bound(whole: Whole, w: np.ndarray[Any, Any], what: int, fallback: Loaded) ->
     table = _words(known[name] for name in entry.BOUND)
     keeps = (w, out, fallback)
     return _builtin(whole.bound, "bound", table, _METH_FASTCALL | _METH_KEYWORDS, keeps)
+
+
+def tape(address: int, words: list[int]) -> Loaded:
+    """Make a callable of the ``player`` and what it plays."""
+    return _builtin(address, "tape", _words(words))
 
 
 def _builtin(

@@ -59,6 +59,9 @@ def _optimise(llvm: Any, module: Any, machine: Any) -> None:
 
 def _unit_ir(kernel: Kernel, dtype: str, target: Target) -> str:
     """Return the textual IR of one kernel: Numba's code made internal, our wrappers external."""
+    unit = f"{kernel.name}_{dtype}"
+    if not kernel.arrays:
+        return str(_factory(kernel, "whole")(unit, 0))
     import numpy as np
 
     from .jit import compile_kernel
@@ -66,7 +69,6 @@ def _unit_ir(kernel: Kernel, dtype: str, target: Target) -> str:
     symbol, text = compile_kernel(*function_and_signature(kernel, dtype, target))
     text = _make_internal(text)
     sizes = [np.dtype(dtype if a == "T" else a).itemsize for a in kernel.arrays]
-    unit = f"{kernel.name}_{dtype}"
     text += entries(unit, symbol, sizes, kernel.integers)
     if kernel.one_call:
         text += _factory(kernel, "whole")(unit, sizes[0]) + whole_entries(unit)

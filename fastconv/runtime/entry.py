@@ -37,7 +37,8 @@ WRITEABLE = CONTIGUOUS_ALIGNED | 0x0400
 
 # The order of addresses in ``self``; None and ndarray are objects, the rest C functions.
 FUNCTIONS = ("PyNumber_AsSsize_t", "PyEval_SaveThread", "PyEval_RestoreThread", "Py_IncRef",
-             "PyArray_New", "ndarray", "None", "Py_DecRef", "PyObject_Vectorcall")  # fmt: skip
+             "PyArray_New", "ndarray", "None", "Py_DecRef", "PyObject_Vectorcall",
+             "PyMem_RawMalloc", "PyMem_RawFree")  # fmt: skip
 
 
 def entries(unit: str, symbol: str, sizes: list[int], integers: int) -> str:

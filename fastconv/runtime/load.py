@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from . import cache as files
 from .bind import Bound, Loaded, Whole, bind_library, bind_njit, bind_object
@@ -28,6 +30,7 @@ _Unit = tuple[str, str]
 
 _loaded: dict[_Unit, Loaded] = {}
 _wholes: dict[_Unit, Whole] = {}
+_addresses: dict[_Unit, int] = {}
 _tiers: dict[_Unit, str] = {}
 # Why a unit could not be built, and those that this process could not compile either.
 _failed: dict[_Unit, str] = {}
@@ -37,6 +40,8 @@ _builds: dict[_Unit, Build] = {}
 # Units whose libraries the system does not load.
 _objects: set[_Unit] = set()
 _lock = threading.Lock()
+# Thread -> who hears of the kernels that it asks for.
+_listeners: dict[int, Callable[[str, str, Loaded], Loaded]] = {}
 
 
 def ready(name: str, dtype: str, saving_seconds: float = START_SECONDS) -> Loaded | None:
@@ -51,10 +56,8 @@ def ready(name: str, dtype: str, saving_seconds: float = START_SECONDS) -> Loade
         a build, this function waits for it: total waiting stays within twice the best choice in
         hindsight (the ski-rental rule). Before it passes `START_SECONDS`, no build is started.
     """
-    found = _loaded.get((name, dtype))
-    if found is not None:
-        return found
-    return _acquire((name, dtype), saving_seconds)
+    found = _loaded.get((name, dtype)) or _acquire((name, dtype), saving_seconds)
+    return _heard(name, dtype, found) if _listeners and found is not None else found
 
 
 def all_ready(units: tuple[_Unit, ...], saving_seconds: float = START_SECONDS) -> bool:
@@ -79,12 +82,33 @@ def kernel(name: str, dtype: str) -> Loaded:
     if found is None:
         why = _failed.get((name, dtype), "policy 'never' forbids the build")
         raise RuntimeError(f"kernel {name} for {dtype} must be built first, got: {why}")
-    return found
+    return _heard(name, dtype, found) if _listeners else found
+
+
+def _heard(name: str, dtype: str, found: Loaded) -> Loaded:
+    listener = _listeners.get(threading.get_ident())
+    return found if listener is None else listener(name, dtype, found)
+
+
+@contextmanager
+def listening(listener: Callable[[str, str, Loaded], Loaded]) -> Iterator[None]:
+    """Have ``listener(name, dtype, kernel)`` replace every kernel that this thread asks for."""
+    here = threading.get_ident()
+    _listeners[here] = listener
+    try:
+        yield
+    finally:
+        del _listeners[here]
 
 
 def whole(name: str, dtype: str) -> Whole | None:
     """Return the entries of a loaded kernel that answer whole calls, where it has them."""
     return _wholes.get((name, dtype))
+
+
+def address(name: str, dtype: str) -> int:
+    """Return where a loaded kernel's C entry is, 0 where it has none."""
+    return _addresses.get((name, dtype), 0)
 
 
 def buildable(name: str, dtype: str) -> bool:
@@ -178,6 +202,7 @@ def _keep(unit: _Unit, found: Bound, tier: str) -> bool:
     _tiers[unit] = tier
     if found.whole is not None:
         _wholes[unit] = found.whole
+    _addresses[unit] = found.address
     _loaded[unit] = found.loop
     return True
 

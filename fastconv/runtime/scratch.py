@@ -46,6 +46,16 @@ def _find(length: int, dtype: Any, purpose: str) -> np.ndarray[Any, Any]:
     return view
 
 
+def held() -> list[tuple[str, int, int]]:
+    """Return this thread's memory: for each purpose where it begins and how many bytes it has."""
+    found = vars(_here).items()
+    return [
+        (purpose, int(kept.__array_interface__["data"][0]), kept.nbytes)
+        for purpose, kept in found
+        if purpose != "seen"
+    ]
+
+
 def aligned(length: int, dtype: Any) -> np.ndarray[Any, Any]:
     """Return `length` new elements on a 64-byte boundary, whatever they hold."""
     size = length * np.dtype(dtype).itemsize

@@ -24,6 +24,8 @@ except ImportError:
 from .settings import workers_in_force
 
 SECONDS_PER_WORKER = 150e-6
+# Work that takes less is never shared.
+FEW_SECONDS = 2 * SECONDS_PER_WORKER
 
 _work: SimpleQueue[_Pull] = SimpleQueue()
 _lock = threading.Lock()

@@ -23,6 +23,8 @@ _WORST_ALIAS_BYTES = 4096
 BAND_BYTES = 320 << 10
 # Bands of a single row are whole tiles of 14 and of 7 pixels.
 _PIXELS = 56
+# Vectors of pixels that lie beside each other in a tile: `kernels/channels_across`.
+_BESIDE_VECTORS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +202,11 @@ def _cut(layer: Layer, workers: int) -> list[tuple[tuple[int, int], tuple[int, i
     size = np.dtype(layer.dtype).itemsize
     line = layer.groups * layer.inputs * across * size * layer.stride[a]
     high = max(1, BAND_BYTES // max(1, line))
+    if span := _beside(layer):
+        # The kernel itself goes through samples and filters by parts: one band, or two a worker.
+        blocks = -(-count // span)
+        each = -(-blocks // (1 if workers == 1 or layer.images % workers == 0 else 2 * workers))
+        return [((0, 1), r) for r in geometry.bands(count, each * span)]
     if a == 1:
         high = max(_PIXELS, high // _PIXELS * _PIXELS)
     parts = -(-count // high)
@@ -209,6 +216,18 @@ def _cut(layer: Layer, workers: int) -> list[tuple[tuple[int, int], tuple[int, i
     rows, columns = (0, layer.output[0]), (0, layer.output[1])
     ranges = geometry.bands(count, high)
     return [(r, columns) if a == 0 else (rows, r) for r in ranges]
+
+
+def _beside(layer: Layer) -> int:
+    """Return how many pixels meet all channels at once, where they are lanes; else 0."""
+    target, dtype = host_target(), np.dtype(layer.dtype)
+    lanes = target.lanes(max(dtype.itemsize, 2))  # int8 is multiplied in 16-bit lanes.
+    first = not (layer.input_last or layer.output_last) and dtype.kind != "c"
+    return (
+        _BESIDE_VECTORS * lanes
+        if first and layer.is_matrix_product and target.registers <= 16
+        else 0
+    )
 
 
 def _out_at(layer: Layer, rows: tuple[int, int], columns: tuple[int, int]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 from math import prod
 from typing import Any
 
@@ -136,7 +136,7 @@ def execute(layer: Layer, operands: LayerOperands) -> None:
         x, w, out = x.view(dtype), w.view(dtype), out.view(dtype)
     bias = no_bias(layer.groups * blocks, dtype)
     if epilogue.bias is not None:
-        bias = _in_blocks(layer, epilogue.bias.view(dtype), blocks)
+        bias = _in_blocks(layer, epilogue.bias.view(dtype), blocks, dtype)
     activation, slope = activation_of(layer, epilogue), slope_of(epilogue.negative_slope, dtype)
     channels, bands, offsets = load.kernel("channels", dtype), found.bands, found.offsets
     frame = load.kernel("frame", dtype) if bands and bands[0].frame else None
@@ -171,11 +171,14 @@ def execute(layer: Layer, operands: LayerOperands) -> None:
             threads.run_all(some, layer.images * len(bands), workers)
 
 
-def _in_blocks(layer: Layer, bias: Any, blocks: int) -> Any:
+def _in_blocks(layer: Layer, bias: Any, blocks: int, dtype: str) -> Any:
     """Return the bias of each group in whole blocks."""
-    wide = np.zeros((layer.groups, blocks), bias.dtype)
-    wide[:, : layer.outputs] = bias.reshape(layer.groups, -1)
-    return wide.reshape(-1)
+    if layer.outputs == blocks:
+        return bias
+    wide, kernel = scratch(layer.groups * blocks, dtype, "bias"), load.kernel("filters", dtype)
+    for g in range(layer.groups):  # As filters of one tap.
+        kernel(bias[g * layer.outputs :], wide[g * blocks :], layer.outputs, 1)
+    return wide
 
 
 def _volumes(layer: Layer, operands: LayerOperands, found: BlockPlan, one: Any) -> None:
@@ -203,9 +206,15 @@ def _filters(
     """Return filters first..last-1 of each group in blocks; in scratch unless the caller packed."""
     if operands.w.keeps:
         key = ("blocks", layer.groups)
-        make = partial(_lay_out, layer, operands, w, dtype, np.empty, first, last)
-        return operands.w.form(key, lambda _: make())
+        return operands.w.form(key, lambda _: _kept(layer, operands, w, dtype))
     return _lay_out(layer, operands, w, dtype, scratch, first, last)
+
+
+def _kept(layer: Layer, operands: LayerOperands, w: Any, dtype: str) -> Any:
+    """Return all filters in blocks, in memory that nobody writes to any more."""
+    made = _lay_out(layer, operands, w, dtype, np.empty, 0, layer.outputs)
+    made.flags.writeable = False
+    return made
 
 
 def _lay_out(
@@ -237,4 +246,5 @@ PATH = LayerPath(
     work=work,
     execute=execute,
     kernels=kernels,
+    by_kernels=lambda epilogue: epilogue.compiled,
 )

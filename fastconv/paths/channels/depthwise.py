@@ -64,7 +64,8 @@ def kernels(layer: Layer) -> tuple[tuple[str, str], ...]:
     """Return the loops for the layout."""
     if _is_last(layer):
         return depthwise_last.kernels(layer)
-    return (("depthwise", kernel_dtype(layer.dtype)),)
+    names = ("depthwise", "frame") if _is_shared(layer) else ("depthwise",)
+    return tuple((name, kernel_dtype(layer.dtype)) for name in names)
 
 
 def work(layer: Layer) -> Work:
@@ -116,13 +117,19 @@ def _images_as_groups(layer: Layer) -> Layer:
 
 def _repeated(layer: Layer, operands: LayerOperands) -> LayerOperands:
     """Return the operands with the filters and the bias of every image."""
-    epilogue = operands.epilogue
+    w, epilogue = _copies(layer, operands.w.array, "taps"), operands.epilogue
     if epilogue.bias is not None:
-        epilogue = epilogue._replace(bias=np.tile(epilogue.bias, layer.images))
-    w = operands.w.array
-    return operands._replace(
-        w=Filters(np.tile(w, (layer.images, *(1,) * (w.ndim - 1)))), epilogue=epilogue
-    )
+        epilogue = epilogue._replace(bias=_copies(layer, epilogue.bias, "bias"))
+    return operands._replace(w=Filters(w), epilogue=epilogue)
+
+
+def _copies(layer: Layer, array: Any, purpose: str) -> Any:
+    """Return an array once for every image, in `scratch`."""
+    dtype, size, count = kernel_dtype(layer.dtype), array.size, layer.images
+    work = scratch(count * size + SLACK, dtype, purpose)
+    frame = load.kernel("frame", dtype)
+    frame(array.reshape(-1).view(dtype), work, 0, 0, 0, count, 1, size, 0, 0, size, 0, 1)
+    return work[: count * size].view(layer.dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,4 +270,5 @@ PATH = LayerPath(
     work=work,
     execute=execute,
     kernels=kernels,
+    by_kernels=lambda epilogue: epilogue.compiled,
 )

@@ -47,12 +47,15 @@ def work(layer: Layer) -> Work:
     """Return the products, and a pass over `out` for each input channel."""
     size = np.dtype(layer.dtype).itemsize
     channels = layer.groups * layer.outputs
-    passes = layer.inputs + 4 * (_is_last(layer, output=True) + _is_last(layer, output=False))
+    # Two for each input, but the first only stores.
+    passes = (
+        2 * layer.inputs - 1 + 8 * (_is_last(layer, output=True) + _is_last(layer, output=False))
+    )
     return Work(
         # Each pair of planes has its own rims and its own start.
         calls=layer.images * channels * layer.inputs,
         multiply_adds=layer.multiply_adds * (1 if layer.stride[-1] == 1 else _STRIDED),
-        bytes_moved=size * layer.images * channels * layer.pixels * passes,
+        bytes_moved=size * layer.images * channels * layer.pixels * passes // 2,
     )
 
 
@@ -168,7 +171,10 @@ def _maps(layer: Layer, dtype: Any) -> tuple[Any, Any, Any]:
             strict=True,
         )
     ]
-    return maps[0], maps[1], np.zeros(1, dtype)
+    found = maps[0], maps[1], np.zeros(1, dtype)
+    for array in found:
+        array.flags.writeable = False
+    return found
 
 
 PATH = LayerPath(
@@ -179,4 +185,5 @@ PATH = LayerPath(
     work=work,
     execute=execute,
     kernels=kernels,
+    by_kernels=lambda epilogue: epilogue.bias is None and epilogue.activation is None,
 )

@@ -1,0 +1,196 @@
+"""Plain calls on tape: from the third time on, only their kernels and some 2 us of Python.
+
+The first call is settled as any other, the second is recorded (`runtime.tape`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..filters import Filters
+from ..layer import Layer, LayerOperands
+from ..planner import layers as planner
+from ..records import NamedTuple
+from ..runtime import threads
+from ..runtime.tape import Tape, can_record, record
+from . import arguments
+from .arguments import Settings
+from .settled import is_plain
+
+__all__ = ["compute", "compute_layer", "key_of", "layer", "play"]
+
+Array = npt.NDArray[Any]
+
+_MOST_TAPES = 512
+# Under all that a call follows from besides its numbers; None where it leaves no tape. Packed
+# filters, whose forms are on the tapes, have tapes of their own.
+_tapes: dict[Hashable, Taped | None] = {}
+_seen: set[Hashable] = set()
+_COPIED_SECONDS = 100e-6
+
+
+class Taped(NamedTuple):
+    """A tape, and what one worker takes for what is on it, as predicted."""
+
+    play: Any
+    seconds: float
+    tape: Tape
+
+
+def layer(
+    x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: Any,
+    activation: Any, slope: Any, layout: Any, out: Any, workers: Any, accuracy: Any, method: Any,
+) -> Any:  # fmt: skip
+    """Return what a call gives that is on tape, None for any other."""
+    if type(x) is not np.ndarray:
+        return None
+    tapes: Any = _tapes
+    if type(weight) is not np.ndarray:
+        if type(weight) is not Filters:
+            return None
+        tapes, weight = weight.tapes, weight.array
+    if not (type(stride) is type(padding) is type(dilation) is type(groups) is int):
+        for size in (stride, padding, dilation, groups):
+            if type(size) is not int and not is_plain(size):
+                return None
+    try:
+        found = tapes.get((
+            x.dtype, x.shape, weight.shape, bias is None, stride, padding, dilation, groups,
+            activation, slope, layout, workers, accuracy, method,
+        ))  # fmt: skip
+    except TypeError:  # A list among the words, which is refused elsewhere.
+        return None
+    if found is None or (workers is not None and type(workers) is not int):
+        return None
+    play, seconds, _ = found
+    if seconds >= threads.FEW_SECONDS and threads.worthwhile(seconds, workers) > 1:
+        return None
+    if out is None:
+        return play(x, weight, bias)
+    # To copy a small result costs less than Python does around kernels that write to `out`.
+    if seconds > _COPIED_SECONDS or type(out) is not np.ndarray or out.dtype != x.dtype:
+        return None
+    result = play(x, weight, bias)
+    if result is None or out.shape != result.shape or not out.flags.writeable:
+        return None
+    out[...] = result
+    return out
+
+
+def compute_layer(
+    layer: Layer, operands: LayerOperands, settings: Settings, given: tuple[Any, ...], words: Any
+) -> None:
+    """Have the engine compute a plain layer, the second time by `words` on tape.
+
+    `given` are the images, weights and bias of the call and the result, as the caller sees them.
+    """
+    x, weight, bias, result = given
+    key = (x.dtype, x.shape, weight.shape, bias is None, *words)
+    tapes: Any = weight.tapes if type(weight) is Filters else _tapes
+    # A callable leaves no tape, and need not have a hash, nor need a slope that is an array.
+    plain = operands.epilogue.compiled and type(words[_SLOPE]) in (float, int)
+    if not plain or key not in _seen or key in tapes or not _can_be_taped(
+        layer, operands, settings, bias
+    ):  # fmt: skip
+        if plain:
+            _see(key)
+        arguments.run(layer, operands, settings)
+        return
+    verdict = planner.choose(layer, settings.method, settings.accuracy, operands.w.keeps)
+    run = partial(planner.run, layer, operands, verdict)
+    given = x, operands.w.array, bias
+    tape = record(run, given, result, result.shape, verdict.seconds)
+    _keep(tapes, key, tape, verdict.seconds)
+
+
+# Where in a layer's words the slope is: behind stride, padding, dilation, groups and activation.
+_SLOPE = 5
+
+
+def _can_be_taped(layer: Layer, operands: LayerOperands, settings: Settings, bias: Any) -> bool:
+    """Return whether one worker's kernel calls will always compute this layer."""
+    if not (bias is None or bias is operands.epilogue.bias) or operands.out.size == 0:
+        return False
+    if not can_record() or not planner.is_settled(
+        layer, settings.method, settings.accuracy, operands.w.keeps
+    ):
+        return False
+    verdict = planner.choose(layer, settings.method, settings.accuracy, operands.w.keeps)
+    path = planner.ALGORITHMS[verdict.name]
+    return path.by_kernels(operands.epilogue) and (
+        threads.worthwhile(verdict.seconds, settings.workers) == 1
+    )
+
+
+def key_of(
+    name: str, x: Any, sizes: tuple[Any, ...], flags: tuple[Any, ...], layout: str, out: Any,
+    workers: Any,
+) -> Hashable:  # fmt: skip
+    """Return all that a plain function of one array follows from besides its numbers, or None."""
+    if type(x) is not np.ndarray or out is not None:
+        return None
+    for size in sizes:
+        if type(size) is not int and size is not None and not is_plain(size):
+            return None
+    for flag in flags:
+        if type(flag) is not bool:  # 1 equals True.
+            return None
+    if workers is not None and type(workers) is not int:
+        return None
+    return name, x.dtype, x.shape, sizes, flags, layout, workers
+
+
+def play(key: Hashable, x: Any, workers: int | None = None) -> Any:
+    """Return what a plain function of one array gives that is on tape, None for any other."""
+    try:
+        found = _tapes.get(key)
+    except TypeError:  # A list among the words, which is refused elsewhere.
+        return None
+    if found is None:
+        return None
+    play, seconds, _ = found
+    if seconds >= threads.FEW_SECONDS and threads.worthwhile(seconds, workers) > 1:
+        return None
+    return play(x)
+
+
+def compute(
+    key: Hashable, x: Array, shape: tuple[int, ...], seconds: float, workers: int | None,
+    by_kernels: Callable[[Array], bool],
+) -> Array | None:  # fmt: skip
+    """Compute a plain function of one array, the second time on tape; None if not by kernels.
+
+    ``by_kernels(result)`` stores the result by kernels alone, or returns False.
+    """
+    if not (x.flags.c_contiguous and x.flags.aligned and x.dtype.isnative and x.size):
+        return None
+    result = np.empty(shape, x.dtype)
+    if key not in _seen or key in _tapes or not can_record() or (
+        threads.worthwhile(seconds, workers) > 1
+    ):  # fmt: skip
+        _see(key)
+        return result if by_kernels(result) else None
+    done: list[bool] = []
+    tape = record(lambda: done.append(by_kernels(result)), (x,), result, shape, seconds)
+    if not done[0]:
+        _keep(_tapes, key, None, seconds)
+        return None
+    _keep(_tapes, key, tape, seconds)
+    return result
+
+
+def _see(key: Hashable) -> None:
+    if len(_seen) >= _MOST_TAPES:
+        _seen.clear()
+    _seen.add(key)
+
+
+def _keep(tapes: dict[Hashable, Any], key: Hashable, tape: Tape | None, seconds: float) -> None:
+    if len(tapes) >= _MOST_TAPES:
+        tapes.clear()
+    tapes[key] = tape and Taped(tape.play, seconds, tape)
