@@ -38,7 +38,7 @@ def make_tiles(target: Target, dtype: str) -> Callable[..., Any]:
     Assumes: top is 3, 4 or 5; P is a multiple of 2 * top; Q of the lanes; Q >= low + step; room
     has (2 * top + 1) * Q elements and one vector, positions 2 * top.
     """
-    walk = make_walk(target, dtype, filtering=True)
+    walk = make_walk(target, dtype, "product")
     copy = make_copy(target, dtype)
     lanes = target.lanes(np.dtype(dtype).itemsize)
 

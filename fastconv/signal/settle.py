@@ -188,6 +188,7 @@ def correlation(
         (1,) * len(axes),
         pads,
         (rule,) * len(axes),
+        shared_signal=request.count(batch) > 1 == prod(x.shape[:lead]),
     )
     back = tuple(np.argsort(order).tolist())
     moved = None if back == tuple(range(x.ndim)) else back
