@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from ..path import BAND_BYTES, SLACK, Box, Guarantee, Operands, Path, Space, Wor
 from ..problem import Problem
 from ..records import NamedTuple
 from ..runtime import load, threads
-from ..runtime.scratch import scratch
+from ..runtime.scratch import KEPT_BYTES, scratch
 from . import fft_tables
 from .block_costs import costs
 
@@ -28,6 +28,9 @@ MOST_PREPARED = 1 << 17
 _COMPACT = 1 << 16
 # What a block costs less for each filter after the first one that meets it: its first half.
 _FIRST_HALF = 0.38
+# Filters of one signal whose spectra are there at a time, be they as long as they may: a block's
+# first half is then a tenth of what is done with it.
+_FEW = 4
 # Outputs in one band; the blocks themselves do not depend on it.
 _BAND = 1 << 16
 
@@ -128,11 +131,12 @@ def _space(problem: Problem, size: int) -> Space:
         filters = problem.batch
     need = fft_tables.lengths(size, problem.dtype)
     spectrum = 2 * size if size >= _COMPACT else need.spectrum
+    held = _together(problem, size) if problem.shared_signal else filters
     between = problem.batch * _span(problem) if problem.stride != (1,) else 0
     cut = _cut(problem, size)
     norms = 2 * problem.batch * cut.blocks
-    bands = BAND_BYTES * (problem.batch + cut.blocks * cut.step * filters // _BAND + 1)
-    reals = filters * spectrum + need.table + between + norms
+    bands = BAND_BYTES * (problem.batch + cut.blocks * cut.step * held // _BAND + 1)
+    reals = held * spectrum + need.table + between + norms
     each = need.scratch * (2 if problem.shared_signal else 1)
     return Space(itemsize * reals + bands + SLACK, itemsize * each + SLACK)
 
@@ -197,6 +201,8 @@ def _cut(problem: Problem, size: int | None = None) -> _Cut:
 
 def _compute(problem: Problem, operands: Operands, x: Any) -> Any:
     """Run the kernel over all blocks; return a number per block that is finite if all is."""
+    if problem.shared_signal:
+        return _compute_several(problem, operands, x)
     (n,), (k,), (stride,) = problem.signal, problem.filter, problem.stride
     dtype, outputs, batch = problem.dtype, _span(problem), problem.batch
     cut = _cut(problem)
@@ -204,7 +210,7 @@ def _compute(problem: Problem, operands: Operands, x: Any) -> Any:
     plan = fft_tables.transform(cut.size, dtype)
     form, room = (plan.size, plan.top, plan.levels), plan.scratch_length
     filters = len(operands.w)
-    of_filter, of_signal = _loops(plan.size, problem.shared_signal)
+    of_filter, of_signal = _loops(plan.size)
 
     def transformed() -> Any:
         spectra = np.empty((filters, _spectrum_length(plan)), dtype)
@@ -227,19 +233,7 @@ def _compute(problem: Problem, operands: Operands, x: Any) -> Any:
             cut.shift, lo, hi, *form,
         )  # fmt: skip
 
-    if problem.shared_signal:
-
-        def all_filters(lo: int, hi: int) -> None:
-            area = scratch(2 * room, dtype)
-            kernel(
-                x[0], spectra.reshape(-1), plan.table, area[:room], area[room:], out.reshape(-1),
-                norms.reshape(-1), batch, spectra.shape[1], outputs, cut.blocks, n, lo * step,
-                min(outputs, hi * step), cut.first, step, cut.shift, lo, hi, *form,
-            )  # fmt: skip
-
-        bands = geometry.bands(cut.blocks, max(1, _BAND // (batch * step)))
-        threads.run(all_filters, bands, operands.workers)
-    elif batch == 1:
+    if batch == 1:
         bands = geometry.bands(cut.blocks, max(1, _BAND // step))
         threads.run(lambda lo, hi: some_blocks(0, lo, hi), bands, operands.workers)
     else:
@@ -253,6 +247,54 @@ def _compute(problem: Problem, operands: Operands, x: Any) -> Any:
     if stride != 1:
         operands.out[...] = out[:, ::stride]
     return norms
+
+
+def _compute_several(problem: Problem, operands: Operands, x: Any) -> Any:
+    """Run the kernel over all blocks of one signal, some filters at a time."""
+    (n,), (k,), (stride,), dtype = problem.signal, problem.filter, problem.stride, problem.dtype
+    outputs, filters, cut = _span(problem), problem.batch, _cut(problem)
+    plan = fft_tables.transform(cut.size, dtype)
+    form, room = (plan.size, plan.top, plan.levels), plan.scratch_length
+    of_filter, of_signal = _loops(plan.size, several=True)
+    apart, some = _spectrum_length(plan), _together(problem, cut.size)
+    norms = np.zeros((filters, cut.blocks), dtype)
+    out = operands.out if stride == 1 else np.empty((filters, outputs), dtype)
+    kernel = load.kernel(of_signal, dtype)
+
+    def transformed(w: Any) -> Any:
+        # Fresh pages would cost as much as the transform; what is kept by others has its own.
+        length = len(w) * apart
+        spectra = np.empty(length, dtype) if operands.forms else scratch(length, dtype, "spectra")
+        load.kernel(of_filter, dtype)(
+            w.reshape(-1), spectra, plan.table, scratch(room, dtype), len(w), k, k, 0, *form
+        )
+        return spectra
+
+    def some_blocks(spectra: Any, begin: int, end: int, lo: int, hi: int) -> None:
+        area = scratch(2 * room, dtype)
+        kernel(
+            x[0], spectra, plan.table, area[:room], area[room:], out[begin:end].reshape(-1),
+            norms[begin:end].reshape(-1), end - begin, apart, outputs, cut.blocks, n,
+            lo * cut.step, min(outputs, hi * cut.step), cut.first, cut.step, cut.shift, lo, hi,
+            *form,
+        )  # fmt: skip
+
+    for begin in range(0, filters, some):
+        end = min(filters, begin + some)
+        key = ("fused", dtype, plan.size, problem.filter, begin, end)
+        spectra = recall(operands.forms, key, partial(transformed, operands.w[begin:end]), _bytes)
+        bands = geometry.bands(cut.blocks, max(1, _BAND // (some * cut.step)))
+        threads.run(partial(some_blocks, spectra, begin, end), bands, operands.workers)
+    if stride != 1:
+        operands.out[...] = out[:, ::stride]
+    return norms
+
+
+def _together(problem: Problem, size: int) -> int:
+    """Return how many filters' spectra there are at a time where all filters meet one signal."""
+    reals = fft_tables.lengths(size, problem.dtype).spectrum if size < _COMPACT else 2 * size
+    kept = KEPT_BYTES // (reals * np.dtype(problem.dtype).itemsize)
+    return min(problem.batch, max(_FEW, kept))
 
 
 def blocks(problem: Problem) -> int:
