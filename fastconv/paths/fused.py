@@ -234,7 +234,7 @@ def _compute(problem: Problem, operands: Operands, x: Any) -> Any:
         )  # fmt: skip
 
     if batch == 1:
-        bands = geometry.bands(cut.blocks, max(1, _BAND // step))
+        bands = geometry.shares(cut.blocks, max(1, _BAND // step), operands.workers)
         threads.run(lambda lo, hi: some_blocks(0, lo, hi), bands, operands.workers)
     else:
 
@@ -242,7 +242,7 @@ def _compute(problem: Problem, operands: Operands, x: Any) -> Any:
             for row in range(lo, hi):
                 some_blocks(row, 0, cut.blocks)
 
-        bands = geometry.bands(batch, max(1, _BAND // outputs))
+        bands = geometry.shares(batch, max(1, _BAND // outputs), operands.workers)
         threads.run(some_rows, bands, operands.workers)
     if stride != 1:
         operands.out[...] = out[:, ::stride]
@@ -283,7 +283,7 @@ def _compute_several(problem: Problem, operands: Operands, x: Any) -> Any:
         end = min(filters, begin + some)
         key = ("fused", dtype, plan.size, problem.filter, begin, end)
         spectra = recall(operands.forms, key, partial(transformed, operands.w[begin:end]), _bytes)
-        bands = geometry.bands(cut.blocks, max(1, _BAND // (some * cut.step)))
+        bands = geometry.shares(cut.blocks, max(1, _BAND // (some * cut.step)), operands.workers)
         threads.run(partial(some_blocks, spectra, begin, end), bands, operands.workers)
     if stride != 1:
         operands.out[...] = out[:, ::stride]
