@@ -21,6 +21,12 @@ def whole(shape, dtype="d", seed=0):
     return np.random.default_rng(seed).integers(0, 5, shape).astype(dtype)
 
 
+def wide(shape, seed=0):
+    """Numbers of all 64 bits."""
+    info = np.iinfo("i8")
+    return np.random.default_rng(seed).integers(info.min, info.max, shape, endpoint=True)
+
+
 @contextmanager
 def nothing_kept():
     """Tables, places and work space that earlier calls have kept are made again."""
@@ -75,6 +81,22 @@ CALLS = {
     "columns": lambda: (fastconv.convolve, whole((2000, 50)), whole(100), {"axis": 0}),
     "filters": lambda: (fastconv.convolve, whole((20, 5000)), whole((20, 500)), {"axis": -1}),
     "whole numbers": lambda: (fastconv.convolve, whole(50_000, "i8"), whole(500, "i8"), {}),
+    "filters of one signal": lambda: (
+        fastconv.convolve, whole(20_000), whole((40, 500)), {"axis": -1}
+    ),
+    "digits": lambda: (
+        fastconv.convolve, whole(60_000, "i8"), whole(3000, "i8"), {"method": "limbs"}
+    ),
+    "digits, every third": lambda: (
+        fastconv.correlate, wide(60_000), wide(3000), {"method": "limbs", "stride": 3}
+    ),
+    "digits of images": lambda: (
+        fastconv.convolve2d, wide((300, 200)), wide((40, 30)), {"method": "limb_tiles"}
+    ),
+    "digits of reflected images": lambda: (
+        fastconv.convolve2d, whole((300, 200), "i4"), whole((40, 30), "i4"),
+        {"method": "limb_tiles", "boundary": "symm", "mode": "same"},
+    ),
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Several filters on one signal: the bits of single calls, NaN where it belongs, memory in bounds."""
+"""Several filters on one signal: the bits of single calls, NaN in its place, memory in bounds."""
 
 import numpy as np
 import pytest
