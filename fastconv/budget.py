@@ -24,7 +24,8 @@ def examines(problem: Problem, max_memory: int | None) -> bool:
 def copied(array: Any, shape: tuple[int, ...], dtype: Any) -> int:
     """Return the bytes of the copy that packing makes of an operand; 0 where it makes none."""
     dtype = np.dtype(dtype)
-    if array.flags.carray and array.dtype == dtype and array.size == prod(shape):
+    as_it_is = array.flags.c_contiguous and array.flags.aligned  # Read-only does not matter.
+    if as_it_is and array.dtype == dtype and array.size == prod(shape):
         return 0
     return int(dtype.itemsize) * prod(shape)
 
