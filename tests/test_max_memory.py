@@ -90,6 +90,9 @@ CALLS = {
     "filters of one signal": lambda: (
         fastconv.convolve, whole(20_000), whole((40, 500)), {"axis": -1}
     ),
+    "filters of one image": lambda: (
+        signal.fftconvolve, whole((1, 400, 300)), whole((7, 30, 20)), {"axes": (1, 2)}
+    ),
     "digits": lambda: (
         fastconv.convolve, whole(60_000, "i8"), whole(3000, "i8"), {"method": "limbs"}
     ),

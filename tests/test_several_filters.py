@@ -5,7 +5,9 @@ import pytest
 
 import fastconv
 from fastconv import signal
-from fastconv.paths import PATHS, fused
+from fastconv.path import Operands
+from fastconv.paths import PATHS, block_costs
+from fastconv.planner import selector
 from fastconv.problem import Problem
 
 DTYPES = ("float64", "float32")
@@ -31,7 +33,7 @@ def test_each_filter_gives_the_bits_of_a_call_of_its_own(dtype, n, k, workers):
 def test_filters_that_do_not_fit_together_take_turns(monkeypatch):
     x, w = drawn("float64", 20_000, 11, 300)
     whole = fastconv.convolve(x, w, axis=-1, method="fused")
-    monkeypatch.setattr(fused, "KEPT_BYTES", 1)
+    monkeypatch.setattr(block_costs, "KEPT_BYTES", 1)
     np.testing.assert_array_equal(fastconv.convolve(x, w, axis=-1, method="fused"), whole)
 
 
@@ -50,6 +52,30 @@ def test_bad_samples_reach_the_outputs_that_the_loop_gives_them(bad):
     result = fastconv.convolve(x, w, axis=-1, method="fused")
     assert np.isfinite(result[0]).sum() == finite[0].sum()
     assert not np.isfinite(result[1, 3:-300]).any()
+
+
+@pytest.mark.parametrize("boundary", ["zero", "reflect"])
+def test_images_and_volumes_meet_several_filters(boundary, monkeypatch):
+    rng = np.random.default_rng(3)
+    for shape, taps in (((130, 90), (12, 9)), ((20, 30, 25), (4, 3, 5))):
+        ndim, pad = len(shape), tuple(k // 2 for k in taps)
+        one = Problem(
+            "float64", 1, True, shape, taps, shape, (1,) * ndim, (1,) * ndim, pad,
+            (boundary,) * ndim,
+        )  # fmt: skip
+        x, w = rng.standard_normal((1, *shape)), rng.standard_normal((6, *taps))
+        x[0].flat[777] = np.nan
+        alone, together, again = (np.empty((6, *shape)) for _ in range(3))
+        for f in range(6):
+            selector.run(one, Operands(x, w[f : f + 1], alone[f : f + 1]), "tiles")
+        many = one._replace(batch=6, shared_filter=False, shared_signal=True)
+        seen = np.broadcast_to(x, (6, *shape))
+        selector.run(many, Operands(seen, w, together, workers=3), "tiles")
+        np.testing.assert_array_equal(together, alone)
+        monkeypatch.setattr(block_costs, "KEPT_BYTES", 1)
+        selector.run(many, Operands(seen, w, again), "tiles")
+        np.testing.assert_array_equal(again, alone)
+        assert np.isnan(alone).sum() >= 6
 
 
 def test_the_faces_say_that_the_signal_is_one():

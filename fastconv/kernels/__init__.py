@@ -108,6 +108,7 @@ KERNELS: dict[str, Kernel] = {
         Kernel("limbs", "fft_limbs", INTEGERS,
                ("T", "float64", "float64", "float64", "T", "float64"), 21),
         Kernel("tiles", "fft_tiles", FLOATS, ("T",) * 8 + ("int64",) * 4, 15),
+        Kernel("tiles_filters", "fft_tiles", FLOATS, ("T",) * 9 + ("int64",) * 4, 19),
         Kernel("peak", "limits", FLOATS, ("T",), 1),
         Kernel("copy", "limits", ("float64",), ("T", "T"), 2),
     )

@@ -15,9 +15,9 @@ from ..path import BAND_BYTES, SLACK, Box, Guarantee, Operands, Path, Space, Wor
 from ..problem import Problem
 from ..records import NamedTuple
 from ..runtime import load, threads
-from ..runtime.scratch import KEPT_BYTES, scratch
+from ..runtime.scratch import scratch
 from . import fft_tables
-from .block_costs import costs
+from .block_costs import FIRST_HALF, costs, together
 
 DTYPES = ("float64", "float32")
 # Complex points up to which a prepared call keeps its table: 0.4 MB.
@@ -26,11 +26,6 @@ MOST_PREPARED = 1 << 17
 # takes 15 % off a filter's transform (more where it would be in fresh pages), and costs the rest
 # nothing; smaller blocks, which are in the cache, would lose 3 %.
 _COMPACT = 1 << 16
-# What a block costs less for each filter after the first one that meets it: its first half.
-_FIRST_HALF = 0.38
-# Filters of one signal whose spectra are there at a time, be they as long as they may: a block's
-# first half is then a tenth of what is done with it.
-_FEW = 4
 # Outputs in one band; the blocks themselves do not depend on it.
 _BAND = 1 << 16
 
@@ -151,7 +146,7 @@ def work(problem: Problem) -> Work:
     spectrum, block = costs(cut.size, problem.dtype)
     itemsize = np.dtype(problem.dtype).itemsize
     signals = 1 if problem.shared_signal else problem.batch
-    halves = problem.batch - _FIRST_HALF * (problem.batch - signals)
+    halves = problem.batch - FIRST_HALF * (problem.batch - signals)
     return Work(
         calls=1 + filters,
         butterflies=float(filters * spectrum + cut.blocks * halves * block),
@@ -171,15 +166,11 @@ def execute(problem: Problem, operands: Operands) -> list[Box]:
     # The kernel met something that is not finite, or close to overflow. Now it is worth looking.
     shared, each = space(problem)
     taken = shared + operands.workers * each
-    signals = problem._replace(batch=1) if problem.shared_signal else problem
-    x = operands.x[: signals.batch]
-    clean, boxes = quarantine(signals, x, operands.w, 2 * _size(problem), taken)
-    if boxes == everything(signals):
-        return everything(problem)
+    clean, boxes = quarantine(problem, operands.x, operands.w, 2 * _size(problem), taken)
+    if boxes == everything(problem):
+        return boxes
     again = _compute(problem, operands, clean)
-    if not np.isfinite(again).all():
-        return everything(problem)
-    return [(0, problem.batch, box[2]) for box in boxes] if problem.shared_signal else boxes
+    return boxes if np.isfinite(again).all() else everything(problem)
 
 
 class _Cut(NamedTuple):
@@ -293,8 +284,7 @@ def _compute_several(problem: Problem, operands: Operands, x: Any) -> Any:
 def _together(problem: Problem, size: int) -> int:
     """Return how many filters' spectra there are at a time where all filters meet one signal."""
     reals = fft_tables.lengths(size, problem.dtype).spectrum if size < _COMPACT else 2 * size
-    kept = KEPT_BYTES // (reals * np.dtype(problem.dtype).itemsize)
-    return min(problem.batch, max(_FEW, kept))
+    return together(problem.batch, reals * np.dtype(problem.dtype).itemsize)
 
 
 def blocks(problem: Problem) -> int:
