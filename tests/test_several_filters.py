@@ -91,6 +91,27 @@ def test_the_faces_say_that_the_signal_is_one():
     assert "one signal for all filters" in fastconv.explain(x, w, axis=-1).problem
 
 
+@pytest.mark.parametrize("dtype", ["d", "f", "D", "i8"])
+def test_each_of_several_signals_meets_all_filters(dtype):
+    rng = np.random.default_rng(5)
+    x = rng.integers(-9, 9, (3, 2, 1, 4000)).astype(dtype)
+    w = rng.integers(-9, 9, (4, 300)).astype(dtype)
+    expected = np.array(
+        [[[fastconv.convolve(row[0], taps) for taps in w] for row in rows] for rows in x]
+    )
+    same = np.testing.assert_array_equal
+    result = fastconv.convolve(x, w, axis=-1)
+    assert result.shape == (3, 2, 4, 4299)
+    same(np.rint(result), np.rint(expected))
+    out = np.empty_like(result)
+    assert fastconv.convolve(x, w[None], axis=-1, out=out) is out
+    same(out, result)
+    last = fastconv.convolve(np.moveaxis(x, -1, 0), np.moveaxis(w[None, None], -1, 0), axis=0)
+    same(last, np.moveaxis(result, -1, 0))
+    images = signal.fftconvolve(x[:, 0], w[None, :2], axes=(2,))
+    same(np.rint(images), np.rint(expected[:, 0, :2]))
+
+
 def test_a_shared_signal_costs_less_and_takes_no_more_than_it_says():
     apart = Problem(
         "float64", 64, False, (10_000,), (500,), (10_499,), (1,), (1,), (499,), ("zero",)

@@ -147,8 +147,11 @@ def work(problem: Problem) -> Work:
     itemsize = np.dtype(problem.dtype).itemsize
     signals = 1 if problem.shared_signal else problem.batch
     halves = problem.batch - FIRST_HALF * (problem.batch - signals)
+    calls = 1 + filters
+    if problem.shared_signal:
+        calls = 2 * -(-filters // _together(problem, cut.size))
     return Work(
-        calls=1 + filters,
+        calls=calls,
         butterflies=float(filters * spectrum + cut.blocks * halves * block),
         bytes_moved=itemsize * (problem.batch * outputs + signals * problem.signal[0]),
     )
