@@ -15,10 +15,17 @@ MAX_KEPT_BYTES, MAX_KEPT_FORMS = 1 << 26, 16
 
 
 class Forms:
-    """The prepared forms of one filter: safe for threads, bounded, the longest unused go first."""
+    """The prepared forms of one filter: safe for threads, bounded, the longest unused go first.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    most : int, optional
+        The most bytes to keep beside the newest form, if that is less than usual.
+    """
+
+    def __init__(self, most: int | None = None) -> None:
         self._lock = new_lock()
+        self._most = MAX_KEPT_BYTES if most is None else min(most, MAX_KEPT_BYTES)
         self._found: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
 
     def recall(self, key: Hashable, make: Callable[[], Form], size: Callable[[Form], int]) -> Form:
@@ -32,7 +39,7 @@ class Forms:
             self._found[key] = made, size(made)
             total = sum(kept for _, kept in self._found.values())
             while len(self._found) > 1 and (
-                total > MAX_KEPT_BYTES or len(self._found) > MAX_KEPT_FORMS
+                total > self._most or len(self._found) > MAX_KEPT_FORMS
             ):
                 total -= self._found.popitem(last=False)[1][1]
         return made

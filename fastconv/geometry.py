@@ -120,6 +120,16 @@ def bands(count: int, size: int) -> list[tuple[int, int]]:
     return [(lo, min(lo + size, count)) for lo in range(0, count, size)]
 
 
+def shares(count: int, least: int, workers: int) -> list[tuple[int, int]]:
+    """Return 0..count cut into bands of at least `least` for workers to take: all of it for one.
+
+    Eight for each of several workers are enough to keep them all busy.
+    """
+    if workers == 1:
+        return [(0, count)]
+    return bands(count, max(least, -(-count // (8 * workers))))
+
+
 class Blocks(NamedTuple):
     """How overlap-save's blocks lie: block b begins at output ``first + b * step``.
 

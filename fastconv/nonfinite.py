@@ -41,7 +41,14 @@ def quarantine(
     boxes : list of Box
         All windows that meet a NaN or an Inf. Everything, where the filter holds one, where a
         finite input could overflow inside a transform, or where a copy would take too much room.
+
+    Where all filters meet one signal there is one copy of it, and a box holds the outputs of all.
     """
+    if problem.shared_signal:
+        one = problem._replace(batch=1, shared_signal=False)
+        clean, boxes = quarantine(one, x[:1], w, transform_length, taken)
+        seen = np.lib.stride_tricks.as_strided(clean, x.shape, (0, *clean.strides[1:]))
+        return seen, [(0, problem.batch, axes) for _, _, axes in boxes]
     if x.size == 0 or w.size == 0:
         return x, []
     weight = float(np.abs(w).sum(axis=tuple(range(1, w.ndim)), dtype=np.longdouble).max())

@@ -199,6 +199,7 @@ def _settle(
         (1,),
         (pad,),
         ("zero",),
+        shared_signal=request.count(batch) > 1 == request.count(x_shape[:-1]),
     )
     return _Settled(swap, backwards, batch, moved, problem, dtype)
 

@@ -41,6 +41,7 @@ def prepare(
     method: str = "auto",
     accuracy: str | None = None,
     workers: int | None = None,
+    max_memory: int | None = None,
 ) -> Prepared | PreparedPlane:
     """Return a function of signals: `convolve`, or another of its kind, with the filter `v`.
 
@@ -50,7 +51,7 @@ def prepare(
     ----------
     v : array_like, shape (k,), or (k0, k1) for images
         The filter; copied.
-    mode, axis, stride, method, accuracy, workers
+    mode, axis, stride, method, accuracy, workers, max_memory
         As in `convolve`; in `convolve2d` there is no axis.
     function : {"convolve", "correlate", "convolve2d", "correlate2d"}
         Which of them.
@@ -72,7 +73,8 @@ def prepare(
 
     Notes
     -----
-    Kept are at most 64 MB, beside the newest spectrum; `Prepared.nbytes` says how much.
+    Kept are at most 64 MB, or `max_memory` if that is less, beside the newest spectrum;
+    `Prepared.nbytes` says how much.
 
     Examples
     --------
@@ -97,8 +99,9 @@ def prepare(
     named = numpy_request.mode_name(mode)
     if named is None:
         raise ValueError(f"mode must be one of {list(_EXTENTS)}, got {mode!r}")
-    settings = Settings(method, accuracy, None, workers, True, Forms())
+    settings = Settings(method, accuracy, None, workers, True, None, max_memory)
     settings.check()
+    settings = settings._replace(forms=Forms(max_memory))
     if plane:
         if axis is not None:
             raise ValueError(f"axis must be None for {function}, got {axis!r}")

@@ -57,6 +57,8 @@ class Problem(NamedTuple):
     up : int
         How far apart the samples stand: x~ has up - 1 gaps after each, which are left out. One
         axis only, with zeros outside and no dilation.
+    shared_signal : bool
+        Whether all filters meet the same signal.
     room : int, optional
         The most bytes of work space that a path may take; None for no limit.
     """
@@ -75,6 +77,7 @@ class Problem(NamedTuple):
     inner: int = 1
     structure: Structure | None = None
     up: int = 1
+    shared_signal: bool = False
     room: int | None = None
 
     @property
@@ -116,7 +119,8 @@ class Problem(NamedTuple):
         """Return the problem of the outputs lows..highs alone, for `batch` signals."""
         pad = tuple(p - lo * s for p, lo, s in zip(self.pad, lows, self.stride, strict=True))
         output = tuple(hi - lo for lo, hi in zip(lows, highs, strict=True))
-        return self._replace(batch=batch, output=output, pad=pad)
+        one = self.shared_signal and batch > 1
+        return self._replace(batch=batch, output=output, pad=pad, shared_signal=one)
 
     def phases(self) -> list[tuple[int, int, slice, Problem]]:
         """Return the problems without gaps that this one with gaps falls apart into.
@@ -153,6 +157,7 @@ class Problem(NamedTuple):
             axes.append(f"{text} {self.boundary[a]}")
         interleaved = f" x {self.inner} interleaved" if self.inner > 1 else ""
         gaps = f" up {self.up}" if self.up > 1 else ""
+        gaps += ", one signal for all filters" if self.shared_signal else ""
         known = f", filter of {self.structure}" if self.structure else ""
         if self.room is not None:
             known += f", in {self.room} bytes of work space"

@@ -163,6 +163,9 @@ def answer(request: Request, settings: Settings) -> Array:
     """
     if settings.out is not None:
         check_out(settings.out, request.shape, request.dtype)
+    signals = _signals_of_several_filters(request)
+    if signals and settings.max_memory is None:
+        return _answer_each(request, settings, signals)
     request = _without_zero_taps(request, settings)
     found = _examine(request, settings)
     problem = request.problem
@@ -191,6 +194,43 @@ def answer(request: Request, settings: Settings) -> Array:
         into = result.reshape(problem.batch, *problem.output)
         operands = Operands(x, w, into, request.fill, workers, found.factors, settings.forms)
         selector.run(problem, operands, settings.method, settings.accuracy)
+    if request.moved is not None:
+        result = result.transpose(request.moved)
+        return _deliver(result, settings) if settings.out is not None else result.copy()
+    return _deliver(result, settings)
+
+
+def _signals_of_several_filters(request: Request) -> int:
+    """Return how many leading batch axes belong to signals that all meet the same several filters.
+
+    0 where signals and filters are not apart like that: (b, 1, n) with (m, k) or (1, m, k).
+    """
+    problem, lead = request.problem, len(request.batch)
+    if lead < 2 or problem.shared_filter or problem.shared_signal or not problem.outputs:
+        return 0
+    of_x, of_w = (_lead(a, lead, problem) for a in (request.x, request.w))
+    first = next(a for a in range(lead) if of_w[a] != 1)
+    return first if prod(of_x[first:]) == 1 else 0
+
+
+def _lead(array: Array, lead: int, problem: Problem) -> tuple[int, ...]:
+    own = array.shape[: array.ndim - problem.ndim]
+    return (*(1,) * (lead - len(own)), *own)
+
+
+def _answer_each(request: Request, settings: Settings, signals: int) -> Array:
+    """Answer one signal after the other, each with all filters, whose forms are kept meanwhile."""
+    problem, lead = request.problem, len(request.batch)
+    x = request.x.reshape(*_lead(request.x, lead, problem), *problem.signal)
+    w = request.w.reshape(*_lead(request.w, lead, problem), *problem.filter)[(0,) * signals]
+    batch = request.batch[signals:]
+    part = problem._replace(batch=count(batch), shared_signal=True)
+    target = settings.out if request.moved is None else None
+    result = _place(target, (*request.batch, *problem.output), request)
+    forms = Forms() if settings.forms is None else settings.forms
+    for index in np.ndindex(*request.batch[:signals]):
+        one = Request(part, x[index], w, batch, None, request.dtype, request.fill)
+        answer(one, settings._replace(out=result[index], forms=forms))
     if request.moved is not None:
         result = result.transpose(request.moved)
         return _deliver(result, settings) if settings.out is not None else result.copy()

@@ -19,6 +19,7 @@ from numpy._core import multiarray, numeric
 from .kernels.direct1d_call import BRIEF_PRODUCTS, MOST_OUTPUTS, MOST_PRODUCTS, MOST_TAPS
 from .runtime import front, load
 from .runtime.settings import waits
+from .runtime.target import host_target
 
 Array = npt.NDArray[Any]
 # (a, v, extent, order, out) -> the result, or None where the long way must decide. The extent is
@@ -60,8 +61,8 @@ _RENTED = 1 << 30
 _CALL_SECONDS, _PRODUCT_SECONDS = 0.4e-6, 0.2e-9
 _CALLS_PER_LOOK = 64
 # From here on filters of more than `MOST_TAPS` taps are asked of the planner: two signals of 1000
-# samples take the loop 18 us and a transform 8. That is worth importing the engine once it would
-# have saved as many products as that takes.
+# samples take the loop 18 us and a transform 8 (AVX-512). That is worth importing the engine once
+# it would have saved as many products as that takes.
 _PLANNED_PRODUCTS, _ENGINE_PRODUCTS = 1 << 18, 1 << 30
 
 _shortcuts: dict[np.dtype[Any], Shortcut] = {}
@@ -143,7 +144,7 @@ def short_way(dtype: np.dtype[Any], n: int, k: int) -> str:
     if dtype.name not in (*DTYPES, _HALF) or n * k > BRIEF_PRODUCTS:
         return ""
     unit = _unit(dtype.name)
-    planned = min(n, k) > MOST_TAPS and n * k > _PLANNED_PRODUCTS
+    planned = min(n, k) > MOST_TAPS and n * k > _planned_products()
     if planned and dtype.kind == "f" and dtype.name != _HALF:
         return "plain calls go to the loop, or to fused where that saves the engine's time"
     if load.ready(*unit, 0.0) is not None:
@@ -151,6 +152,14 @@ def short_way(dtype: np.dtype[Any], n: int, k: int) -> str:
     if n * k > _SMALL:
         return ""
     return f"plain calls go to NumPy's own loop, past the planner, until {'_'.join(unit)} is there"
+
+
+def _planned_products() -> int:
+    """Return how many products are worth asking the planner: fewer where the loop is slower.
+
+    AVX2, two signals of 500 samples: the loop takes 20 us, a transform 7.
+    """
+    return _PLANNED_PRODUCTS if host_target().registers >= 32 else _PLANNED_PRODUCTS // 2
 
 
 def longest_filter(dtype: str) -> int:
@@ -183,6 +192,7 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
     loop_dtype = "int16" if half else unit[1]
     signed = None if loop_dtype == dtype.name else np.dtype(loop_dtype)
     type_number, until_look, floats = dtype.num, 0, dtype.kind == "f" and not half
+    planned = _planned_products()
     # How many taps are few enough for any signal is asked once it matters.
     longest, longest_calls = 1, 0
     missed_seconds, rented, looped = 0.0, 0, 0
@@ -241,7 +251,7 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
             if longest_calls == 2:
                 longest = longest_filter(dtype.name)
             transform = k > longest
-        elif floats and k > MOST_TAPS and products > _PLANNED_PRODUCTS:
+        elif floats and k > MOST_TAPS and products > planned:
             looped += products
             transform = looped > _ENGINE_PRODUCTS or "fastconv.planner.selector" in sys.modules
         else:

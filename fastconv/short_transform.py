@@ -63,7 +63,8 @@ def transformed(
 def _keep(key: tuple[int, int, int, np.dtype[Any]], m: int) -> Any:
     n, k, pad, dtype = key
     problem = Problem(dtype.name, 1, True, (n,), (k,), (m,), (1,), (1,), (pad,), ("zero",))
-    # What a request costs the engine, it costs nobody here: the transform's calls are some 2 us.
+    # What a request and its calls cost the engine, they cost nobody here: the transform's two are
+    # some 2 us.
     best = min(selector.rank(problem), key=_seconds_here(problem))
     recipe: Any = NotImplemented if best.name == "direct" else None
     # More threads than one are the engine's business.
@@ -80,8 +81,11 @@ def _keep(key: tuple[int, int, int, np.dtype[Any]], m: int) -> Any:
 
 def _seconds_here(problem: Problem) -> Callable[[selector.Verdict], float]:
     def seconds(verdict: selector.Verdict) -> float:
-        own = _CALLS_SECONDS if verdict.name == fused.PATH.name else 0.0
-        return verdict.seconds - rates(verdict.name, problem.dtype, "1d").request + own
+        rate = rates(verdict.name, problem.dtype, "1d")
+        if verdict.name != fused.PATH.name:
+            return verdict.seconds - rate.request
+        calls = rate.calls * fused.PATH.work(problem).calls
+        return verdict.seconds - rate.request - calls + _CALLS_SECONDS
 
     return seconds
 

@@ -23,7 +23,7 @@ def python_where_the_jit_is_disabled(monkeypatch):
     if numba.config.DISABLE_JIT:
         from fastconv.kernels import fft_blocks, fft_tiles
 
-        modules = {"spectrum": fft_blocks, "tiles": fft_tiles}
+        modules = {"spectrum": fft_blocks, "tiles": fft_tiles, "tiles_filters": fft_tiles}
 
         def kernel(name, dtype):
             return getattr(modules[name], f"make_{name}")(host_target(), dtype)
@@ -69,6 +69,30 @@ def test_no_byte_outside_image_filter_and_output_is_touched(dtype, at_end, monke
         ]
         tiles.execute(problem, Operands(*inside))
         np.testing.assert_array_equal(inside[2], expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("boundary", "stride"), [("zero", 1), ("reflect", 2)])
+def test_several_filters_give_the_bits_of_each_alone(dtype, boundary, stride, monkeypatch):
+    rng = np.random.default_rng(6)
+    problem = image(dtype, 61, 5, boundary, stride)
+    small_tiles(monkeypatch, problem)
+    x = rng.standard_normal((1, *problem.signal)).astype(dtype)
+    w = rng.standard_normal((3, *problem.filter)).astype(dtype)
+    alone, together = (np.empty((3, *problem.output), dtype) for _ in range(2))
+    for f in range(3):
+        tiles.execute(problem, Operands(x, w[f : f + 1], alone[f : f + 1]))
+    many = problem._replace(batch=3, shared_filter=False, shared_signal=True)
+    if sys.platform.startswith("linux"):
+        for at_end in (False, True):
+            held = [_guard(a.reshape(-1), at_end) for a in (x, w, np.zeros_like(together))]
+            (x_there, w_there, out), shapes = (copy for copy, _ in held), (x.shape, w.shape)
+            out = out.reshape(together.shape)
+            there = Operands(x_there.reshape(shapes[0]), w_there.reshape(shapes[1]), out)
+            assert tiles.execute(many, there) == []
+            np.testing.assert_array_equal(out, alone)
+    assert tiles.execute(many, Operands(np.broadcast_to(x, (3, *x.shape[1:])), w, together)) == []
+    np.testing.assert_array_equal(together, alone)
 
 
 def test_memory_is_a_few_tiles_whatever_the_image():

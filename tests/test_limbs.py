@@ -15,6 +15,7 @@ from strategies import MODES, random_array
 
 import fastconv
 from fastconv.paths import digits, limbs
+from fastconv.problem import Problem
 
 DTYPES = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
 
@@ -100,11 +101,18 @@ def test_batches_of_filters_and_strides(shape):
 # ---------------------------------------------------------------- the proof
 
 
+def full(width, n, k):
+    """The full convolution of n numbers of `width` bits with k."""
+    return Problem(
+        f"int{width}", 1, True, (n,), (k,), (n + k - 1,), (1,), (1,), (k - 1,), ("zero",)
+    )
+
+
 def test_every_cut_that_is_tried_last_is_proven_for_all_numbers():
     for width in (8, 16, 32, 64):
         for k in (1, 50, 1000, 30_000, 10**6):
             for n in (k, 10 * k):
-                cut = limbs._cut(n, k, n + k - 1, width, width - 1, width - 1, 1.0)
+                cut = limbs._cut(full(width, n, k), width - 1, width - 1, 1.0)
                 norm = np.full((1, 1, cut.of_x), 2.0 ** (cut.bits - 1) * (2 * cut.size) ** 0.5)
                 weight = np.full((1, cut.of_w), 2.0 ** (cut.bits - 1) * k**0.5)
                 assert digits.proven(norm, weight, cut), (width, n, k)
@@ -130,8 +138,8 @@ def test_norms_beyond_the_bound_are_computed_again_with_more_digits(monkeypatch)
 
 
 def test_small_numbers_need_fewer_transforms():
-    wide = limbs._cut(10**6, 1000, 10**6, 64, 63, 63, 1.0)
-    narrow = limbs._cut(10**6, 1000, 10**6, 64, 12, 12, 1.0)
+    wide = limbs._cut(full(64, 10**6, 1000), 63, 63, 1.0)
+    narrow = limbs._cut(full(64, 10**6, 1000), 12, 12, 1.0)
     assert (narrow.of_x, narrow.of_w, narrow.kept) == (1, 1, 1)
     assert wide.kept >= 4
 

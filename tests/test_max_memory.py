@@ -21,6 +21,18 @@ def whole(shape, dtype="d", seed=0):
     return np.random.default_rng(seed).integers(0, 5, shape).astype(dtype)
 
 
+def wide(shape, seed=0):
+    """Numbers of all 64 bits."""
+    info = np.iinfo("i8")
+    return np.random.default_rng(seed).integers(info.min, info.max, shape, endpoint=True)
+
+
+def bell(n, dtype="d"):
+    """Masses whose tails are far below their peak."""
+    places = np.linspace(-5, 5, n)
+    return np.exp(-(places**2) * 3).astype(dtype)
+
+
 @contextmanager
 def nothing_kept():
     """Tables, places and work space that earlier calls have kept are made again."""
@@ -75,6 +87,25 @@ CALLS = {
     "columns": lambda: (fastconv.convolve, whole((2000, 50)), whole(100), {"axis": 0}),
     "filters": lambda: (fastconv.convolve, whole((20, 5000)), whole((20, 500)), {"axis": -1}),
     "whole numbers": lambda: (fastconv.convolve, whole(50_000, "i8"), whole(500, "i8"), {}),
+    "filters of one signal": lambda: (
+        fastconv.convolve, whole(20_000), whole((40, 500)), {"axis": -1}
+    ),
+    "filters of one image": lambda: (
+        signal.fftconvolve, whole((1, 400, 300)), whole((7, 30, 20)), {"axes": (1, 2)}
+    ),
+    "digits": lambda: (
+        fastconv.convolve, whole(60_000, "i8"), whole(3000, "i8"), {"method": "limbs"}
+    ),
+    "digits, every third": lambda: (
+        fastconv.correlate, wide(60_000), wide(3000), {"method": "limbs", "stride": 3}
+    ),
+    "digits of images": lambda: (
+        fastconv.convolve2d, wide((300, 200)), wide((40, 30)), {"method": "limb_tiles"}
+    ),
+    "digits of reflected images": lambda: (
+        fastconv.convolve2d, whole((300, 200), "i4"), whole((40, 30), "i4"),
+        {"method": "limb_tiles", "boundary": "symm", "mode": "same"},
+    ),
 }  # fmt: skip
 
 
@@ -109,6 +140,25 @@ def test_less_than_the_least_is_refused_before_anything_is_stored(name):
     assert call(max_memory=lowest, out=out) is out
 
 
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("dtype", ["d", "f"])
+@pytest.mark.parametrize(("n", "k"), [(60_000, 40_000), (90_000, 1000), (3000, 200), (300, 70)])
+def test_tilts_keep_within_what_they_may_take(n, k, dtype, signed):
+    x, w = bell(n, dtype), bell(k, dtype)
+    if signed:
+        x *= np.where(np.arange(n) % 3 == 1, -1, 1).astype(dtype)
+    for mode in ("full", "same"):
+        call = {"mode": mode, "method": "tilted", "workers": 1}
+        lowest = least(lambda **more: fastconv.convolve(x, w, **call, **more))  # noqa: B023
+        result, peak = allocated(lambda: fastconv.convolve(x, w, **call, max_memory=lowest))  # noqa: B023
+        assert peak <= lowest
+        if not signed:
+            # Another local path may have computed what no tilt proves.
+            np.testing.assert_allclose(
+                result, fastconv.convolve(x, w, **call), rtol=4e-9 if dtype == "d" else 4e-5
+            )
+
+
 def test_tiles_take_three_tiles_and_one_for_each_worker():
     for n, k in ((1024, 32), (4096, 64), (4096, 128)):
         for dtype in ("float64", "float32"):
@@ -139,6 +189,27 @@ def test_limited_room_is_for_fewer_threads():
     call = {"mode": "same", "method": "tiles", "max_memory": shared + 2 * each}
     one, many = (fastconv.convolve2d(x, w, workers=n, **call) for n in (1, 4))
     np.testing.assert_array_equal(one, many)
+
+
+def test_a_prepared_filter_keeps_within_what_it_may_take():
+    for x, w, function in (
+        (whole(100_000), whole(1000), "convolve"),
+        (whole(9000, "i8"), whole(500, "i8"), "convolve"),
+        (whole((300, 200)), whole((20, 30)), "convolve2d"),
+    ):
+        expected = np.rint(getattr(fastconv, function)(x, w))
+        lowest = least(lambda **more: getattr(fastconv, function)(x, w, **more))  # noqa: B023
+        for most in (lowest, 3 * lowest, MB):
+            call = fastconv.prepare(w, function=function, max_memory=most, workers=1)
+            result, peak = allocated(lambda: call(x))  # noqa: B023
+            assert peak <= most
+            assert call.nbytes <= most
+            np.testing.assert_array_equal(np.rint(result), expected)
+        with pytest.raises(ValueError, match=f"max_memory must be at least {lowest} bytes"):
+            fastconv.prepare(w, function=function, max_memory=lowest - 1)(x)
+    for wrong in (0, True, "1MB"):
+        with pytest.raises((TypeError, ValueError), match=r"max_memory must .*, got"):
+            fastconv.prepare(w, function="convolve2d", max_memory=wrong)
 
 
 def test_bad_pixels_stay_within_their_windows_and_the_room():

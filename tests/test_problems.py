@@ -106,8 +106,11 @@ def tasks(draw, dtypes=("float64", "float32", "complex128", "int16", "uint8"), e
     inner = draw(st.sampled_from([1, 1, 1, 2, 5])) if ndim == 1 and shared else 1
     dtype = draw(st.sampled_from(dtypes))
     axes = map(tuple, (sizes, taps, output, stride, dilation, pad, boundary))
-    problem = Problem(dtype, batch, shared, *axes, inner=inner)
-    x = draw(values(dtype, (batch, *sizes, inner) if inner > 1 else (batch, *sizes), elements))
+    alone = batch > 1 and not shared and draw(st.booleans())
+    problem = Problem(dtype, batch, shared, *axes, inner=inner, shared_signal=alone)
+    count = 1 if alone else batch
+    x = draw(values(dtype, (count, *sizes, inner) if inner > 1 else (count, *sizes), elements))
+    x = np.broadcast_to(x, (batch, *x.shape[1:]))
     w = draw(values(dtype, (1 if shared else batch, *taps), finite))
     return Task(problem, x, w, draw(st.sampled_from([0, 1, 3])) if "fill" in boundary else 0)
 

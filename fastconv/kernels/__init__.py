@@ -100,6 +100,8 @@ KERNELS: dict[str, Kernel] = {
         Kernel("pool_scatter", "pool_backward", FLOATS, ("T", "T", "int64"), 3),
         Kernel("pool_spread", "pool_backward", FLOATS, ("T", "T") + ("int64",) * 4, 4),
         Kernel("overlap_save", "fft_blocks", FLOATS, ("T",) * 6, 15),
+        Kernel("overlap_save_filters", "fft_filters", FLOATS, ("T",) * 7, 15),
+        Kernel("overlap_save_filters_compact", "fft_filters", FLOATS, ("T",) * 7, 15),
         Kernel("spectrum_compact", "fft_blocks", FLOATS, ("T",) * 4, 7),
         Kernel("overlap_save_compact", "fft_blocks", FLOATS, ("T",) * 6, 15),
         Kernel("complex_spectrum", "fft_complex", FLOATS, ("T",) * 4, 6),
@@ -107,6 +109,7 @@ KERNELS: dict[str, Kernel] = {
         Kernel("limbs", "fft_limbs", INTEGERS,
                ("T", "float64", "float64", "float64", "T", "float64"), 21),
         Kernel("tiles", "fft_tiles", FLOATS, ("T",) * 8 + ("int64",) * 4, 15),
+        Kernel("tiles_filters", "fft_tiles", FLOATS, ("T",) * 9 + ("int64",) * 4, 19),
         # Entries alone, which call other kernels'.
         Kernel("player", "player", ("int64",), (), 0),
         Kernel("peak", "limits", FLOATS, ("T",), 1),

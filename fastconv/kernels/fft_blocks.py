@@ -15,10 +15,11 @@ from .fft_walk import make_walk
 
 # Blocks up to this size are too short for the processor's own prefetching: asking for the next
 # block while this one is transformed takes a quarter off at n = 1e6, K = 64.
-_PREFETCH_BYTES = 1 << 18
+PREFETCH_BYTES = 1 << 18
 
 
-def _make_first(target: Target, dtype: str) -> Any:
+def make_first(target: Target, dtype: str) -> Any:
+    """Return the first pass: samples of a signal that may end before a block does."""
     lanes = target.lanes(np.dtype(dtype).itemsize)
 
     @inline
@@ -50,7 +51,8 @@ def _make_first(target: Target, dtype: str) -> Any:
     return first
 
 
-def _make_last(target: Target, dtype: str) -> Any:
+def make_last(target: Target, dtype: str) -> Any:
+    """Return the last pass: results that may begin or end within a block."""
     lanes = target.lanes(np.dtype(dtype).itemsize)
 
     @inline
@@ -96,7 +98,7 @@ def make_spectrum(target: Target, dtype: str, compact: bool = False) -> Callable
     this M, top and levels; scratch has 2M reals, spectrum rows of ``tile.spectrum`` * M.
     """
     shape = tile(target, np.dtype(dtype).itemsize)
-    walk = make_walk(target, dtype, False, compact)
+    walk = make_walk(target, dtype, "spectrum", compact)
     lanes, stored = shape.lanes, 2 if compact else shape.spectrum
 
     def spectrum(
@@ -149,9 +151,9 @@ def make_overlap_save(target: Target, dtype: str, compact: bool = False) -> Call
     Assumes: step <= 2M - (delay + k - 1); x and out do not overlap; table and spectrum were made
     for this size, top and levels; scratch has 2M reals, best on a 64-byte boundary.
     """
-    first_pass, walk = _make_first(target, dtype), make_walk(target, dtype, True, compact)
-    last_pass = _make_last(target, dtype)
-    near = _PREFETCH_BYTES // (2 * np.dtype(dtype).itemsize)
+    first_pass, walk = make_first(target, dtype), make_walk(target, dtype, "product", compact)
+    last_pass = make_last(target, dtype)
+    near = PREFETCH_BYTES // (2 * np.dtype(dtype).itemsize)
 
     def overlap_save(
         x: Any, spectrum: Any, table: Any, scratch: Any, out: Any, norms: Any,

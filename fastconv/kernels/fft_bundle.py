@@ -7,7 +7,7 @@ Member a of a bundle of A stands at complex point ``a * step`` of scratch. With 
     result c = sum over a + b = c of member a times H_b,  c < C
 
 takes A forward and C inverse transforms instead of A * B each. The digits of whole numbers are such
-a bundle; so is one signal with several filters (A = 1).
+a bundle. (Several filters on one signal are in `fft_filters`: no result waits for another there.)
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ import numpy as np
 
 from ..runtime.jit import inline
 from ..runtime.target import Target
-from .fft_butterflies import Complex, forward, inverse, run
+from .fft_butterflies import Complex, inverse, run
 from .fft_emit import vector_intrinsic
 from .fft_layout import Tile, tile
 from .fft_passes import join, split
 from .fft_tile import (
     _exchange,
+    _forward_tile,
     _inner,
     _inner_twiddles,
     _load_tile,
@@ -32,16 +33,6 @@ from .fft_tile import (
     _store_tile,
     _swap,
 )
-
-
-def _forward_tile(ops: Any, tile: Tile, args: Any) -> Iterator[None]:
-    """Transform one tile in place, as far as the product needs."""
-    scratch, table, index, offset = args
-    z = _load_tile(ops, scratch, index, tile.rows)
-    yield from forward(ops, z, _outer_twiddles(ops, tile, table, offset))
-    yield from _exchange(ops, tile, z)
-    yield from _inner(ops, tile, z, forward, _inner_twiddles(ops, tile, table, offset))
-    _store_tile(ops, scratch, index, z)
 
 
 def _inverse_tile(ops: Any, tile: Tile, z: list[Complex], args: Any) -> Iterator[None]:

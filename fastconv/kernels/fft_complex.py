@@ -82,7 +82,7 @@ _write_inside = vector_intrinsic(partial(_write, inside=True), 4, 6)
 _write_rim = vector_intrinsic(partial(_write, inside=False), 4, 6)
 
 
-def _make_first(target: Target, dtype: str) -> Any:
+def make_first(target: Target, dtype: str) -> Any:
     lanes = target.lanes(np.dtype(dtype).itemsize)
 
     @inline
@@ -114,7 +114,7 @@ def _make_first(target: Target, dtype: str) -> Any:
     return first
 
 
-def _make_last(target: Target, dtype: str) -> Any:
+def make_last(target: Target, dtype: str) -> Any:
     lanes = target.lanes(np.dtype(dtype).itemsize)
 
     @inline
@@ -164,9 +164,9 @@ def make_complex_spectrum(target: Target, dtype: str) -> Callable[..., Any]:
 
     Assumes: k <= M; otherwise as ``spectrum``.
     """
-    walk = make_walk(target, dtype, filtering=False)
+    walk = make_walk(target, dtype, "spectrum")
     stored = tile(target, np.dtype(dtype).itemsize).spectrum
-    first = _make_first(target, dtype)
+    first = make_first(target, dtype)
 
     def complex_spectrum(
         h: Any, spectrum: Any, table: Any, scratch: Any, rows: int, h_step: int, k: int,
@@ -193,8 +193,8 @@ def make_complex_blocks(target: Target, dtype: str) -> Callable[..., Any]:
 
     Assumes: step <= M - (k - 1); otherwise as ``overlap_save``.
     """
-    first_pass, last_pass = _make_first(target, dtype), _make_last(target, dtype)
-    walk = make_walk(target, dtype, filtering=True)
+    first_pass, last_pass = make_first(target, dtype), make_last(target, dtype)
+    walk = make_walk(target, dtype, "product")
     near = _PREFETCH_BYTES // (2 * np.dtype(dtype).itemsize)
 
     def complex_blocks(

@@ -141,5 +141,13 @@ def _prefetch(ops: Any, count: int, args: Any) -> None:
         ops.prefetch(out, ops.plus(target, j), True)
 
 
+def _prefetch_results(ops: Any, count: int, args: Any) -> None:
+    out, target = args
+    for j in range(0, count, 64 // ops.bytes):
+        ops.prefetch(out, ops.plus(target, j), True)
+
+
 # (signal, out, source, target) with the count of elements in place of the radix.
 prefetch = vector_intrinsic(_prefetch, 2, 2)
+# (out, target)
+prefetch_results = vector_intrinsic(_prefetch_results, 1, 1)

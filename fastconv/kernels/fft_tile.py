@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
+from ..records import NamedTuple
 from .fft_butterflies import Complex, forward, inverse, multiply, run
 from .fft_emit import vector_intrinsic
 from .fft_layout import Tile, turns
@@ -152,6 +154,43 @@ def _product_tile(ops: Any, tile: Tile, args: Any, compact: bool = False) -> Ite
     yield from _exchange(ops, tile, z)
     inner = _inner_twiddles(ops, tile, table, offset)
     yield from _inner(ops, tile, z, forward, inner)
+    _multiply_tile(ops, tile, z, table, spectrum, offset, source, inner, compact)
+    yield
+    yield from _inner(ops, tile, z, inverse, inner)
+    yield from _exchange(ops, tile, z)
+    # Read the broadcast twiddles once more: kept, they would be spilled.
+    yield from inverse(ops, z, _outer_twiddles(ops, tile, table, ops.again(offset)))
+    _store_tile(ops, scratch, index, z)
+
+
+def _forward_tile(ops: Any, tile: Tile, args: Any, compact: bool = False) -> Iterator[None]:
+    """Transform one tile in place, as far as the product needs: the first half of a product."""
+    scratch, table, index, offset = args
+    z = _load_tile(ops, scratch, index, tile.rows)
+    yield from forward(ops, z, _outer_twiddles(ops, tile, table, offset))
+    yield from _exchange(ops, tile, z)
+    yield from _inner(ops, tile, z, forward, _inner_twiddles(ops, tile, table, offset))
+    _store_tile(ops, scratch, index, z)
+
+
+def _inverse_tile(ops: Any, tile: Tile, args: Any, compact: bool = False) -> Iterator[None]:
+    """Multiply a transformed tile by a spectrum and transform it back: a product's second half."""
+    held, scratch, table, spectrum, index, offset, source = args
+    z = _load_tile(ops, held, index, tile.rows)
+    inner = _inner_twiddles(ops, tile, table, offset)
+    _multiply_tile(ops, tile, z, table, spectrum, offset, source, inner, compact)
+    yield
+    yield from _inner(ops, tile, z, inverse, inner)
+    yield from _exchange(ops, tile, z)
+    yield from inverse(ops, z, _outer_twiddles(ops, tile, table, offset))
+    _store_tile(ops, scratch, index, z)
+
+
+def _multiply_tile(
+    ops: Any, tile: Tile, z: list[Complex], table: Any, spectrum: Any, offset: Any, source: Any,
+    inner: list[Complex], compact: bool,
+) -> None:
+    """Multiply the pairs of a transformed tile by those of the spectrum."""
 
     def filter_value(j: int) -> Complex:
         at = ops.plus(source, 2 * ops.lanes * j)
@@ -170,12 +209,6 @@ def _product_tile(ops: Any, tile: Tile, args: Any, compact: bool = False) -> Ite
             b0, b1, turned = (filter_value(3 * k + j) for j in range(3))
             z[2 * k] = _product(ops, a0, b0, a1, turned)
             z[2 * k + 1] = _product(ops, a0, b1, a1, b0)
-    yield
-    yield from _inner(ops, tile, z, inverse, inner)
-    yield from _exchange(ops, tile, z)
-    # Read the broadcast twiddles once more: kept, they would be spilled.
-    yield from inverse(ops, z, _outer_twiddles(ops, tile, table, ops.again(offset)))
-    _store_tile(ops, scratch, index, z)
 
 
 def _compact_products(
@@ -203,10 +236,10 @@ def _compact_products(
 
 
 def _spectrum_tile(
-    ops: Any, tile: Tile, args: Any, compact: bool = False
+    ops: Any, tile: Tile, args: Any, compact: bool = False, scale: Any = 0
 ) -> Iterator[None]:
     """Transform one tile of the filter and store what the product needs, times ``table[scale]``."""
-    scratch, table, spectrum, index, offset, target, scale = args
+    scratch, table, spectrum, index, offset, target = args
     z = _load_tile(ops, scratch, index, tile.rows)
     factor = ops.broadcast(table, scale)
     z = [(ops.mul(re, factor), ops.mul(im, factor)) for re, im in z]
@@ -246,35 +279,66 @@ def _modulus(ops: Any, tile: Tile, twiddles: list[Complex], k: int) -> Complex:
     )
 
 
-def _side_by_side(tile: Tile, ops: Any, emit: Any, args: Any, compact: bool) -> None:
-    """Emit `emit` for the neighbouring tiles that share the registers."""
-    stored = 2 if compact else tile.spectrum
-    scratch, table, spectrum, index, offset, place, *rest = args
+def _side_by_side(tile: Tile, ops: Any, emit: Any, arrays: Any, places: Any, compact: bool) -> None:
+    """Emit `emit` for the neighbouring tiles that share the registers.
+
+    `places` are the tile's first real, its twiddles' and, where it has one, its spectrum's.
+    """
+    units = 2 * tile.points, 2 * tile.scalars, (2 if compact else tile.spectrum) * tile.points
     run(*(
         emit(ops, tile, (
-            scratch, table, spectrum,
-            ops.plus(index, 2 * tile.points * s),
-            ops.plus(offset, 2 * tile.scalars * s),
-            ops.plus(place, stored * tile.points * s),
-            *rest,
+            *arrays, *(ops.plus(p, unit * s) for p, unit in zip(places, units, strict=False)),
         ), compact)
         for s in range(tile.streams)
     ))
 
 
-def tile_intrinsics(tile: Tile, compact: bool = False) -> tuple[Any, Any]:
-    """Return the intrinsics of one tile shape; each call does `tile.streams` neighbours.
+class Tiles(NamedTuple):
+    """The intrinsics of one tile shape; each call does `tile.streams` neighbours.
 
-    ``product(lanes, rows, scratch, table, spectrum, index, offset, source)`` and
-    ``transform(lanes, rows, scratch, table, spectrum, index, offset, target, scale)``: `index` of
-    the tile's first real in scratch, `offset` of its twiddles, `source` or `target` in spectrum.
+    `index` is the tile's first real in scratch, `offset` its twiddles' in the table, `place` its
+    first one in the spectrum.
+
+    Parameters
+    ----------
+    product : intrinsic
+        (lanes, rows, scratch, table, spectrum, index, offset, place): there and back.
+    spectrum : intrinsic
+        (lanes, rows, scratch, table, spectrum, index, offset, place, scale): of a filter.
+    forward : intrinsic
+        (lanes, rows, scratch, table, index, offset): of a signal, in place.
+    inverse : intrinsic
+        (lanes, rows, held, scratch, table, spectrum, index, offset, place): the product of what
+        `forward` has left in `held`, and back.
+    """
+
+    product: Any
+    spectrum: Any
+    forward: Any
+    inverse: Any
+
+
+def tile_intrinsics(tile: Tile, compact: bool = False) -> Tiles:
+    """Return the intrinsics of one tile shape.
+
     `compact`: 2 reals of spectrum per point, for blocks that leave the nearer caches.
     """
 
     def product(ops: Any, rows: int, args: Any) -> None:
-        _side_by_side(tile, ops, _product_tile, args, compact)
+        _side_by_side(tile, ops, _product_tile, args[:3], args[3:], compact)
 
-    def transform(ops: Any, rows: int, args: Any) -> None:
-        _side_by_side(tile, ops, _spectrum_tile, args, compact)
+    def spectrum(ops: Any, rows: int, args: Any) -> None:
+        *rest, scale = args
+        emit = partial(_spectrum_tile, scale=scale)
+        _side_by_side(tile, ops, emit, rest[:3], rest[3:], compact)
 
-    return vector_intrinsic(product, 3, 3), vector_intrinsic(transform, 3, 4)
+    def there(ops: Any, rows: int, args: Any) -> None:
+        _side_by_side(tile, ops, _forward_tile, args[:2], args[2:], compact)
+
+    def back(ops: Any, rows: int, args: Any) -> None:
+        _side_by_side(tile, ops, _inverse_tile, args[:4], args[4:], compact)
+
+    return Tiles(
+        vector_intrinsic(product, 3, 3), vector_intrinsic(spectrum, 3, 4),
+        vector_intrinsic(there, 2, 2), vector_intrinsic(back, 4, 3),
+    )

@@ -15,30 +15,8 @@ from .scalar import get, put
 from .workspace import make_copy
 
 
-def make_tiles(target: Target, dtype: str) -> Callable[..., Any]:
-    """Return the kernel ``tiles``.
-
-    A tile of P rows of Q samples is laid end to end: a filter tap (u, v) is u * Q + v samples
-    away, in any number of dimensions, so that a convolution of 2M = P * Q samples serves. What
-    runs over the end of a row meets the first columns of the next one, what runs over the end of
-    the tile its first rows; neither is stored::
-
-        z[i, j] = x[sources[t, i] + columns[c * step + j]]
-        out[targets[t, i] + (c * step + j - low) / stride] = (z * h)[i, j], low <= j < low + step
-
-    for tiles ``begin <= t * across + c < end``, h as in ``spectrum``. A source or column of -1
-    reads fill[0]; a target of -1 is a row that is not stored. Of the columns of results, those
-    whose number is a multiple of `stride` and below `results` are stored. ``columns`` is -1 or the
-    identity minus `shift` where ``inner_low <= c < inner_high``.
-
-    ``norms[t * across + c]`` becomes not finite if the tile meets a sample or a stored result that
-    is not finite (or beyond the square root of the largest number), else finite. The error is that
-    of ``overlap_save``.
-
-    Assumes: top is 3, 4 or 5; P is a multiple of 2 * top; Q of the lanes; Q >= low + step; room
-    has (2 * top + 1) * Q elements and one vector, positions 2 * top.
-    """
-    walk = make_walk(target, dtype, filtering=True)
+def _make_ends(target: Target, dtype: str) -> tuple[Any, Any]:
+    """Return the first pass, which gathers a tile, and the last one, which stores its results."""
     copy = make_copy(target, dtype)
     lanes = target.lanes(np.dtype(dtype).itemsize)
 
@@ -127,7 +105,7 @@ def make_tiles(target: Target, dtype: str) -> Callable[..., Any]:
     def store(
         out: Any, table: Any, scratch: Any, room: Any, norms: Any, targets: Any, positions: Any,
         tile: int, first: int, at: int, rows: int, width: int, low: int, count: int, stride: int,
-        size: int, top: int,
+        size: int, top: int, base: int,
     ) -> None:
         points, group = size // top, rows // (2 * top)
         norms[at] = 0.0
@@ -138,7 +116,7 @@ def make_tiles(target: Target, dtype: str) -> Callable[..., Any]:
                 if goal >= 0:
                     wanted += 1
                 at_once = goal >= 0 and stride == 1
-                put(positions, r, goal + first if at_once else -1 - (r + 1) * width)
+                put(positions, r, base + goal + first if at_once else -1 - (r + 1) * width)
             if wanted == 0:
                 continue
             write_any(out, room, scratch, norms, table, positions, i * width, points, top,
@@ -147,7 +125,36 @@ def make_tiles(target: Target, dtype: str) -> Callable[..., Any]:
                 for r in range(2 * top):
                     goal = get(targets, tile * rows + i + r * group)
                     if goal >= 0:
-                        pick(out, room, goal, (r + 1) * width, first, count, stride)
+                        pick(out, room, base + goal, (r + 1) * width, first, count, stride)
+
+    return load, store
+
+
+def make_tiles(target: Target, dtype: str) -> Callable[..., Any]:
+    """Return the kernel ``tiles``.
+
+    A tile of P rows of Q samples is laid end to end: a filter tap (u, v) is u * Q + v samples
+    away, in any number of dimensions, so that a convolution of 2M = P * Q samples serves. What
+    runs over the end of a row meets the first columns of the next one, what runs over the end of
+    the tile its first rows; neither is stored::
+
+        z[i, j] = x[sources[t, i] + columns[c * step + j]]
+        out[targets[t, i] + (c * step + j - low) / stride] = (z * h)[i, j], low <= j < low + step
+
+    for tiles ``begin <= t * across + c < end``, h as in ``spectrum``. A source or column of -1
+    reads fill[0]; a target of -1 is a row that is not stored. Of the columns of results, those
+    whose number is a multiple of `stride` and below `results` are stored. ``columns`` is -1 or the
+    identity minus `shift` where ``inner_low <= c < inner_high``.
+
+    ``norms[t * across + c]`` becomes not finite if the tile meets a sample or a stored result that
+    is not finite (or beyond the square root of the largest number), else finite. The error is that
+    of ``overlap_save``.
+
+    Assumes: top is 3, 4 or 5; P is a multiple of 2 * top; Q of the lanes; Q >= low + step; room
+    has (2 * top + 1) * Q elements and one vector, positions 2 * top.
+    """
+    walk = make_walk(target, dtype, "product")
+    load, store = _make_ends(target, dtype)
 
     def tiles(
         x: Any, spectrum: Any, table: Any, scratch: Any, room: Any, out: Any, norms: Any,
@@ -167,6 +174,46 @@ def make_tiles(target: Target, dtype: str) -> Callable[..., Any]:
                  width, inner_low, inner_high, shift, size, top)
             walk(scratch, table, spectrum, size, top, levels, 0, x, scratch, 0, 0, 0)
             store(out, table, scratch, room, norms, targets, positions, tile, first, number, rows,
-                  width, low, min(step, results - first), stride, size, top)
+                  width, low, min(step, results - first), stride, size, top, 0)
 
     return tiles
+
+
+def make_tiles_filters(target: Target, dtype: str) -> Callable[..., Any]:
+    """Return the kernel ``tiles_filters``: ``tiles`` with several filters on one image.
+
+    The results of filter f, whose spectrum lies f * apart from the first one's, are out_step
+    further on than those of filter f - 1, its norms norm_step. They are to the bit what ``tiles``
+    computes with each: a tile is transformed once and held, see ``overlap_save_filters``.
+
+    Assumes: as ``tiles``; held and scratch have 2M reals each.
+    """
+    there = make_walk(target, dtype, "forward")
+    back = make_walk(target, dtype, "inverse")
+    load, store = _make_ends(target, dtype)
+
+    def tiles_filters(
+        x: Any, spectra: Any, table: Any, held: Any, scratch: Any, room: Any, out: Any, norms: Any,
+        fill: Any, sources: Any, targets: Any, columns: Any, positions: Any,
+        filters: int, apart: int, out_step: int, norm_step: int,
+        begin: int, end: int, across: int, rows: int, width: int, low: int, step: int,
+        results: int, stride: int, inner_low: int, inner_high: int, shift: int,
+        size: int, top: int, levels: int,
+    ) -> None:
+        outside = get(fill, 0)
+        # Row 0 of the room stands for all rows outside.
+        for j in range(width):
+            put(room, j, outside)
+        for number in range(begin, end):
+            tile, column = number // across, number % across
+            first = column * step
+            load(x, table, held, room, fill, sources, columns, positions, tile, first, rows,
+                 width, inner_low, inner_high, shift, size, top)
+            there(held, table, spectra, size, top, levels, 0, x, scratch, 0, 0, 0)
+            for f in range(filters):
+                back(scratch, table, spectra, size, top, levels, f * apart, held, scratch, 0, 0, 0)
+                store(out, table, scratch, room, norms, targets, positions, tile, first,
+                      f * norm_step + number, rows, width, low, min(step, results - first),
+                      stride, size, top, f * out_step)
+
+    return tiles_filters

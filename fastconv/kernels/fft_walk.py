@@ -9,27 +9,36 @@ import numpy as np
 from ..runtime.jit import inline
 from ..runtime.target import Target
 from .fft_layout import tile
-from .fft_passes import join, prefetch, split
+from .fft_passes import join, prefetch, prefetch_results, split
 from .fft_tile import tile_intrinsics
 
 
-def make_walk(target: Target, dtype: str, filtering: bool, compact: bool = False) -> Any:
+def make_walk(target: Target, dtype: str, way: str, compact: bool = False) -> Any:
     """Return the walk over the passes below the first one, depth first, without recursion.
 
     A node is split just before its first tile and joined just after its last one, so that it is
-    still in the nearest cache that holds it. `filtering`: multiply by the spectrum and come back;
-    else store the spectrum. `compact`: of 2 reals per point.
+    still in the nearest cache that holds it. The `way`:
+
+    - "product": multiply by the spectrum and come back;
+    - "spectrum": transform a filter and store its spectrum;
+    - "forward": transform a signal in place, as far as the product needs;
+    - "inverse": from there, held in `signal`: multiply by the spectrum and come back to `scratch`.
+
+    `compact`: spectra of 2 reals per point.
 
     `levels` holds log2 of the radices, 4 bits each, the uppermost level in the lowest bits; the
     twiddles of a level follow those of the level above it in `table`. `ahead` not 0: also ask for
-    the samples from signal[source] on and the outputs from out[target] on, those of the next block.
+    the samples from signal[source] on and the outputs from out[target] on, those of the next block;
+    the way "inverse" asks for its own outputs.
     """
     shape = tile(target, np.dtype(dtype).itemsize)
     lanes, rows, streams = shape.lanes, shape.rows, shape.streams
     points, scalars = shape.points, shape.scalars
     stored = 2 if compact else shape.spectrum
-    product, transform = tile_intrinsics(shape, compact)
+    product, spectrum_of, there, back = tile_intrinsics(shape, compact)
     chunk = 2 * points * streams
+    filtering, storing = way == "product", way == "spectrum"
+    splitting, joining = way != "inverse", way in ("product", "inverse")
 
     @inline
     def split_any(code: int, scratch: Any, table: Any, base: int, size: int, offset: int) -> None:
@@ -74,7 +83,7 @@ def make_walk(target: Target, dtype: str, filtering: bool, compact: bool = False
             while rest > 0:
                 code = rest & 15
                 weight = (2 << code) - 2
-                if g & ((1 << bits) - 1) == 0:
+                if splitting and g & ((1 << bits) - 1) == 0:
                     children = points << (bits - code)
                     split_any(code, scratch, table, g * points, children,
                               at + (g >> bits) * weight)
@@ -91,10 +100,16 @@ def make_walk(target: Target, dtype: str, filtering: bool, compact: bool = False
                         prefetch(lanes, chunk, signal, out, source + index,
                                  target + index)
                     product(lanes, rows, scratch, table, spectrum, index, twiddle, place)
+                elif storing:
+                    spectrum_of(lanes, rows, scratch, table, spectrum, index, twiddle, place,
+                                len(table) - 1)
+                elif joining:
+                    if ahead != 0:
+                        prefetch_results(lanes, chunk, out, target + index)
+                    back(lanes, rows, signal, scratch, table, spectrum, index, twiddle, place)
                 else:
-                    transform(lanes, rows, scratch, table, spectrum, index, twiddle, place,
-                              len(table) - 1)
-            if filtering:
+                    there(lanes, rows, scratch, table, index, twiddle)
+            if joining:
                 # Joins, up to the uppermost node that ends here.
                 end, level = g + group, depth - 1
                 while level >= 0:

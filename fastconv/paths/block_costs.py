@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..runtime.scratch import KEPT_BYTES
 from ..runtime.target import host_target
 
 # Nanoseconds per complex point that a block of M points costs in making the filter's spectrum, and
@@ -48,6 +49,11 @@ _PER_DOUBLING = 1.15
 # A first radix of 3 or 5 costs this much more than the powers of two around it.
 _ODD_RADIX = 1.06
 _LARGEST = 48
+# What a block costs less for each filter after the first one that meets it: its first half.
+FIRST_HALF = 0.38
+# Filters of one signal whose spectra are there at a time, be they as long as they may: a block's
+# first half is then a tenth of what is done with it.
+_FEW = 4
 
 
 def costs(size: Any, dtype: str) -> tuple[Any, Any]:
@@ -64,6 +70,11 @@ def costs(size: Any, dtype: str) -> tuple[Any, Any]:
     at = np.log2(np.maximum(size, 1))
     odd = np.where(np.bitwise_and(size, np.subtract(size, 1)) == 0, 1.0, _ODD_RADIX) * size
     return np.interp(at, logs, spectrum) * odd, np.interp(at, logs, block) * odd
+
+
+def together(filters: int, spectrum_bytes: int) -> int:
+    """Return of how many filters of one signal the spectra are there at a time."""
+    return min(filters, max(_FEW, KEPT_BYTES // spectrum_bytes))
 
 
 @cache

@@ -6,6 +6,7 @@ to small sums; see the kernel ``limbs`` and decision 13.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import log2
 from typing import Any
 
@@ -57,12 +58,14 @@ def smallest() -> int:
 
 
 def cheapest(
-    size: int, taps: int, width: int, x_bits: int, w_bits: int, spread: float, blocks: int = 1
-) -> Digits | None:
+    size: int, taps: int, width: int, x_bits: int, w_bits: int, spread: float, blocks: int = 1,
+    fits: Callable[[Digits], bool] = lambda cut: True,
+) -> Digits | None:  # fmt: skip
     """Return the cheapest digits for blocks of 2 `size` samples whose errors stay below a half.
 
     Samples lie within -2^x_bits .. 2^x_bits - 1, taps alike. `spread` is what the product of two
-    norms of digits is taken to be, relative to its largest value. None where none will do.
+    norms of digits is taken to be, relative to its largest value. `fits` tells those that there is
+    room for. None where none will do.
     """
     best, least = None, float("inf")
     for bits in range(26, 2, -1):
@@ -70,7 +73,7 @@ def cheapest(
         # The largest product of two digits, and how many of them meet.
         norms = spread * 4.0 ** (bits - 1) * (2.0 * size * taps) ** 0.5
         pairs = min(cut.of_x, cut.of_w)
-        if constant(size, pairs) * pairs * norms < _HALF:
+        if constant(size, pairs) * pairs * norms < _HALF and fits(cut):
             taken = seconds(cut, blocks)
             if taken <= least:  # Equal cost: the fewest bits, the smallest error.
                 best, least = cut, taken

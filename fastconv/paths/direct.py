@@ -144,14 +144,16 @@ def _rows(problem: Problem, kernel: Any, x: Any, w: Any, out: Any, workers: int)
     if _takes_phases(problem):
         _phases(problem, kernel, x, w, out, workers)
         return
-    w_step = 0 if problem.shared_filter else k
+    x_step, w_step = n, 0 if problem.shared_filter else k
+    if problem.batch > 1 and x.strides[0] == 0:
+        x, x_step = x[0], 0  # One signal, which would be copied for each filter.
     x, w, out = x.reshape(-1), w.reshape(-1), out.reshape(-1)
     if problem.batch > 1 or m <= planes.band(k):
         rows = max(1, planes.band(k) // max(m, 1))
-        last = (n, w_step, m, n, k, m, s, d, p)
+        last = (x_step, w_step, m, n, k, m, s, d, p)
 
         def some_rows(lo: int, hi: int) -> None:
-            kernel(x[lo * n :], w[lo * w_step :], out[lo * m :], hi - lo, *last)
+            kernel(x[lo * x_step :], w[lo * w_step :], out[lo * m :], hi - lo, *last)
 
         threads.run(some_rows, geometry.bands(problem.batch, rows), workers)
         return

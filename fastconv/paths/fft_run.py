@@ -55,7 +55,9 @@ def correlate(x: Any, w: Any, at: Layout, outputs: int, workers: int) -> Any:
             lo * at.step, min(outputs, hi * at.step), at.first, at.step, at.shift, lo, hi, *form,
         )  # fmt: skip
 
-    threads.run(some_blocks, geometry.bands(at.blocks, max(1, (1 << 16) // at.step)), workers)
+    threads.run(
+        some_blocks, geometry.shares(at.blocks, max(1, (1 << 16) // at.step), workers), workers
+    )
     return out
 
 

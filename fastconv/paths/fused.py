@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from ..records import NamedTuple
 from ..runtime import load, threads
 from ..runtime.scratch import scratch
 from . import fft_tables
-from .block_costs import costs
+from .block_costs import FIRST_HALF, costs, together
 
 DTYPES = ("float64", "float32")
 # Complex points up to which a prepared call keeps its table: 0.4 MB.
@@ -56,14 +56,15 @@ def kernels(problem: Problem) -> tuple[tuple[str, str], ...]:
     """Return the transform of the filter and the loop over blocks."""
     if min(problem.output) < 1:
         return ()
-    return tuple((name, problem.dtype) for name in _loops(_size(problem)))
+    return tuple((name, problem.dtype) for name in _loops(_size(problem), problem.shared_signal))
 
 
-def _loops(size: int) -> tuple[str, str]:
-    """Return the loops for blocks of `size` points."""
+def _loops(size: int, several: bool = False) -> tuple[str, str]:
+    """Return the loops for blocks of `size` points, of one signal with several filters or one."""
+    of_signal = "overlap_save_filters" if several else "overlap_save"
     if size >= _COMPACT:
-        return "spectrum_compact", "overlap_save_compact"
-    return "spectrum", "overlap_save"
+        return "spectrum_compact", f"{of_signal}_compact"
+    return "spectrum", of_signal
 
 
 def _spectrum_length(plan: fft_tables.Transform) -> int:
@@ -115,7 +116,7 @@ def _fitting(problem: Problem) -> int:
 
 
 def space(problem: Problem) -> Space:
-    """Return 2 to 3 blocks' bytes for each filter, and another one for each worker."""
+    """Return 2 to 3 blocks' bytes for each filter, and one or two for each worker."""
     return _space(problem, _size(problem)) if _span(problem) > 0 else Space()
 
 
@@ -125,12 +126,14 @@ def _space(problem: Problem, size: int) -> Space:
         filters = problem.batch
     need = fft_tables.lengths(size, problem.dtype)
     spectrum = 2 * size if size >= _COMPACT else need.spectrum
+    held = _together(problem, size) if problem.shared_signal else filters
     between = problem.batch * _span(problem) if problem.stride != (1,) else 0
     cut = _cut(problem, size)
     norms = 2 * problem.batch * cut.blocks
-    bands = BAND_BYTES * (problem.batch + cut.blocks * cut.step // _BAND + 1)
-    reals = filters * spectrum + need.table + between + norms
-    return Space(itemsize * reals + bands + SLACK, itemsize * need.scratch + SLACK)
+    bands = BAND_BYTES * (problem.batch + cut.blocks * cut.step * held // _BAND + 1)
+    reals = held * spectrum + need.table + between + norms
+    each = need.scratch * (2 if problem.shared_signal else 1)
+    return Space(itemsize * reals + bands + SLACK, itemsize * each + SLACK)
 
 
 def work(problem: Problem) -> Work:
@@ -142,10 +145,15 @@ def work(problem: Problem) -> Work:
     filters = 1 if problem.shared_filter else problem.batch
     spectrum, block = costs(cut.size, problem.dtype)
     itemsize = np.dtype(problem.dtype).itemsize
+    signals = 1 if problem.shared_signal else problem.batch
+    halves = problem.batch - FIRST_HALF * (problem.batch - signals)
+    calls = 1 + filters
+    if problem.shared_signal:
+        calls = 2 * -(-filters // _together(problem, cut.size))
     return Work(
-        calls=1 + filters,
-        butterflies=float(filters * spectrum + cut.blocks * problem.batch * block),
-        bytes_moved=itemsize * problem.batch * (outputs + problem.signal[0]),
+        calls=calls,
+        butterflies=float(filters * spectrum + cut.blocks * halves * block),
+        bytes_moved=itemsize * (problem.batch * outputs + signals * problem.signal[0]),
     )
 
 
@@ -187,6 +195,8 @@ def _cut(problem: Problem, size: int | None = None) -> _Cut:
 
 def _compute(problem: Problem, operands: Operands, x: Any) -> Any:
     """Run the kernel over all blocks; return a number per block that is finite if all is."""
+    if problem.shared_signal:
+        return _compute_several(problem, operands, x)
     (n,), (k,), (stride,) = problem.signal, problem.filter, problem.stride
     dtype, outputs, batch = problem.dtype, _span(problem), problem.batch
     cut = _cut(problem)
@@ -218,7 +228,7 @@ def _compute(problem: Problem, operands: Operands, x: Any) -> Any:
         )  # fmt: skip
 
     if batch == 1:
-        bands = geometry.bands(cut.blocks, max(1, _BAND // step))
+        bands = geometry.shares(cut.blocks, max(1, _BAND // step), operands.workers)
         threads.run(lambda lo, hi: some_blocks(0, lo, hi), bands, operands.workers)
     else:
 
@@ -226,11 +236,58 @@ def _compute(problem: Problem, operands: Operands, x: Any) -> Any:
             for row in range(lo, hi):
                 some_blocks(row, 0, cut.blocks)
 
-        bands = geometry.bands(batch, max(1, _BAND // outputs))
+        bands = geometry.shares(batch, max(1, _BAND // outputs), operands.workers)
         threads.run(some_rows, bands, operands.workers)
     if stride != 1:
         operands.out[...] = out[:, ::stride]
     return norms
+
+
+def _compute_several(problem: Problem, operands: Operands, x: Any) -> Any:
+    """Run the kernel over all blocks of one signal, some filters at a time."""
+    (n,), (k,), (stride,), dtype = problem.signal, problem.filter, problem.stride, problem.dtype
+    outputs, filters, cut = _span(problem), problem.batch, _cut(problem)
+    plan = fft_tables.transform(cut.size, dtype)
+    form, room = (plan.size, plan.top, plan.levels), plan.scratch_length
+    of_filter, of_signal = _loops(plan.size, several=True)
+    apart, some = _spectrum_length(plan), _together(problem, cut.size)
+    norms = np.zeros((filters, cut.blocks), dtype)
+    out = operands.out if stride == 1 else np.empty((filters, outputs), dtype)
+    kernel = load.kernel(of_signal, dtype)
+
+    def transformed(w: Any) -> Any:
+        # Fresh pages would cost as much as the transform; what is kept by others has its own.
+        length = len(w) * apart
+        spectra = np.empty(length, dtype) if operands.forms else scratch(length, dtype, "spectra")
+        load.kernel(of_filter, dtype)(
+            w.reshape(-1), spectra, plan.table, scratch(room, dtype), len(w), k, k, 0, *form
+        )
+        return spectra
+
+    def some_blocks(spectra: Any, begin: int, end: int, lo: int, hi: int) -> None:
+        area = scratch(2 * room, dtype)
+        kernel(
+            x[0], spectra, plan.table, area[:room], area[room:], out[begin:end].reshape(-1),
+            norms[begin:end].reshape(-1), end - begin, apart, outputs, cut.blocks, n,
+            lo * cut.step, min(outputs, hi * cut.step), cut.first, cut.step, cut.shift, lo, hi,
+            *form,
+        )  # fmt: skip
+
+    for begin in range(0, filters, some):
+        end = min(filters, begin + some)
+        key = ("fused", dtype, plan.size, problem.filter, begin, end)
+        spectra = recall(operands.forms, key, partial(transformed, operands.w[begin:end]), _bytes)
+        bands = geometry.shares(cut.blocks, max(1, _BAND // (some * cut.step)), operands.workers)
+        threads.run(partial(some_blocks, spectra, begin, end), bands, operands.workers)
+    if stride != 1:
+        operands.out[...] = out[:, ::stride]
+    return norms
+
+
+def _together(problem: Problem, size: int) -> int:
+    """Return how many filters' spectra there are at a time where all filters meet one signal."""
+    reals = fft_tables.lengths(size, problem.dtype).spectrum if size < _COMPACT else 2 * size
+    return together(problem.batch, reals * np.dtype(problem.dtype).itemsize)
 
 
 def blocks(problem: Problem) -> int:

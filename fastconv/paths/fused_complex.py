@@ -207,7 +207,7 @@ def _compute(problem: Problem, operands: Operands, x: Any) -> Any:
         )  # fmt: skip
 
     if batch == 1:
-        bands = geometry.bands(blocks, max(1, _BAND // step))
+        bands = geometry.shares(blocks, max(1, _BAND // step), operands.workers)
         threads.run(lambda lo, hi: some_blocks(0, lo, hi), bands, operands.workers)
     else:
 
@@ -215,7 +215,7 @@ def _compute(problem: Problem, operands: Operands, x: Any) -> Any:
             for row in range(lo, hi):
                 some_blocks(row, 0, blocks)
 
-        bands = geometry.bands(batch, max(1, _BAND // outputs))
+        bands = geometry.shares(batch, max(1, _BAND // outputs), operands.workers)
         threads.run(some_rows, bands, operands.workers)
     if stride != 1:
         operands.out[...] = out[:, ::stride]

@@ -16,7 +16,7 @@ import numpy as np
 
 from .. import geometry
 from ..forms import recall
-from ..path import Box, Guarantee, Operands, Path, Work, everything
+from ..path import BAND_BYTES, SLACK, Box, Guarantee, Operands, Path, Space, Work, everything
 from ..problem import Problem
 from ..records import NamedTuple
 from ..runtime import load, threads
@@ -70,8 +70,9 @@ def supports(problem: Problem) -> str:
         return "one value outside"
     if min(problem.output) < 1 or min(problem.signal) < 1:
         return "nothing to compute"
-    if _whole_range(problem) is None:
-        return "no tile that fits"
+    if None in _whole_range(problem):
+        room = problem.room
+        return "no tile that fits" + ("" if room is None else f" into {room} bytes")
     return ""
 
 
@@ -85,15 +86,36 @@ def kernels(problem: Problem) -> tuple[tuple[str, str], ...]:
     return (("spectrum", "float64"), ("limbs", signed(problem.dtype)))
 
 
-def _whole_range(problem: Problem) -> Tiling | None:
-    bits = WIDTHS[signed(problem.dtype)]
-    return _tiling(_results(problem), _reaches(problem), problem.taps, bits, bits - 1, bits - 1,
-                   SPREADS[0])  # fmt: skip
+def _whole_range(problem: Problem) -> list[Tiling | None]:
+    """Return the tiles for numbers that use the whole range: those of others take no more."""
+    bits = WIDTHS[signed(problem.dtype)] - 1
+    spreads = SPREADS if problem.room is not None else SPREADS[:1]
+    return [_tiling(problem, bits, bits, spread) for spread in spreads]
+
+
+def space(problem: Problem) -> Space:
+    """Return the spectra of one filter's digits, and a tile's digits for each worker."""
+    spaces = [_space(problem, plan) for plan in _whole_range(problem) if plan]
+    return Space(max(s.shared for s in spaces), max(s.each for s in spaces))
+
+
+def _space(problem: Problem, plan: Tiling) -> Space:
+    cut, itemsize = plan.cut, np.dtype(problem.dtype).itemsize
+    need, length = fft_tables.lengths(cut.size, "float64"), 2 * cut.size
+    covered = sum((g - 1) * s + t for g, s, t in zip(plan.grid, plan.step, plan.shape, strict=True))
+    # Digits of the filter laid out, their spectra, the table; places, with what finds them.
+    shared = (2 * cut.of_w + 4) * length + cut.of_w * need.spectrum + need.table
+    shared += 4 * plan.tiles * cut.of_x + 12 * covered + 100 * sum(plan.grid)
+    bands = BAND_BYTES * (plan.tiles + sum(plan.grid)) + SLACK
+    digits = 2 * (cut.size + SKEW) * max(cut.of_x, cut.kept)
+    # Samples, results, and samples picked one by one where a boundary is not plain.
+    each = 8 * digits + 3 * itemsize * length + 16 * sum(plan.shape) + SLACK
+    return Space(8 * shared + bands, each)
 
 
 def work(problem: Problem) -> Work:
     """Return the transforms of all digits for numbers that use the whole range of their dtype."""
-    plan = _whole_range(problem)
+    plan = _whole_range(problem)[0]
     assert plan is not None  # `supports` has seen to it.
     cut, tiles = plan.cut, plan.tiles * problem.batch
     filters = 1 if problem.shared_filter else problem.batch
@@ -118,15 +140,14 @@ def _reaches(problem: Problem) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=1024)
-def _tiling(
-    results: tuple[int, int], reach: tuple[int, int], taps: int, width: int, x_bits: int,
-    w_bits: int, spread: float,
-) -> Tiling | None:  # fmt: skip
-    """Return the cheapest tiles; None where the filter fits into none."""
+def _tiling(problem: Problem, x_bits: int, w_bits: int, spread: float) -> Tiling | None:
+    """Return the cheapest tiles; None where the filter, or the room, is too large or small."""
+    results, reach, room = _results(problem), _reaches(problem), problem.room
+    width = WIDTHS[signed(problem.dtype)]
     best, least = None, float("inf")
     size = smallest()
     while size <= _LARGEST:
-        cut = cheapest(size, taps, width, x_bits, w_bits, spread)
+        cut = cheapest(size, problem.taps, width, x_bits, w_bits, spread)
         size *= 2
         if cut is None:
             continue
@@ -139,8 +160,9 @@ def _tiling(
             grid = -(-results[0] // step[0]), -(-results[1] // step[1])
             tiles = prod(grid)
             taken = seconds(cut, tiles) + tiles * (_TILE + 2 * _SAMPLE * cut.size)
-            if taken < least:
-                best, least = Tiling(cut, (down, across), step, grid), taken
+            plan = Tiling(cut, (down, across), step, grid)
+            if taken < least and (room is None or _space(problem, plan).least <= room):
+                best, least = plan, taken
     return best
 
 
@@ -154,8 +176,7 @@ def execute(problem: Problem, operands: Operands) -> list[Box]:
     bits = max(magnitude(x), magnitude(np.array([fill], dtype)))
     tried = None
     for spread in SPREADS:
-        plan = _tiling(_results(problem), _reaches(problem), problem.taps, WIDTHS[dtype], bits,
-                       magnitude(w), spread)  # fmt: skip
+        plan = _tiling(problem, bits, magnitude(w), spread)
         if plan is None:
             break
         if plan != tried and _compute(problem, operands, x, w, fill, plan):
@@ -177,6 +198,9 @@ def _compute(problem: Problem, operands: Operands, x: Any, w: Any, fill: int, pl
     cutting = (apart, cut.of_x, cut.of_w, cut.kept, cut.bits, bias(cut.bits, cut.of_x))
     form = (made.size, made.top, made.levels, *cutting)
     length = 2 * cut.size
+    workers = operands.workers
+    if problem.room is not None:
+        workers = min(workers, _space(problem, plan).workers(problem.room))
 
     def some_tiles(image: Any, spectra: Any, result: Any, norms: Any, lo: int, hi: int) -> None:
         area = scratch(room, "f8")
@@ -201,7 +225,7 @@ def _compute(problem: Problem, operands: Operands, x: Any, w: Any, fill: int, pl
         for b in range(f, problem.batch, filters):
             norms = np.empty((plan.tiles, cut.of_x))
             task = partial(some_tiles, x[b], spectra, out[b], norms)
-            threads.run(task, geometry.bands(plan.tiles, 1), operands.workers)
+            threads.run(task, geometry.bands(plan.tiles, 1), workers)
             if not proven(np.sqrt(norms)[None], weights, cut):
                 return False
     return True
@@ -304,4 +328,5 @@ PATH = Path(
     work=work,
     execute=execute,
     kernels=kernels,
+    space=space,
 )

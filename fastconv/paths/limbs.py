@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import geometry
 from ..forms import recall
-from ..path import Box, Guarantee, Operands, Path, Work, everything
+from ..path import BAND_BYTES, SLACK, Box, Guarantee, Operands, Path, Space, Work, everything
 from ..problem import Problem
 from ..runtime import load, threads
 from ..runtime.scratch import scratch
@@ -45,6 +45,8 @@ def supports(problem: Problem) -> str:
         return "zeros outside only"
     if problem.dilation != (1,):
         return "no dilation"
+    if problem.room is not None and min(problem.output) > 0 and None in _whole_range(problem):
+        return f"no digits that fit into {problem.room} bytes"
     return ""
 
 
@@ -68,8 +70,8 @@ def work(problem: Problem) -> Work:
     (n,), (k,), outputs = problem.signal, problem.filter, _span(problem)
     if outputs < 1:
         return Work(calls=0)
-    width = WIDTHS[signed(problem.dtype)]
-    cut = _cut(n, k, outputs, width, width - 1, width - 1, SPREADS[0])
+    cut = _whole_range(problem)[0]
+    assert cut is not None  # `supports` has seen to it.
     blocks = _blocks(cut.size, n, k, outputs)
     filters = 1 if problem.shared_filter else problem.batch
     transforms = (cut.of_x + cut.kept) * blocks * problem.batch + cut.of_w * filters
@@ -85,22 +87,51 @@ def _blocks(size: int, n: int, k: int, outputs: int) -> int:
     return 1 if n + k - 1 <= 2 * size else -(-outputs // (2 * size - k + 1))
 
 
+def _whole_range(problem: Problem) -> list[Digits | None]:
+    """Return the cuts for numbers that use the whole range: those of others take no more."""
+    bits = WIDTHS[signed(problem.dtype)] - 1
+    return [_cut(problem, bits, bits, spread) for spread in SPREADS]
+
+
+def space(problem: Problem) -> Space:
+    """Return the spectra of all filters' digits, and a block's digits for each worker."""
+    cuts = [cut for cut in _whole_range(problem) if cut] if _span(problem) > 0 else []
+    spaces = [_space(problem, cut) for cut in cuts] or [Space()]
+    return Space(max(s.shared for s in spaces), max(s.each for s in spaces))
+
+
+def _space(problem: Problem, cut: Digits) -> Space:
+    (n,), (k,), outputs, batch = problem.signal, problem.filter, _span(problem), problem.batch
+    filters = 1 if problem.shared_filter else batch
+    need, blocks = fft_tables.lengths(cut.size, "float64"), _blocks(cut.size, n, k, outputs)
+    norms = 4 * batch * blocks * cut.of_x
+    made = filters * ((2 * cut.of_w + 4) * k + cut.of_w * need.spectrum)
+    between = np.dtype(problem.dtype).itemsize * batch * outputs * (problem.stride != (1,))
+    bands = BAND_BYTES * (batch + blocks * 2 * cut.size // _BAND + 1)
+    each = 2 * (cut.size + SKEW) * max(cut.of_x, cut.kept)
+    return Space(8 * (made + need.table + norms) + between + bands + SLACK, 8 * each + SLACK)
+
+
 @lru_cache(maxsize=4096)
-def _cut(
-    n: int, k: int, outputs: int, width: int, x_bits: int, w_bits: int, spread: float
-) -> Digits:
-    """Return the cheapest cut whose errors stay below a half.
+def _cut(problem: Problem, x_bits: int, w_bits: int, spread: float) -> Digits | None:
+    """Return the cheapest cut whose errors stay below a half; None if none fits into the room.
 
     Samples lie within -2^x_bits .. 2^x_bits - 1, taps alike. `spread` is what the product of two
     norms of digits is taken to be, relative to its largest value.
     """
+    (n,), (k,), outputs, room = problem.signal, problem.filter, _span(problem), problem.room
+    width = WIDTHS[signed(problem.dtype)]
     best, least = None, float("inf")
     size = smallest()
     while 2 * size < k + 16:
         size *= 2
-    while True:
+
+    def fits(cut: Digits) -> bool:
+        return room is None or _space(problem, cut).least <= room
+
+    while fits(Digits(size, 0, 1, 1, 1)):
         blocks = _blocks(size, n, k, outputs)
-        found = cheapest(size, k, width, x_bits, w_bits, spread, blocks)
+        found = cheapest(size, k, width, x_bits, w_bits, spread, blocks, fits)
         if found is not None:
             taken = seconds(found, blocks)
             if taken <= least:  # Equal cost: the larger block.
@@ -110,6 +141,7 @@ def _cut(
         if size > 1 << 40:
             raise AssertionError("digits of three bits must suffice")
         size *= 2
+    return best
 
 
 def execute(problem: Problem, operands: Operands) -> list[Box]:
@@ -119,14 +151,13 @@ def execute(problem: Problem, operands: Operands) -> list[Box]:
     if operands.x.size == 0:
         operands.out[...] = 0
         return []
-    (n,), (k,), outputs = problem.signal, problem.filter, _span(problem)
     dtype = signed(problem.dtype)
     x, w = operands.x.view(dtype), operands.w.view(dtype)
-    ranges = (WIDTHS[dtype], magnitude(x), magnitude(w))
+    x_bits, w_bits = magnitude(x), magnitude(w)
     tried = None
     for spread in SPREADS:
-        cut = _cut(n, k, outputs, *ranges, spread)
-        if cut != tried and _compute(problem, operands, x, w, cut):
+        cut = _cut(problem, x_bits, w_bits, spread)
+        if cut and cut != tried and _compute(problem, operands, x, w, cut):
             return []
         tried = cut
     return everything(problem)
@@ -151,6 +182,9 @@ def _compute(problem: Problem, operands: Operands, x: Any, w: Any, cut: Digits) 
         out = np.empty((batch, outputs), x.dtype)
     kernel, apart = load.kernel("limbs", x.dtype.name), cut.size + SKEW
     room = 2 * apart * max(cut.of_x, cut.kept)
+    workers = operands.workers
+    if problem.room is not None:
+        workers = min(workers, _space(problem, cut).workers(problem.room))
     cutting = (apart, cut.of_x, cut.of_w, cut.kept, cut.bits, bias(cut.bits, cut.of_x))
 
     def some_blocks(row: int, lo: int, hi: int) -> None:
@@ -161,16 +195,16 @@ def _compute(problem: Problem, operands: Operands, x: Any, w: Any, cut: Digits) 
         )  # fmt: skip
 
     if batch == 1:
-        bands = geometry.bands(blocks, max(1, _BAND // step))
-        threads.run(lambda lo, hi: some_blocks(0, lo, hi), bands, operands.workers)
+        bands = geometry.shares(blocks, max(1, _BAND // step), workers)
+        threads.run(lambda lo, hi: some_blocks(0, lo, hi), bands, workers)
     else:
 
         def some_rows(lo: int, hi: int) -> None:
             for row in range(lo, hi):
                 some_blocks(row, 0, blocks)
 
-        bands = geometry.bands(batch, max(1, _BAND // outputs))
-        threads.run(some_rows, bands, operands.workers)
+        bands = geometry.shares(batch, max(1, _BAND // outputs), workers)
+        threads.run(some_rows, bands, workers)
     if stride != 1:
         operands.out.view(x.dtype)[...] = out[:, ::stride]
     return proven(np.sqrt(norms), weights, cut)
@@ -185,4 +219,5 @@ PATH = Path(
     work=work,
     execute=execute,
     kernels=kernels,
+    space=space,
 )

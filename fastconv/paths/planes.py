@@ -42,8 +42,9 @@ def arguments(problem: Problem, fill: Any, how: int = _STORE) -> tuple[Any, ...]
     rows = geometry.source_map(-pr, (oh - 1) * sr + geometry.span(kh, dr), height, rule_r)
     columns = geometry.source_map(-pc, (ow - 1) * sc + geometry.span(kw, dc), width, rule_c)
     skip = int(rule_c == "zero" and rule_r == "zero")
+    x_step = 0 if problem.shared_signal else height * width
     w_step = 0 if problem.shared_filter else kh * kw
-    planes = (problem.batch, height * width, w_step, oh * ow)
+    planes = (problem.batch, x_step, w_step, oh * ow)
     return (rows, columns, np.asarray(fill).reshape(1), *planes, width, ow, width, kh, kw, 0, oh,
             ow, sr, sc, dr, dc, pc, skip, how)  # fmt: skip
 
@@ -82,7 +83,9 @@ def runner(
     )  # fmt: skip
 
     def run(x: Any, w: Any, out: Any, workers: int) -> None:
-        x, w, out = x.reshape(-1), w.reshape(-1), out.reshape(-1)
+        # One signal would be copied for each filter.
+        x = (x[0] if problem.shared_signal else x).reshape(-1)
+        w, out = w.reshape(-1), out.reshape(-1)
         if workers == 1 or len(bands) < 2:
             # The bits of a row do not depend on its band.
             kernel(x, w, out, *all_rows)

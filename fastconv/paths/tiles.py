@@ -16,7 +16,7 @@ from ..problem import Problem
 from ..runtime import load, threads
 from ..runtime.scratch import scratch
 from . import fft_tables
-from .block_costs import costs
+from .block_costs import FIRST_HALF, costs, together
 from .tile_layout import Layout, layout, reaches, results
 
 DTYPES = ("float64", "float32")
@@ -56,7 +56,8 @@ def guarantee(problem: Problem) -> Guarantee:
 
 def kernels(problem: Problem) -> tuple[tuple[str, str], ...]:
     """Return the transform of the filter and the loop over tiles."""
-    return (("spectrum", problem.dtype), ("tiles", problem.dtype))
+    loop = "tiles_filters" if problem.shared_signal else "tiles"
+    return (("spectrum", problem.dtype), (loop, problem.dtype))
 
 
 def _layout(problem: Problem) -> Layout:
@@ -77,21 +78,25 @@ def _fitting(problem: Problem) -> Layout | None:
 
 
 def space(problem: Problem) -> Space:
-    """Return some 3 tiles' bytes, and another one for each worker."""
+    """Return some 3 tiles' bytes, and one or two for each worker."""
     return _space(problem, _layout(problem))
 
 
 def _space(problem: Problem, plan: Layout) -> Space:
     itemsize = np.dtype(problem.dtype).itemsize
     need = fft_tables.lengths(plan.size, problem.dtype)
-    reals = need.spectrum + need.table + _flat_length(problem, plan)
-    rows = problem.batch * prod(plan.grid[:-1]) * plan.rows
+    batch = 1 if problem.shared_signal else problem.batch
+    held = _together(problem, plan) if problem.shared_signal else 1
+    reals = held * need.spectrum + need.table + _flat_length(problem, plan)
+    rows = batch * prod(plan.grid[:-1]) * plan.rows
     columns = (plan.grid[-1] - 1) * plan.step[-1] + plan.shape[-1]
     # Rows of tiles are numbered by way of some arrays as long as they are many.
     numbers = _ROW_BYTES * rows + 24 * columns + 2 * itemsize * problem.batch * plan.tiles
     return Space(
         itemsize * reals + numbers + SLACK,
-        itemsize * (need.scratch + (2 * need.top + 1) * plan.shape[-1] + 128) + SLACK,
+        itemsize
+        * (need.scratch * (1 + problem.shared_signal) + (2 * need.top + 1) * plan.shape[-1] + 128)
+        + SLACK,
     )
 
 
@@ -102,9 +107,10 @@ def work(problem: Problem) -> Work:
     spectrum, block = costs(plan.size, problem.dtype)
     itemsize = np.dtype(problem.dtype).itemsize
     tiles = plan.tiles * problem.batch
+    again = tiles - plan.tiles if problem.shared_signal else 0
     return Work(
         calls=tiles + filters,
-        butterflies=float(filters * spectrum + tiles * block),
+        butterflies=float(filters * spectrum + (tiles - FIRST_HALF * again) * block),
         bytes_moved=2 * itemsize * tiles * plan.size,
     )
 
@@ -128,6 +134,8 @@ def execute(problem: Problem, operands: Operands) -> list[Box]:
 
 def _compute(problem: Problem, operands: Operands, x: Any, plan: Layout) -> Any:
     """Run the kernel over all tiles; return a number per tile that is finite if all is."""
+    if problem.shared_signal:
+        return _compute_several(problem, operands, x, plan)
     dtype, filters = problem.dtype, len(operands.w)
     made = fft_tables.transform(plan.size, dtype)
     form = (made.size, made.top, made.levels)
@@ -164,13 +172,63 @@ def _compute(problem: Problem, operands: Operands, x: Any, plan: Layout) -> Any:
     return norms
 
 
-def _spectrum(problem: Problem, plan: Layout, w: Any, made: fft_tables.Transform) -> Any:
+def _compute_several(problem: Problem, operands: Operands, x: Any, plan: Layout) -> Any:
+    """Run the kernel over all tiles of one image, some filters at a time."""
+    dtype, filters, across = problem.dtype, problem.batch, plan.grid[-1]
+    made, some = fft_tables.transform(plan.size, dtype), _together(problem, plan)
+    form, width, length = (made.size, made.top, made.levels), plan.shape[-1], made.scratch_length
+    fill = np.array([operands.fill if "fill" in problem.boundary else 0], dtype)
+    shift, n = -plan.start[-1], problem.signal[-1]
+    few = prod(plan.grid[:-1]) * plan.rows <= _KEPT_ROWS
+    columns, sources, targets = (_kept_places if few else _places)(problem, plan, 1)
+    norms = np.zeros((filters, plan.tiles), dtype)
+    kernel = load.kernel("tiles_filters", dtype)
+    room = (2 * made.top + 1) * width + 64
+    outs = operands.out.reshape(filters, -1)
+
+    def transformed(w: Any) -> Any:
+        size = len(w) * made.spectrum_length
+        # Fresh pages would cost as much as the transform; what is kept by others has its own.
+        spectra = np.empty(size, dtype) if operands.forms else scratch(size, dtype, "spectra")
+        for taps, into in zip(w, spectra.reshape(len(w), -1), strict=True):
+            _spectrum(problem, plan, taps, made, into)
+        return spectra
+
+    def some_tiles(spectra: Any, begin: int, end: int, lo: int, hi: int) -> None:
+        space = scratch(2 * length + room, dtype)
+        kernel(
+            x[0].reshape(-1), spectra, made.table, space[:length], space[length : 2 * length],
+            space[2 * length :], outs[begin:end].reshape(-1), norms[begin:end].reshape(-1), fill,
+            sources, targets, columns, np.empty(2 * made.top, np.int64), end - begin,
+            made.spectrum_length, outs.shape[1], plan.tiles, lo, hi, across, plan.rows, width,
+            plan.low[-1], plan.step[-1], results(problem)[-1], problem.stride[-1], shift, shift + n,
+            shift, *form,
+        )  # fmt: skip
+
+    for begin in range(0, filters, some):
+        end = min(filters, begin + some)
+        key = ("tiles", dtype, plan.shape, problem.filter, problem.dilation, begin, end)
+        spectra = recall(operands.forms, key, partial(transformed, operands.w[begin:end]), _bytes)
+        bands = geometry.shares(plan.tiles, max(1, _BAND // (2 * plan.size)), operands.workers)
+        threads.run(partial(some_tiles, spectra, begin, end), bands, operands.workers)
+    return norms
+
+
+def _together(problem: Problem, plan: Layout) -> int:
+    """Return of how many filters of one image the spectra are there at a time."""
+    reals = fft_tables.lengths(plan.size, problem.dtype).spectrum
+    return together(problem.batch, reals * np.dtype(problem.dtype).itemsize)
+
+
+def _spectrum(
+    problem: Problem, plan: Layout, w: Any, made: fft_tables.Transform, into: Any = None
+) -> Any:
     """Lay the filter's rows as far apart as the tile's, and transform it."""
     pitches = _pitches(plan)
     flat = np.zeros(_flat_length(problem, plan), w.dtype)
     steps = [d * p * w.itemsize for d, p in zip(problem.dilation, pitches, strict=True)]
     np.lib.stride_tricks.as_strided(flat, w.shape, steps)[...] = w
-    spectrum = np.empty(made.spectrum_length, w.dtype)
+    spectrum = np.empty(made.spectrum_length, w.dtype) if into is None else into
     load.kernel("spectrum", problem.dtype)(
         flat, spectrum, made.table, scratch(made.scratch_length, w.dtype), 1, 0, len(flat), 0,
         made.size, made.top, made.levels,

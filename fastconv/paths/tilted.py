@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from ..path import Box, Guarantee, Operands, Path, Work, everything
+from ..path import SLACK, Box, Guarantee, Operands, Path, Space, Work, everything
 from ..problem import Problem
-from . import fft_run
+from . import fft_run, fft_tables
 
 DTYPES = ("float64", "float32")
 # The relative error of any output, whatever the number of taps allows.
@@ -36,6 +36,8 @@ _GRAIN = 2.0**-24
 _LONGEST, _STEEPEST, _LARGEST_EXPONENT = 1 << 22, 63.0, 700.0
 _BUCKETS = 1024
 _LEAST_TAPS = 64
+# Doubles for each sample of the operands and for each output, beside the transforms.
+_OF_SAMPLES, _OF_OUTPUTS = 6, 5
 
 
 def supports(problem: Problem) -> str:
@@ -87,6 +89,15 @@ def work(problem: Problem) -> Work:
         butterflies=2 * problem.batch * (2 * at.blocks + 1) * at.size * log2(at.size),
         bytes_moved=16 * problem.batch * (outputs + problem.signal[0]),
     )
+
+
+def space(problem: Problem) -> Space:
+    """Return the operands' and results' copies, logarithms and marks, and the longest transform."""
+    samples, outputs = problem.signal[0] + problem.filter[0], max(0, _span(problem))
+    # Tilts are as short as what is left of the operands: tables of other sizes are kept, too.
+    need = fft_tables.lengths(fft_run.block_size(max(samples, 128)), "float64")
+    doubles = _OF_SAMPLES * samples + _OF_OUTPUTS * outputs + need.spectrum + 3 * need.table
+    return Space(8 * doubles + 4 * SLACK, 8 * need.scratch + SLACK)
 
 
 def execute(problem: Problem, operands: Operands) -> list[Box]:
@@ -373,4 +384,5 @@ PATH = Path(
     work=work,
     execute=execute,
     kernels=kernels,
+    space=space,
 )

@@ -127,7 +127,11 @@ def used_taps(problem: Problem, w: Array) -> tuple[slice, ...] | None:
     if problem.outputs * problem.taps < _PRODUCTS or w.shape != problem.filter:
         return None
     part = []
-    for a in range(w.ndim):
+    for a, k in enumerate(w.shape):
+        if w.take(0, a).any() and w.take(-1, a).any():
+            # Nearly always: a look at all of a million taps takes 4 ms, a tenth of the call.
+            part.append(slice(0, k))
+            continue
         (used,) = np.nonzero(w.any(axis=tuple(b for b in range(w.ndim) if b != a)))
         part.append(slice(int(used[0]), int(used[-1]) + 1) if len(used) else slice(0, 1))
     return tuple(part) if w[tuple(part)].size <= 0.75 * w.size else None

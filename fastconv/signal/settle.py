@@ -218,6 +218,7 @@ def _arranged(
         (1,) * len(axes),
         pads,
         (rule,) * len(axes),
+        shared_signal=request.count(batch) > 1 == prod(x.shape[:lead]),
     )
     back = tuple(np.argsort(order).tolist())
     moved = None if back == tuple(range(len(x_shape))) else back

@@ -1,0 +1,125 @@
+"""Several filters on one signal: the bits of single calls, NaN in its place, memory in bounds."""
+
+import numpy as np
+import pytest
+
+import fastconv
+from fastconv import signal
+from fastconv.path import Operands
+from fastconv.paths import PATHS, block_costs
+from fastconv.planner import selector
+from fastconv.problem import Problem
+
+DTYPES = ("float64", "float32")
+
+
+def drawn(dtype, n, filters, k, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal(n).astype(dtype), rng.standard_normal((filters, k)).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("n", "k"), [(50_000, 300), (3000, 3000), (900, 70), (150_000, 120_000)])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_each_filter_gives_the_bits_of_a_call_of_its_own(dtype, n, k, workers):
+    x, w = drawn(dtype, n, 5, k)
+    call = {"method": "fused", "workers": workers}
+    for stride in (1, 3):
+        many = fastconv.convolve(x, w, axis=-1, stride=stride, **call)
+        alone = [fastconv.convolve(x, taps, stride=stride, **call) for taps in w]
+        np.testing.assert_array_equal(many, alone)
+
+
+def test_filters_that_do_not_fit_together_take_turns(monkeypatch):
+    x, w = drawn("float64", 20_000, 11, 300)
+    whole = fastconv.convolve(x, w, axis=-1, method="fused")
+    monkeypatch.setattr(block_costs, "KEPT_BYTES", 1)
+    np.testing.assert_array_equal(fastconv.convolve(x, w, axis=-1, method="fused"), whole)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_bad_samples_reach_the_outputs_that_the_loop_gives_them(bad):
+    x, w = drawn("float64", 20_000, 3, 300)
+    x[7], x[12_345] = bad, -bad
+    with np.errstate(invalid="ignore"):
+        expected = np.array([np.convolve(x, taps) for taps in w])
+        result = fastconv.convolve(x, w, axis=-1, method="fused")
+    for kind in (np.isnan, np.isposinf, np.isneginf):
+        np.testing.assert_array_equal(kind(result), kind(expected))
+    finite = np.isfinite(expected)
+    np.testing.assert_allclose(result[finite], expected[finite], atol=1e-10)
+    w[1, 3] = bad
+    result = fastconv.convolve(x, w, axis=-1, method="fused")
+    assert np.isfinite(result[0]).sum() == finite[0].sum()
+    assert not np.isfinite(result[1, 3:-300]).any()
+
+
+@pytest.mark.parametrize("boundary", ["zero", "reflect"])
+def test_images_and_volumes_meet_several_filters(boundary, monkeypatch):
+    rng = np.random.default_rng(3)
+    for shape, taps in (((130, 90), (12, 9)), ((20, 30, 25), (4, 3, 5))):
+        ndim, pad = len(shape), tuple(k // 2 for k in taps)
+        one = Problem(
+            "float64", 1, True, shape, taps, shape, (1,) * ndim, (1,) * ndim, pad,
+            (boundary,) * ndim,
+        )  # fmt: skip
+        x, w = rng.standard_normal((1, *shape)), rng.standard_normal((6, *taps))
+        x[0].flat[777] = np.nan
+        alone, together, again = (np.empty((6, *shape)) for _ in range(3))
+        for f in range(6):
+            selector.run(one, Operands(x, w[f : f + 1], alone[f : f + 1]), "tiles")
+        many = one._replace(batch=6, shared_filter=False, shared_signal=True)
+        seen = np.broadcast_to(x, (6, *shape))
+        selector.run(many, Operands(seen, w, together, workers=3), "tiles")
+        np.testing.assert_array_equal(together, alone)
+        monkeypatch.setattr(block_costs, "KEPT_BYTES", 1)
+        selector.run(many, Operands(seen, w, again), "tiles")
+        np.testing.assert_array_equal(again, alone)
+        assert np.isnan(alone).sum() >= 6
+
+
+def test_the_faces_say_that_the_signal_is_one():
+    x, w = drawn("float64", 5000, 4, 200)
+    results = [
+        fastconv.convolve(x, w, axis=-1),
+        signal.fftconvolve(x[None], w, axes=1),
+        signal.oaconvolve(np.broadcast_to(x, (1, 5000)), w, axes=-1),
+        fastconv.convolve(x[:, None], w.T, axis=0).T,
+    ]
+    for result in results[1:]:
+        np.testing.assert_array_equal(result, results[0])
+    assert "one signal for all filters" in fastconv.explain(x, w, axis=-1).problem
+
+
+@pytest.mark.parametrize("dtype", ["d", "f", "D", "i8"])
+def test_each_of_several_signals_meets_all_filters(dtype):
+    rng = np.random.default_rng(5)
+    x = rng.integers(-9, 9, (3, 2, 1, 4000)).astype(dtype)
+    w = rng.integers(-9, 9, (4, 300)).astype(dtype)
+    expected = np.array(
+        [[[fastconv.convolve(row[0], taps) for taps in w] for row in rows] for rows in x]
+    )
+    same = np.testing.assert_array_equal
+    result = fastconv.convolve(x, w, axis=-1)
+    assert result.shape == (3, 2, 4, 4299)
+    same(np.rint(result), np.rint(expected))
+    out = np.empty_like(result)
+    assert fastconv.convolve(x, w[None], axis=-1, out=out) is out
+    same(out, result)
+    last = fastconv.convolve(np.moveaxis(x, -1, 0), np.moveaxis(w[None, None], -1, 0), axis=0)
+    same(last, np.moveaxis(result, -1, 0))
+    images = signal.fftconvolve(x[:, 0], w[None, :2], axes=(2,))
+    same(np.rint(images), np.rint(expected[:, 0, :2]))
+
+
+def test_a_shared_signal_costs_less_and_takes_no_more_than_it_says():
+    apart = Problem(
+        "float64", 64, False, (10_000,), (500,), (10_499,), (1,), (1,), (499,), ("zero",)
+    )
+    one = apart._replace(shared_signal=True)
+    path = PATHS["fused"]
+    ratio = path.work(one).butterflies / path.work(apart).butterflies
+    assert 0.6 < ratio < 0.75
+    assert one.part((0,), (100,), 1).shared_signal is False
+    many = one._replace(batch=4096)
+    assert path.space(many).shared < path.space(many._replace(shared_signal=False)).shared / 4
