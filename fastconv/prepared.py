@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from collections.abc import Callable
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,11 +12,12 @@ import numpy.typing as npt
 from . import numpy_request, request
 from .forms import Forms
 from .paths import fused
-from .planner import selector
+from .planner import selector, structure
 from .request import Settings
 from .runtime import load, threads
 from .runtime.front import Front
 from .short import CONVOLVE, CORRELATE, DTYPES, longest_filter
+from .short_sums import Recipe, recipe_of
 
 if TYPE_CHECKING:
     from .prepared_plane import PreparedPlane
@@ -219,6 +221,13 @@ class Prepared:
             if any(load.ready(*unit) is None for unit in fused.kernels(made.problem)):
                 return  # Ask again: they are being built.
             recipe = fused.applied(made.problem, np.ascontiguousarray(made.w), forms)
+        same = structure.constant(made.w)
+        if same is not None:
+            summed = recipe_of(made.problem._replace(structure=same))
+            if summed is None:
+                return
+            if summed is not NotImplemented:
+                recipe = _of_sums(summed, np.ascontiguousarray(made.w))
         self._recipes[a.size] = recipe, made.problem.output[0]
 
     def _look(self) -> None:
@@ -236,3 +245,12 @@ class Prepared:
 
     def __repr__(self) -> str:
         return f"<{self._function} with {self.filter.size} {self.filter.dtype} taps, {self.mode}>"
+
+
+def _of_sums(recipe: Recipe, w: Array) -> Callable[[Array, Array], float]:
+    """Return a recipe for running sums as one for a kept spectrum: finite if its results are."""
+
+    def run(x: Array, out: Array) -> float:
+        return 0.0 if recipe(x, w, out) else inf
+
+    return run

@@ -16,7 +16,15 @@ import numpy as np
 import numpy.typing as npt
 from numpy._core import multiarray, numeric
 
-from .kernels.direct1d_call import BRIEF_PRODUCTS, MOST_OUTPUTS, MOST_PRODUCTS, MOST_TAPS
+from .kernels.direct1d_call import (
+    BRIEF_PRODUCTS,
+    CONSTANT_BYTES,
+    CONSTANT_LOOPS,
+    CONSTANT_TAPS,
+    MOST_OUTPUTS,
+    MOST_PRODUCTS,
+    MOST_TAPS,
+)
 from .runtime import front, load
 from .runtime.settings import waits
 
@@ -158,6 +166,7 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
     longest, longest_calls = 1, 0
     missed_seconds, rented, looped = 0.0, 0, 0
     transformed: Any = None
+    may_be_constant = not half and unit[1] in CONSTANT_LOOPS
     kernel: Any = None
     whole_call: Any = None
 
@@ -196,6 +205,15 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
             if products > _SMALL:
                 rented += borrowed
             return _numpy_correlate(a, v, extent)  # type: ignore[no-any-return]
+        pad, m = ((0, n - k + 1), (k // 2, n), (k - 1, n + k - 1))[extent]
+        if out is not None and (
+            not _fits(out, m, dtype) or np.may_share_memory(out, a) or np.may_share_memory(out, v)
+        ):
+            return None
+        if may_be_constant and k >= CONSTANT_TAPS and products * dtype.itemsize >= CONSTANT_BYTES:
+            result = _by_sums(a, v, pad, m, out)
+            if result is not NotImplemented:
+                return result  # type: ignore[no-any-return]
         if products > BRIEF_PRODUCTS and k > longest:
             # The first such call goes to the planner: finding `longest` takes as long as that.
             longest_calls += 1
@@ -209,11 +227,6 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
             transform = looped > _ENGINE_PRODUCTS or "fastconv.planner.selector" in sys.modules
         else:
             transform = False
-        pad, m = ((0, n - k + 1), (k // 2, n), (k - 1, n + k - 1))[extent]
-        if out is not None and (
-            not _fits(out, m, dtype) or np.may_share_memory(out, a) or np.may_share_memory(out, v)
-        ):
-            return None
         if transform:
             if not floats:
                 return None
@@ -248,6 +261,18 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
         return kernel is not None
 
     return answer
+
+
+def _by_sums(a: Array, v: Array, pad: int, m: int, out: Array | None) -> Any:
+    """Return a constant filter's results, None where the engine must decide.
+
+    NotImplemented where the filter is not constant, or products are sooner added up.
+    """
+    if not (v[0] == v[-1] and (v == v[0]).all()):
+        return NotImplemented
+    from .short_sums import summed
+
+    return summed(a, v, pad, m, out)
 
 
 def _fits(out: Any, m: int, dtype: np.dtype[Any]) -> bool:
