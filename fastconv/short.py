@@ -166,6 +166,7 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
     longest, longest_calls = 1, 0
     missed_seconds, rented, looped = 0.0, 0, 0
     transformed: Any = None
+    summed: Any = None
     may_be_constant = not half and unit[1] in CONSTANT_LOOPS
     kernel: Any = None
     whole_call: Any = None
@@ -178,7 +179,7 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
         return other(a, v, extent, order, out)
 
     def other(a: Array, v: Array, extent: int, order: int, out: Array | None) -> Array | None:
-        nonlocal longest, longest_calls, missed_seconds, rented, looped, transformed
+        nonlocal longest, longest_calls, missed_seconds, rented, looped, transformed, summed
         if a.ndim != 1 or v.ndim != 1:
             return None
         n, k = a.size, v.size
@@ -211,9 +212,15 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
         ):
             return None
         if may_be_constant and k >= CONSTANT_TAPS and products * dtype.itemsize >= CONSTANT_BYTES:
-            result = _by_sums(a, v, pad, m, out)
-            if result is not NotImplemented:
-                return result  # type: ignore[no-any-return]
+            # By their bits: 0.6 us, to compare them as an array takes 6.
+            if v.tobytes() == v[:1].tobytes() * k:
+                if summed is None:
+                    from .short_sums import summed as by_sums
+
+                    summed = by_sums
+                result = summed(a, v, pad, m, out)
+                if result is not NotImplemented:
+                    return result  # type: ignore[no-any-return]
         if products > BRIEF_PRODUCTS and k > longest:
             # The first such call goes to the planner: finding `longest` takes as long as that.
             longest_calls += 1
@@ -261,18 +268,6 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
         return kernel is not None
 
     return answer
-
-
-def _by_sums(a: Array, v: Array, pad: int, m: int, out: Array | None) -> Any:
-    """Return a constant filter's results, None where the engine must decide.
-
-    NotImplemented where the filter is not constant, or products are sooner added up.
-    """
-    if not (v[0] == v[-1] and (v == v[0]).all()):
-        return NotImplemented
-    from .short_sums import summed
-
-    return summed(a, v, pad, m, out)
 
 
 def _fits(out: Any, m: int, dtype: np.dtype[Any]) -> bool:

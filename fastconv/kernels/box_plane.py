@@ -83,12 +83,14 @@ def make_box_plane(target: Target, dtype: str) -> Callable[..., Any]:
             while u < some - 1:
                 u += 1
                 line, goal = get(row_map, i + block + kh + u - 1), (block + u) * pitch + at
+                straight = False
                 if line >= 0 and 1 < u <= some - ROWS:
-                    if get(row_map, i + block + kh + u + ROWS - 2) == line + ROWS - 1:
-                        prefix_rows(x, line * x_row + at, x_row, work, prefix, work, goal, pitch,
-                                    count)
-                        u += ROWS - 1
-                        continue
+                    end = get(row_map, i + block + kh + u + ROWS - 2)
+                    straight = end == line + ROWS - 1
+                if straight:
+                    prefix_rows(x, line * x_row + at, x_row, work, prefix, work, goal, pitch, count)
+                    u += ROWS - 1
+                    continue
                 if line < 0:
                     if u == 1:
                         begin_row(work, outside, work, prefix, count)

@@ -29,7 +29,8 @@ MOST_TAPS, MOST_OUTPUTS, MOST_PRODUCTS = 256, 1 << 17, 1 << 23
 BRIEF_PRODUCTS = 1 << 21
 # From so many taps and bytes of products on running sums may serve a constant filter, which these
 # loops are built for (`paths.boxes`): 10,000 float64 with 41 taps 12 us, by products 27.
-CONSTANT_TAPS, CONSTANT_BYTES, CONSTANT_LOOPS = 20, 1 << 21, ("float64", "float32", "int64", "int32")
+CONSTANT_TAPS, CONSTANT_BYTES = 20, 1 << 21
+CONSTANT_LOOPS = ("float64", "float32", "int64", "int32")
 # Below this many products the GIL is kept: two switches cost more than they free.
 _GIL_PRODUCTS = 1 << 15
 
