@@ -211,16 +211,20 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
             not _fits(out, m, dtype) or np.may_share_memory(out, a) or np.may_share_memory(out, v)
         ):
             return None
-        if may_be_constant and k >= CONSTANT_TAPS and products * dtype.itemsize >= CONSTANT_BYTES:
-            # By their bits: 0.6 us, to compare them as an array takes 6.
-            if v.tobytes() == v[:1].tobytes() * k:
-                if summed is None:
-                    from .short_sums import summed as by_sums
+        long = may_be_constant and k >= CONSTANT_TAPS
+        # By their bits: 0.6 us, to compare them as an array takes 6.
+        if (
+            long
+            and products * dtype.itemsize >= CONSTANT_BYTES
+            and v.tobytes() == v[:1].tobytes() * k
+        ):
+            if summed is None:
+                from .short_sums import summed as by_sums
 
-                    summed = by_sums
-                result = summed(a, v, pad, m, out)
-                if result is not NotImplemented:
-                    return result  # type: ignore[no-any-return]
+                summed = by_sums
+            result = summed(a, v, pad, m, out)
+            if result is not NotImplemented:
+                return result  # type: ignore[no-any-return]
         if products > BRIEF_PRODUCTS and k > longest:
             # The first such call goes to the planner: finding `longest` takes as long as that.
             longest_calls += 1

@@ -55,18 +55,21 @@ class Panel:
         return self.vectors * self.lanes.lanes
 
 
-def _places(b: Any, panel: Panel, base: Any, step: Any, rows: Any) -> Values:
-    """Return where each lane's line begins; lanes without a line share the last one."""
-    last, memory = b.sub(rows, index(1)), panel.lanes.memory
+def places_of(b: Any, panel: Panel, at: Any, step: Any, rows: Any) -> Values:
+    """Return where each lane's line begins; lanes without a line share the last one.
+
+    ``at(count)`` is the address so many elements after the first line's.
+    """
+    last = b.sub(rows, index(1))
     places = []
     for lane in range(panel.lines):
         number = index(lane)
         number = b.select(b.icmp_signed("<", number, last), number, last)
-        places.append(memory.at(b, base, b.mul(number, step)))
+        places.append(at(b.mul(number, step)))
     return places
 
 
-def _squares(b: Any, panel: Panel, count: Any, square: Any, single: Any) -> None:
+def squares(b: Any, panel: Panel, count: Any, square: Any, single: Any) -> None:
     """Go through `count` columns by squares of registers, the last of which overlaps another.
 
     ``square(at, first lane)`` and ``single(at, lane)`` do it; the latter where columns are few.
@@ -119,7 +122,7 @@ def make_spread(target: Target, dtype: str) -> Any:
 
     def body(b: Any, args: Values) -> None:
         x, step, rows, work, count = args
-        places = _places(b, panel, x, step, rows)
+        places = places_of(b, panel, lambda n: memory.at(b, x, n), step, rows)
 
         def goal(at: Any, lane: int) -> Any:
             return memory.at(b, work, b.add(b.mul(at, index(lines)), index(lane)))
@@ -137,7 +140,7 @@ def make_spread(target: Target, dtype: str) -> Any:
             value = b.load(one, typ=memory.element, align=memory.size)
             b.store(value, goal(at, lane), align=memory.size)
 
-        _squares(b, panel, count, square, single)
+        squares(b, panel, count, square, single)
 
     def model(x: Any, xi: int, step: int, rows: int, work: Any, wi: int, count: int) -> None:
         if count <= 0:
@@ -276,7 +279,7 @@ def make_collect(target: Target, dtype: str) -> Any:
 
     def body(b: Any, args: Values) -> None:
         work, factor, out, step, rows, count, wild = args
-        places = _places(b, panel, out, step, rows)
+        places = places_of(b, panel, lambda n: memory.at(b, out, n), step, rows)
         scale = b.load(factor, typ=memory.element, align=memory.size)
         multiply = b.mul if whole else b.fmul
         # Products less themselves are zero, or NaN where they are not finite.
@@ -308,7 +311,7 @@ def make_collect(target: Target, dtype: str) -> Any:
                 rest = splat(b, b.fsub(value, value), memory.stored)
                 b.store(b.fadd(b.load(rests), rest), rests)
 
-        _squares(b, panel, count, square, single)
+        squares(b, panel, count, square, single)
         if not whole:
             total = b.load(rests)
             marked = b.fcmp_unordered("uno", total, total)
