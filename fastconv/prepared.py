@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
-from math import isfinite
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,10 +13,11 @@ import numpy.typing as npt
 from . import numpy_request, request
 from .forms import Forms
 from .paths import fused
-from .planner import selector
+from .planner import selector, structure
 from .request import Settings
 from .runtime import bind, load, threads
 from .short import CONVOLVE, CORRELATE, DTYPES, is_packed, longest_filter
+from .short_sums import Recipe, recipe_of
 
 if TYPE_CHECKING:
     from .prepared_plane import PreparedPlane
@@ -163,7 +165,8 @@ class Kept:
         """Return what `prepare` was told beside filter and mode."""
         settings = self._settings
         return {"function": self._function, "stride": self.stride, "method": settings.method,
-                "accuracy": settings.accuracy, "workers": settings.workers}  # fmt: skip
+                "accuracy": settings.accuracy, "workers": settings.workers,
+                "max_memory": settings.max_memory}  # fmt: skip
 
     def __reduce__(self) -> Any:
         return partial(prepare, **self._keywords()), (self.filter, self.mode)
@@ -253,6 +256,13 @@ class Prepared(Kept):
             if any(load.ready(*unit) is None for unit in fused.kernels(made.problem)):
                 return  # Ask again: they are being built.
             recipe = fused.applied(made.problem, np.ascontiguousarray(made.w), forms)
+        same = structure.constant(made.w)
+        if same is not None:
+            summed = recipe_of(made.problem._replace(structure=same))
+            if summed is None:
+                return
+            if summed is not NotImplemented:
+                recipe = _of_sums(summed, np.ascontiguousarray(made.w))
         self._recipes[a.size] = recipe, made.problem.output[0]
 
     def _look(self) -> None:
@@ -273,3 +283,12 @@ class Prepared(Kept):
 
     def __repr__(self) -> str:
         return f"<{self._function} with {self.filter.size} {self.filter.dtype} taps, {self.mode}>"
+
+
+def _of_sums(recipe: Recipe, w: Array) -> Callable[[Array, Array], float]:
+    """Return a recipe for running sums as one for a kept spectrum: finite if its results are."""
+
+    def run(x: Array, out: Array) -> float:
+        return 0.0 if recipe(x, w, out) else inf
+
+    return run

@@ -17,13 +17,17 @@ class Structure(NamedTuple):
         The filter is a sum of so many outer products of one filter per axis.
     guarantee : str
         What the sum of these products keeps: "exact", "componentwise" or "normwise".
+    constant : bool
+        Whether all taps are the same number.
     """
 
     rank: int
     guarantee: str
+    constant: bool = False
 
     def __str__(self) -> str:
-        return f"rank {self.rank} ({self.guarantee})"
+        constant = "one tap, " if self.constant else ""
+        return f"{constant}rank {self.rank} ({self.guarantee})"
 
 
 class Problem(NamedTuple):

@@ -8,8 +8,10 @@ from typing import Any
 from ..runtime.jit import inline
 from ..runtime.target import Target
 from .fetch import make_fetch
+from .lane_scans import Panel
 from .mean_columns import make_mean_columns
 from .mean_lanes import Mean
+from .mean_parts import make_mean_parts
 from .mean_rows import make_mean_rows
 from .ordered_convert import make_convert
 from .scalar import get, put
@@ -18,6 +20,9 @@ from .scalar import get, put
 _CHUNK = 1024
 # A chunk is longer than what its windows share with the next one by this factor.
 _LONGER = 4
+# From so long a window on a line's parts go side by side, so many outputs of each: an odd number of
+# cache lines. Windows of fewer samples take one or two stages of doubling.
+_SHORTEST, _PART = 8, 1016
 # How many rows ahead a panel's samples are asked for (1024x1024 float64, 3 rows: 2.4 ms, 2.1 so).
 _AHEAD_ROWS = 4
 # Columns side by side, fewer than which are taken for one line.
@@ -40,6 +45,8 @@ def make_mean_line(target: Target, dtype: str) -> Callable[..., Any]:
     """
     gather = make_convert(dtype, target.lanes(8))
     rows, columns = make_mean_rows(target, dtype), make_mean_columns(target, dtype)
+    parts, lines = make_mean_parts(target, dtype), Panel.of(target, "float64").lines
+    shortest = _SHORTEST if target.has_line_panels else 1 << 40
     fetch = make_fetch(dtype)
     factor_of = _make_factor(Mean(dtype))
 
@@ -84,8 +91,16 @@ def make_mean_line(target: Target, dtype: str) -> Callable[..., Any]:
                 # Sums go half a page from their samples, modulo a page: a load whose address ends
                 # like that of a store under way waits for it (1024 float32, k=15: 1.8 ms to 1.3).
                 room, total = ((m + reach) * width + 511) // 512 * 512 + 256, m * width
+                done = 0
+                while width == 1 and reach + 1 >= shortest:
+                    # Parts of a line side by side: they cost no more for a longer window.
+                    each = min((total - done) // lines, _PART)
+                    if each < reach + 1 or room + lines * (each + reach) > len(work):
+                        break
+                    parts(work, done, room, out, goal + done, lines * each, reach + 1, factor)
+                    done += lines * each
                 chunk = max(_CHUNK, _LONGER * reach * width)
-                for first in range(0, total, chunk):
+                for first in range(done, total, chunk):
                     here = min(chunk, total - first)
                     rows(work, first, room, out, goal + first, here, reach + 1, width, factor)
 

@@ -47,6 +47,7 @@ class _Line(NamedTuple):
 _ONE, _TWO, _THREE = (range(n, n + 1) for n in (1, 2, 3))
 _LINES = {
     "direct": _Line(),
+    "boxes": _Line(range(1, 3), "fi"),
     "separable": _Line(_TWO),
     "separable_volumes": _Line(_THREE),
     "fused": _Line(_ONE, "f"),

@@ -31,6 +31,7 @@ DTYPES = (
 # Products and points above which a cell would take more than some 30 ms on its path.
 _MOST = {
     "direct": 1 << 26,
+    "boxes": 1 << 30,
     "separable": 1 << 26,
     "separable_volumes": 1 << 26,
     "library": 1 << 23,
@@ -72,6 +73,11 @@ def problems(dtype: str) -> Iterator[Problem]:
         for k in (3, 9, 15, 31, 63):
             if k <= n:
                 yield _problem(dtype, (n, n), (k, k))._replace(structure=Structure(1, "normwise"))
+    constant = Structure(1, "normwise", constant=True)
+    for shape in ((4096,), (1 << 15,), (1 << 18,), (1 << 20,), (32, 32), (256, 256), (1024, 1024)):
+        for k in (5, 15, 31, 200, 2000):
+            if k <= shape[0]:
+                yield _problem(dtype, shape, (k,) * len(shape))._replace(structure=constant)
     for n in (12, 32, 64, 128):
         for k in (3, 5, 9):
             yield _problem(dtype, (n,) * 3, (k,) * 3)._replace(structure=Structure(1, "normwise"))

@@ -8,6 +8,8 @@ such a sum may stand for the filter is a matter of proof:
   along each axis in turn, with taps that are off by d eps, err by at most (the sum of all k, d and
   the axes less one) eps sum|x||w| [Higham 2002, section 3.1], which has to be no more than the
   (taps + 4) eps of a single sum;
+- *constant*: all taps are one number. A sum of k samples times it errs by at most (k + 1) eps
+  sum|x||w|, no more than the single sum of products.
 - *normwise*: singular value decomposition; of a volume's slices first, then of each slice that this
   leaves. What the first r terms leave out is E, and by Eckart and Young no r terms of a matrix
   leave out less: |error| <= ||E||_F ||x||_2 by Cauchy and Schwarz, beside the rounding of r terms,
@@ -20,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache, reduce
 from itertools import combinations
-from math import gcd, sqrt
+from math import gcd, prod, sqrt
 from typing import Any
 
 import numpy as np
@@ -40,6 +42,9 @@ _DECOMPOSITION, _PRODUCTS_PER_COST = 3500, 4500
 # What is so seldom there must save several times what it takes to look for it.
 _SECONDS_PER_COST, _LEAST_GAIN = 3e-9, 4.0
 _SERVED = {2: "separable", 3: "separable_volumes"}
+# A filter's taps are compared in 3 us. Signals of fewer samples are not looked at for that alone:
+# their requests are kept by shape (`replay`).
+_CONSTANT_PRODUCTS, _CONSTANT_SAMPLES = 1 << 20, 1 << 15
 # A sum of more terms is no cheaper than the taps themselves.
 _WORTHWHILE = 0.6
 # 8 log2(512) eps: what overlap-save may lose over its shortest block.
@@ -65,6 +70,16 @@ class Finding(NamedTuple):
 
 def pays(problem: Problem) -> bool:
     """Return whether looking costs little against the work."""
+    return _factors_pay(problem) or _constants_pay(problem)
+
+
+def _constants_pay(problem: Problem) -> bool:
+    suits = problem.ndim < 3 and problem.shared_filter and problem.reduction == "sum"
+    many = problem.batch * prod(problem.signal) > _CONSTANT_SAMPLES and problem.taps >= _TAPS
+    return suits and many and problem.outputs * problem.taps >= _CONSTANT_PRODUCTS
+
+
+def _factors_pay(problem: Problem) -> bool:
     suits = problem.ndim in _SERVED and problem.shared_filter and problem.reduction == "sum"
     long = min(problem.filter) > 1 and problem.taps >= _TAPS
     return suits and long and problem.outputs * problem.taps >= _PRODUCTS
@@ -77,6 +92,12 @@ def examine(problem: Problem, w: Array, method: str = selector.AUTO) -> Finding:
     `method` is the path that needs it.
     """
     if not pays(problem):
+        return Finding()
+    same = constant(w) if problem.ndim < 3 else None
+    if same is not None:
+        down, *across = (np.ones((1, k), w.dtype) for k in w.shape)
+        return Finding(same, (down * w.flat[0], *across))
+    if not _factors_pay(problem):
         return Finding()
     if w.dtype.kind in "iu":
         return _found(*_integer_factors(w))
@@ -93,6 +114,21 @@ def examine(problem: Problem, w: Array, method: str = selector.AUTO) -> Finding:
     if method != _SERVED[problem.ndim] and _saved(problem) < _LEAST_GAIN * _SECONDS_PER_COST * cost:
         return Finding()
     return _found(*_low_rank(w, most))
+
+
+def constant(w: Array) -> Structure | None:
+    """Return the structure of a filter whose taps are one number, which is neither wild nor zero.
+
+    A sum times zero has a sign, which a sum of zeros has not.
+    """
+    tap = w.flat[0]
+    # Nearly all other filters differ here.
+    if not (w.flat[-1] == tap == w.flat[w.size // 2]) or w.dtype.kind not in "iuf":
+        return None
+    if not 0 < abs(tap) < np.inf and w.dtype.kind == "f":
+        return None
+    guarantee = "componentwise" if w.dtype.kind == "f" else "exact"
+    return Structure(1, guarantee, constant=True) if (w == tap).all() else None
 
 
 @lru_cache(maxsize=1024)

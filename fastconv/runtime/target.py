@@ -46,6 +46,14 @@ class Target(NamedTuple):
         """Whether ordered sums down columns go in tiles of two rows, which fill 16 registers."""
         return self.registers == 16
 
+    @property
+    def has_line_panels(self) -> bool:
+        """Whether means along lines go in panels of parts, which are transposed in registers.
+
+        Measured with AVX2; with AVX-512 doubling has half as many stages' loads for each sample.
+        """
+        return self.vector_bytes < 64
+
     def has_load_masks(self, itemsize: int) -> bool:
         """Return whether a load that leaves out lanes costs what a whole one does.
 

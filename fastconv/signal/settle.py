@@ -218,7 +218,7 @@ def _arranged(
         (1,) * len(axes),
         pads,
         (rule,) * len(axes),
-        shared_signal=request.count(batch) > 1 == prod(x.shape[:lead]),
+        shared_signal=request.count(batch) > 1 == prod(kept[a] for a in others),
     )
     back = tuple(np.argsort(order).tolist())
     moved = None if back == tuple(range(len(x_shape))) else back
