@@ -226,13 +226,10 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
             if k > n:
                 a, v, n, k = v, a, k, n
             v = v[::-1]
-        elif k > n:
-            # The operands change places, and the result is read backwards.
-            result = answer(v, a, extent, order, out)
-            if result is not None:
-                result[:] = result[::-1]
-            return result
-        if k == 0 or k > n:
+        backwards = k > n
+        if backwards:  # As the engine does it: the operands change places, read backwards.
+            a, v, n, k = v[::-1].copy(), a[::-1], k, n
+        if k == 0:
             return None
         if not is_packed(a):
             return answer(a.copy(), v[::-1] if order == CONVOLVE else v, extent, order, out)
@@ -252,8 +249,11 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
                 return None
             if products > _SMALL:
                 rented += borrowed
+            if backwards:
+                return _numpy_correlate(a[::-1], v[::-1], extent)[::-1].copy()  # type: ignore[no-any-return]
             return _numpy_correlate(a, v, extent)  # type: ignore[no-any-return]
-        pad, m = ((0, n - k + 1), (k // 2, n), (k - 1, n + k - 1))[extent]
+        middle = k - 1 - k // 2 if backwards else k // 2
+        pad, m = ((0, n - k + 1), (middle, n), (k - 1, n + k - 1))[extent]
         if out is not None and (
             not _fits(out, m, dtype) or np.may_share_memory(out, a) or np.may_share_memory(out, v)
         ):
@@ -329,7 +329,7 @@ def as_array(operand: Any) -> Any:
 def is_packed(array: Array) -> bool:
     """Return whether a kernel can read an array as it lies; it may be read-only."""
     flags = array.flags
-    return flags.c_contiguous and flags.aligned
+    return flags.c_contiguous and flags.aligned and array.dtype.isnative
 
 
 def _fits(out: Any, m: int, dtype: np.dtype[Any]) -> bool:

@@ -96,7 +96,7 @@ def convolve(
            [3, 7]])
     """
     key = None
-    if type(in1) is not _ndarray or type(in2) is not _ndarray or in1.dtype != in2.dtype:
+    if not _of_one_dtype(in1, in2):
         in1, in2 = alike(in1, in2) or (in1, in2)
     if (
         type(in1) is _ndarray
@@ -189,7 +189,7 @@ def correlate(
     array([ 5, 11, 17,  3,  0])
     """
     key = None
-    if type(in1) is not _ndarray or type(in2) is not _ndarray or in1.dtype != in2.dtype:
+    if not _of_one_dtype(in1, in2):
         in1, in2 = alike(in1, in2) or (in1, in2)
     if (
         type(in1) is _ndarray
@@ -281,6 +281,11 @@ def _answer(
     result = settle.answer(made, settings, dtype)
     replay.keep(memo, made, x, dtype, settings.accuracy)
     return result
+
+
+def _of_one_dtype(in1: Any, in2: Any) -> bool:
+    arrays = type(in1) is _ndarray and type(in2) is _ndarray
+    return arrays and in1.dtype == in2.dtype and in1.dtype.isnative
 
 
 def _conjugate(w: Array) -> Array:

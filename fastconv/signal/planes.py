@@ -289,7 +289,9 @@ def answer2d(
             name, in1, in2 = "convolve2d", in2[::-1, ::-1], _ordered(name, in1)
     small = type(in1) is np.ndarray and in1.size <= short2d.COPIED
     if small and not is_packed(in1) and settings.max_memory is None:
-        in1 = in1.copy()
+        in1 = in1.astype(in1.dtype.newbyteorder("="), order="C")
+    if small and type(in2) is np.ndarray and not in2.dtype.isnative:
+        in2 = in2.astype(in2.dtype.newbyteorder("="))
     if plain and (in1 is not given[0] or in2 is not given[1]):
         function = convolve2d if name == "convolve2d" else correlate2d
         return function(in1, in2, mode, boundary, fillvalue, out=settings.out)

@@ -204,13 +204,13 @@ def _answer(
     boundary: Any,
     settings: Settings,
 ) -> Array:
-    memo = None
+    memo, first, second = None, in1, in2
     if settings.plain and type(stride) is int:
         if mode in ("full", "valid") and boundary == "fill" and _larger_second(in1, in2):
-            in1, in2 = in2, in1  # A convolution is the same, and what was settled serves again.
-        memo = replay.key_of(in1, in2, "fftconvolve", mode, axes, type(axes), stride, boundary)
+            first, second = in2, in1  # A convolution is the same: what was settled serves again.
+        memo = replay.key_of(first, second, "fftconvolve", mode, axes, type(axes), stride, boundary)
         if memo is not None:
-            result = replay.answer(memo, in1, in2[(slice(None, None, -1),) * in2.ndim])
+            result = replay.answer(memo, first, second[(slice(None, None, -1),) * second.ndim])
             if result is not None:
                 return result
     rule = settle.boundary_rule(boundary)
@@ -224,6 +224,7 @@ def _answer(
         result = original(name)(in1, in2, mode, axes)
         return beside(result, stride, settings, boundary)  # type: ignore[no-any-return]
     settings.check()
+    x, w = np.asarray(first), np.asarray(second)
     steps = dict(zip(wanted, per_axis("stride", stride, len(wanted)), strict=True))
     # SciPy convolves where both operands have more than one sample and broadcasts elsewhere; its
     # integers stay integers where nothing is convolved at all.
@@ -240,7 +241,7 @@ def _answer(
     if not rest:
         result = settle.answer(made, settings, dtype)
         # Where "same" has cut a filter, or axes are not flipped, the next one is not the same.
-        if memo is not None and w.shape == in2.shape and prod(made.problem.filter) == w.size:
+        if memo is not None and w.shape == second.shape and prod(made.problem.filter) == w.size:
             replay.keep(memo, made, x, dtype)
         return result
     whole_bytes = dtype.itemsize * prod(made.shape)
