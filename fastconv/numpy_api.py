@@ -66,6 +66,7 @@ def convolve(
     accuracy: str | None = None,
     out: npt.NDArray[Any] | None = None,
     workers: int | None = None,
+    structure: bool = True,
     max_memory: int | None = None,
     nan_policy: str = "propagate",
     mask: npt.ArrayLike | None = None,
@@ -99,6 +100,8 @@ def convolve(
         Where to put the result: its shape and dtype exactly. It may overlap the operands.
     workers : int, optional
         The most threads to use; by default as many as there are CPUs. Results do not depend on it.
+    structure : bool
+        Whether to look for a filter of equal taps, and for zeros at its ends.
     max_memory : int, optional
         The most bytes to allocate beside the operands and the result: for copies of operands that
         do not lie in memory as needed (a filter read backwards is one), tables, spectra and work
@@ -155,7 +158,8 @@ def convolve(
         with in_force(policy):
             return convolve(
                 a, v, mode, axis=axis, stride=stride, method=method, accuracy=accuracy, out=out,
-                workers=workers, max_memory=max_memory, nan_policy=nan_policy, mask=mask,
+                workers=workers, structure=structure, max_memory=max_memory, nan_policy=nan_policy,
+                mask=mask,
                 sample_weights=sample_weights, min_count=min_count, normalize=normalize,
             )  # fmt: skip
     if (
@@ -179,6 +183,7 @@ def convolve(
         and axis is None
         and accuracy is None
         and workers is None
+        and structure is True
         and max_memory is None
         and type(mode) is str
         and mode in _EXTENTS
@@ -193,7 +198,7 @@ def convolve(
     from .numpy_request import answer
     from .request import Settings
 
-    settings = Settings(method, accuracy, out, workers, max_memory=max_memory)
+    settings = Settings(method, accuracy, out, workers, structure, None, max_memory)
     return answer("convolve", a, v, mode, axis, stride, settings)
 
 
@@ -210,6 +215,7 @@ def correlate(
     accuracy: str | None = None,
     out: npt.NDArray[Any] | None = None,
     workers: int | None = None,
+    structure: bool = True,
     max_memory: int | None = None,
     policy: str | None = None,
 ) -> npt.NDArray[Any]:
@@ -223,7 +229,7 @@ def correlate(
         The template, conjugated if complex; with `axis`, of any shape.
     mode : {"valid", "same", "full"} or {0, 1, 2}
         As in `convolve`.
-    axis, stride, method, accuracy, out, workers, max_memory, policy
+    axis, stride, method, accuracy, out, workers, structure, max_memory, policy
         As in `convolve`.
 
     Returns
@@ -257,7 +263,7 @@ def correlate(
         with in_force(policy):
             return correlate(
                 a, v, mode, axis=axis, stride=stride, method=method, accuracy=accuracy, out=out,
-                workers=workers, max_memory=max_memory,
+                workers=workers, structure=structure, max_memory=max_memory,
             )  # fmt: skip
     if (
         method is _AUTO
@@ -265,6 +271,7 @@ def correlate(
         and axis is None
         and accuracy is None
         and workers is None
+        and structure is True
         and max_memory is None
         and type(mode) is str
         and mode in _EXTENTS
@@ -280,7 +287,7 @@ def correlate(
     from .numpy_request import answer
     from .request import Settings
 
-    settings = Settings(method, accuracy, out, workers, max_memory=max_memory)
+    settings = Settings(method, accuracy, out, workers, structure, None, max_memory)
     return answer("correlate", a, v, mode, axis, stride, settings)
 
 

@@ -118,6 +118,12 @@ def test_explain_names_it_and_it_can_be_declined():
     assert fastconv.explain(x, w, "same", structure=False).chosen != "boxes"
     with pytest.raises(ValueError, match="constant"):
         fastconv.convolve2d(x, w, method="boxes", structure=False)
+    line, taps = np.arange(300_000.0) % 7, np.full(100, 0.5)
+    for face in (fastconv.convolve, fastconv.correlate):
+        products = face(line, taps, structure=False)
+        np.testing.assert_allclose(products, face(line, taps), rtol=1e-12, atol=1e-12)
+        with pytest.raises(ValueError, match="method"):
+            face(line, taps, method="boxes", structure=False)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "uint32"])

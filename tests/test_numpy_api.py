@@ -96,6 +96,7 @@ def test_signature_is_numpys_and_then_keywords_only(ours, numpys):
         "accuracy": None,
         "out": None,
         "workers": None,
+        "structure": True,
         "max_memory": None,
         "policy": None,
     } | (gaps if ours is fastconv.convolve else {})
