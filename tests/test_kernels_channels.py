@@ -140,17 +140,18 @@ def check_channels(functions, level, dtype, rng, arrays, small):
         arrays(table * size), taps, sc * p_step, sr * r_step, rows, width,
         px, ch, width * px, 0, outputs, activation,
     )
-    want = np.zeros((outputs, rows, width), wide(x).dtype)
+    samples, weights = wide(x), wide(w)
+    want = np.zeros((outputs, rows, width), samples.dtype)
     total = np.zeros((outputs, rows, width), np.longdouble)
     with np.errstate(all="ignore"):
         want += wide(bias)[:outputs, None, None]
         total += abs(wide(bias))[:outputs, None, None].astype(np.longdouble)
         for c, u, v in np.ndindex(inputs, kh, kw):
-            part = wide(x)[c, u * dr :, v * dc :][: (rows - 1) * sr + 1 or None : sr,
+            part = samples[c, u * dr :, v * dc :][: (rows - 1) * sr + 1 or None : sr,
                                                  : (width - 1) * sc + 1 or None : sc]
             part = part[:rows, :width]
-            want += part * wide(w)[:, c, u, v, None, None]
-            total += abs(part).astype(np.longdouble) * abs(wide(w)[:, c, u, v, None, None])
+            want += part * weights[:, c, u, v, None, None]
+            total += abs(part).astype(np.longdouble) * abs(weights[:, c, u, v, None, None])
         want = activate(want, activation, slope)
     got = out.reshape(shape)
     got = np.moveaxis(got, -1, 0) if last_out else got
@@ -240,15 +241,16 @@ def check_depthwise(functions, level, dtype, rng, arrays, small):
 def definition(around, w, bias, stride, dilation, shape):
     """Every channel of `around` with each of its filters, and the sums of magnitudes."""
     (rows, width), (sr, sc), (dr, dc) = shape, stride, dilation
-    want = np.zeros((*w.shape[:2], rows, width), wide(w).dtype)
+    samples, weights = wide(around), wide(w)
+    want = np.zeros((*w.shape[:2], rows, width), weights.dtype)
     total = np.zeros(want.shape, np.longdouble)
     with np.errstate(all="ignore"):
         want += wide(bias)[..., None, None]
         total += abs(wide(bias)[..., None, None]).astype(np.longdouble)
         for u, v in np.ndindex(*w.shape[2:]):
-            part = wide(around)[:, u * dr :: sr, v * dc :: sc][:, None, :rows, :width]
-            want += part * wide(w)[:, :, u, v, None, None]
-            total += abs(part).astype(np.longdouble) * abs(wide(w)[:, :, u, v, None, None])
+            part = samples[:, u * dr :: sr, v * dc :: sc][:, None, :rows, :width]
+            want += part * weights[:, :, u, v, None, None]
+            total += abs(part).astype(np.longdouble) * abs(weights[:, :, u, v, None, None])
     return want, total
 
 
