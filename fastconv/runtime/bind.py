@@ -5,12 +5,17 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from ..kernels import KERNELS
 from ..records import NamedTuple
 from . import entry
+
+try:
+    from _ctypes import dlsym
+except ImportError:
+    dlsym = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,7 +50,7 @@ def bind_library(path: str, name: str, dtype: str) -> Bound | None:
         library = ctypes.CDLL(path)
     except OSError:
         return None
-    return _bind(lambda symbol: _address(getattr(library, symbol, None)), name, dtype)
+    return _bind(partial(_symbol, library), name, dtype)
 
 
 def bind_object(path: str, name: str, dtype: str) -> Bound | None:
@@ -210,7 +215,7 @@ def _functions() -> bytes:
 
     known = {"PyArray_New": _numpy_function(_PYARRAY_NEW), "ndarray": id(np.ndarray),
              "None": id(None)}  # fmt: skip
-    return _words(known.get(f) or _address(getattr(ctypes.pythonapi, f)) for f in entry.FUNCTIONS)
+    return _words(known.get(f) or _symbol(ctypes.pythonapi, f) for f in entry.FUNCTIONS)
 
 
 # Its place in NumPy's C-API table, part of NumPy's stable binary interface.
@@ -226,8 +231,14 @@ def _numpy_function(index: int) -> int:
     return ctypes.c_size_t.from_address(pointer + 8 * index).value
 
 
-def _address(function: Any) -> int:
-    # A tenth of what ctypes.cast takes.
+def _symbol(library: Any, name: str) -> int:
+    """Return the address of a symbol, 0 if there is none."""
+    if dlsym is not None:
+        try:
+            return int(dlsym(library._handle, name))  # A function object takes ten times as long.
+        except OSError:
+            return 0
+    function = getattr(library, name, None)
     return ctypes.c_size_t.from_buffer(function).value if function else 0
 
 
