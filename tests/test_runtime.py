@@ -234,12 +234,16 @@ def test_the_layout_of_arrays_is_checked_before_it_is_used(monkeypatch):
     assert not bind.layout_is_known.__wrapped__()
 
 
-def test_an_interpreter_with_another_layout_calls_through_ctypes():
+def test_an_interpreter_with_another_layout_calls_through_ctypes(monkeypatch):
     load.kernel("rows", "float64")
     unit = target.host_target().name, "rows", "float64"
     places = cache.ready_path(*unit), cache.library_path(*unit)
     library = ctypes.CDLL(next(path for path in places if path and Path(path).exists()))
-    address = bind._address(library.fc_rows_float64)
+    address = bind._symbol(library, "fc_rows_float64")
+    assert address and bind._symbol(library, "no_such_entry") == 0
+    monkeypatch.setattr(bind, "dlsym", None)  # Not every system has it.
+    assert bind._symbol(library, "fc_rows_float64") == address
+    assert bind._symbol(library, "no_such_entry") == 0
     call = bind.foreign(address, 3, KERNELS["rows"].integers)
     x, w, out = np.arange(9.0), np.ones(3), np.zeros(7)
     call(x, w, out, 1, 0, 0, 0, 9, 3, 7, 1, 1, 0)
