@@ -125,3 +125,11 @@ def test_no_reference_is_lost_or_kept():
         call(x.T, w)
     after = [sys.getrefcount(o) for o in objects]
     assert all(abs(a - b) < 50 for a, b in zip(after, before, strict=True))
+
+
+def test_images_computed_in_another_dtype_leave_no_short_way():
+    x, w = np.arange(30, dtype="e").reshape(5, 6), np.ones((3, 3), "e")
+    expected = fastconv.signal.convolve(x.astype("f"), w.astype("f")).astype("e")
+    for _ in range(3):
+        np.testing.assert_array_equal(fastconv.signal.convolve(x, w), expected)
+    assert x.dtype not in short2d.wholes
