@@ -42,8 +42,9 @@ def _plain_calls_first(order: int, kinds: str) -> Callable[[_Function], _Functio
                 entry = front.entry  # Not a method: Python would look for one, 60 ns long.
                 result = entry(a, v, mode, out)
                 both = alike(a, v) if result is None and out is None else None
+                # Others stay as they came: NumPy's errors speak of what it was given.
                 if both is not None and both[0].ndim == both[1].ndim == 1:
-                    a, v = both  # Errors speak of what was given.
+                    a, v = both
                     result = entry(a, v, mode, None)
                 if result is not None:
                     return result

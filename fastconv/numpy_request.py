@@ -21,8 +21,8 @@ Array = npt.NDArray[Any]
 
 _MODES: dict[Any, str] = {0: "valid", 1: "same", 2: "full"}
 _NAMES = frozenset(_MODES.values())
-_NUMBERS = {mode: number for number, mode in _MODES.items()}
-_ORDERS = {"convolve": CONVOLVE, "correlate": CORRELATE}
+EXTENTS = {mode: number for number, mode in _MODES.items()}
+ORDERS = {"convolve": CONVOLVE, "correlate": CORRELATE}
 
 
 def answer(
@@ -64,7 +64,7 @@ def answer(
         # What is not an array, such as pandas' columns, has not been offered to the short way.
         x, w = alike(*map(np.atleast_1d, (x, w))) or (np.atleast_1d(x), np.atleast_1d(w))
         taps = w.conj() if name == "correlate" and w.dtype.kind == "c" else w
-        found = shortcut(x.dtype)(x, taps, _NUMBERS[named], _ORDERS[name], None)
+        found = shortcut(x.dtype)(x, taps, EXTENTS[named], ORDERS[name], None)
         if found is not None:
             return found
     return request.answer(settled(name, x, w, mode, axis, stride), settings)

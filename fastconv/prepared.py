@@ -12,11 +12,12 @@ import numpy.typing as npt
 
 from . import numpy_request, request
 from .forms import Forms
+from .numpy_request import EXTENTS, ORDERS
 from .paths import fused
 from .planner import selector, structure
 from .request import Settings
 from .runtime import bind, load, threads
-from .short import CONVOLVE, CORRELATE, DTYPES, is_packed, longest_filter
+from .short import DTYPES, is_packed, longest_filter
 from .short_sums import Recipe, recipe_of
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ __all__ = ["Prepared", "prepare"]
 
 Array = npt.NDArray[Any]
 
-_EXTENTS = {"valid": 0, "same": 1, "full": 2}
-_ORDERS = {"convolve": CONVOLVE, "correlate": CORRELATE}
 _CALLS_PER_LOOK = 64
 _MOST_RECIPES = 32
 
@@ -95,12 +94,12 @@ def prepare(
         raise ValueError("v must not be empty, got an array of length 0")
     if taps.dtype.kind not in "biufc":
         raise TypeError(f"v must hold numbers, got {taps.dtype}")
-    if not plane and function not in _ORDERS:
-        names = [*_ORDERS, "convolve2d", "correlate2d"]
+    if not plane and function not in ORDERS:
+        names = [*ORDERS, "convolve2d", "correlate2d"]
         raise ValueError(f"function must be one of {names}, got {function!r}")
     named = numpy_request.mode_name(mode)
     if named is None:
-        raise ValueError(f"mode must be one of {list(_EXTENTS)}, got {mode!r}")
+        raise ValueError(f"mode must be one of {list(EXTENTS)}, got {mode!r}")
     settings = Settings(method, accuracy, None, workers, True, None, max_memory)
     settings.check()
     settings = settings._replace(forms=Forms(max_memory))
@@ -183,7 +182,7 @@ class Prepared(Kept):
     ) -> None:
         super().__init__(taps, mode, function, stride, settings)
         self.axis = axis
-        self._code = _EXTENTS[mode] + _ORDERS[function]
+        self._code = EXTENTS[mode] + ORDERS[function]
         self._number = taps.dtype.num
         conjugated = function == "correlate" and taps.dtype.kind == "c"
         plain = axis is None and stride == 1 and settings._replace(forms=None).plain

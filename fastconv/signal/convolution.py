@@ -121,7 +121,7 @@ def convolve(
             if result is not None:
                 return result
         elif in1.ndim == in2.ndim == 2:
-            if mode != "same" and settle.within(in1.shape, in2.shape):
+            if mode != "same" and settle.larger_second(in1, in2):
                 in1, in2 = in2, in1
             if not is_packed(in1) and in1.size <= short2d.COPIED:
                 in1 = in1.copy()
@@ -216,7 +216,7 @@ def correlate(
             if result is not None:
                 return result
         elif in1.ndim == in2.ndim == 2:
-            if mode != "same" and settle.within(in1.shape, in2.shape):
+            if mode != "same" and settle.larger_second(in1, in2):
                 turned = _conjugate(in2[::-1, ::-1]).copy()
                 return convolve(turned, in1, mode, method)
             if not is_packed(in1) and in1.size <= short2d.COPIED:

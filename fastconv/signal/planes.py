@@ -281,7 +281,7 @@ def answer2d(
     key, given = None, (in1, in2)
     plain = settings._replace(out=None).plain and type(stride) is int and stride == 1
     in1, in2 = as_array(in1), as_array(in2)
-    if mode == "valid" and type(in1) is type(in2) is np.ndarray and _larger_second(in1, in2):
+    if mode == "valid" and settle.larger_second(in1, in2) and in1.ndim == 2:
         # A convolution is the same with its operands exchanged, and ready for the short way then.
         if name == "convolve2d":
             in1, in2 = in2, in1
@@ -313,10 +313,6 @@ def answer2d(
     if key is not None and made.x is x:
         short2d.keep(key, made.problem, x.dtype)
     return request.answer(made, settings)
-
-
-def _larger_second(in1: Any, in2: Any) -> bool:
-    return in1.ndim == in2.ndim == 2 and in1.size > 0 and settle.within(in1.shape, in2.shape)
 
 
 def _kept(

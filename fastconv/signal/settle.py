@@ -98,9 +98,11 @@ def contains(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
     return all(a >= b for a, b in pairs) or all(a <= b for a, b in pairs)
 
 
-def within(shape: tuple[int, ...], other: tuple[int, ...]) -> bool:
-    """Return whether `shape` is the smaller of two, and no axis of it longer."""
-    return shape != other and all(a <= b for a, b in zip(shape, other, strict=True))
+def larger_second(x: Any, w: Any) -> bool:
+    """Return whether w is the larger of two arrays, and on no axis the shorter one."""
+    if type(x) is not np.ndarray or type(w) is not np.ndarray or x.ndim != w.ndim or not x.size:
+        return False
+    return x.shape != w.shape and all(a <= b for a, b in zip(x.shape, w.shape, strict=True))
 
 
 def flip(array: Array, axes: tuple[int, ...]) -> Array:

@@ -189,11 +189,6 @@ def _short_way(in1: Any, in2: Any, mode: str) -> Array | None:
     return shortcut(in1.dtype)(in1, in2, _EXTENTS[mode], CONVOLVE, None)
 
 
-def _larger_second(in1: Any, in2: Any) -> bool:
-    arrays = type(in1) is type(in2) is _ndarray and in1.ndim == in2.ndim
-    return arrays and settle.within(in1.shape, in2.shape)
-
-
 def _answer(
     name: str,
     in1: Any,
@@ -206,7 +201,7 @@ def _answer(
 ) -> Array:
     memo, first, second = None, in1, in2
     if settings.plain and type(stride) is int:
-        if mode in ("full", "valid") and boundary == "fill" and _larger_second(in1, in2):
+        if mode in ("full", "valid") and boundary == "fill" and settle.larger_second(in1, in2):
             first, second = in2, in1  # A convolution is the same: what was settled serves again.
         memo = replay.key_of(first, second, "fftconvolve", mode, axes, type(axes), stride, boundary)
         if memo is not None:
