@@ -133,6 +133,8 @@ class Path(NamedTuple):
         Whether it takes images (two axes) of another dtype than the work's.
     gaps : bool
         Whether it computes samples that stand apart (`Problem.up`).
+    imports : str
+        The library that is imported when it first runs: "" where that takes no time.
     space : callable, optional
         Problem -> Space, for problems that it supports. Without it a path takes no problem whose
         `room` is limited. One that may choose how much it takes stays within `Problem.room`.
@@ -149,6 +151,7 @@ class Path(NamedTuple):
     interleaved: bool = False
     converts: bool = False
     gaps: bool = False
+    imports: str = ""
     space: Callable[[Problem], Space] | None = None
 
 

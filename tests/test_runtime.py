@@ -128,6 +128,25 @@ def test_numpy_answers_while_nothing_is_built(tmp_path):
     assert run(program, tmp_path, package=package, FASTCONV_POLICY="never").strip() == "False"
 
 
+def test_a_library_is_imported_once_that_pays(tmp_path):
+    program = """
+        import numpy as np, sys
+        import fastconv
+        x = np.random.default_rng(0).random(60_000)
+        calls = 0
+        while "scipy.fft" not in sys.modules:
+            found = fastconv.convolve(x, x[:2000])
+            calls += 1
+        assert 1 < calls < 100
+        assert np.allclose(found, np.convolve(x, x[:2000]))
+        print(calls)
+    """
+    package = copy_package(tmp_path)
+    often = int(run(program, tmp_path, package=package, FASTCONV_POLICY="never"))
+    large = program.replace("60_000", "100_000").replace("2000", "30_000").replace("1 <", "0 <")
+    assert int(run(large, tmp_path, package=package, FASTCONV_POLICY="never")) == 1 < often
+
+
 def test_a_direct_call_without_a_build_says_so(tmp_path):
     program = """
         import numpy as np

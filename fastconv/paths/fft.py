@@ -147,4 +147,5 @@ PATH = Path(
     guarantee=guarantee,
     work=work,
     execute=execute,
+    imports="scipy.fft",
 )

@@ -137,4 +137,5 @@ PATH = Path(
     guarantee=guarantee,
     work=work,
     execute=execute,
+    imports="scipy.fft",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
@@ -33,6 +34,10 @@ _NEARLY = 1.05
 # So few products are added up in a microsecond, and exactly where they are whole numbers: what a
 # transform would win is the time that a path takes to begin.
 _FEW_PRODUCTS = 1 << 12
+# To import scipy.fft takes 0.2 s on a quiet machine.
+_IMPORT_SECONDS = 0.2
+# Library -> what has been lost so far by calls that did without it.
+_lost: dict[str, float] = {}
 
 
 def check_method(method: str) -> None:
@@ -148,11 +153,12 @@ def _reason(why_not: str) -> str:
 
 
 class Candidate(NamedTuple):
-    """A usable path, the compiled loops it needs, and what it saves over paths that need none."""
+    """A usable path, the loops it needs, what it saves over paths that need none, what it takes."""
 
     path: Path
     units: tuple[tuple[str, str], ...]
     saving: float
+    seconds: float
 
 
 @lru_cache(maxsize=4096)
@@ -162,7 +168,7 @@ def _candidates(problem: Problem, method: str, accuracy: str | None) -> tuple[Ca
     at_once = [v.seconds for v, needed in zip(ranked, units, strict=True) if not needed]
     best = min(at_once, default=float("inf"))
     return tuple(
-        Candidate(PATHS[v.name], needed, max(0.0, best - v.seconds))
+        Candidate(PATHS[v.name], needed, max(0.0, best - v.seconds), v.seconds)
         for v, needed in zip(ranked, units, strict=True)
     )
 
@@ -170,14 +176,28 @@ def _candidates(problem: Problem, method: str, accuracy: str | None) -> tuple[Ca
 def choose(problem: Problem, method: str = AUTO, accuracy: str | None = None) -> Path:
     """Return the path that answers now: the best ranked whose compiled loops are ready.
 
+    One that imports a library first has to save what that takes.
     A path named by `method` is returned whether it is ready or not: executing it waits.
     """
     candidates = _candidates(problem, method, accuracy)
-    if len(candidates) > 1:
-        for path, units, saving in candidates:
-            if load.all_ready(units, saving):
-                return path
-    return candidates[0].path
+    fastest: Candidate | None = None
+    for found in candidates if len(candidates) > 1 else ():
+        if load.all_ready(found.units, found.saving):
+            fastest = fastest or found
+            if not found.path.imports or found.path.imports in sys.modules:
+                waits = fastest is found or not _pays_to_import(fastest, found.seconds)
+                return found.path if waits else fastest.path
+    return (fastest or candidates[0]).path
+
+
+def _pays_to_import(candidate: Candidate, seconds: float) -> bool:
+    """Return whether to import what a path needs, where another takes so many seconds.
+
+    Waiting and importing take at most twice as long as the better of the two, in hindsight.
+    """
+    library = candidate.path.imports
+    _lost[library] = lost = _lost.get(library, 0.0) + seconds - candidate.seconds
+    return lost > _IMPORT_SECONDS
 
 
 def is_ready(name: str, problem: Problem) -> bool:
