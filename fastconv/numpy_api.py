@@ -28,10 +28,12 @@ _ndarray, _ONE, _AUTO, _PROPAGATE = np.ndarray, 1, "auto", "propagate"
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-def _plain_calls_first(order: int, kinds: str) -> Callable[[_Function], _Function]:
+def _plain_calls_first(order: int) -> Callable[[_Function], _Function]:
     """Make a function of two sequences and a mode leave its plain calls to a compiled front."""
     modes = {mode: extent + order for mode, extent in _EXTENTS.items()}
-    front = register("rows", Front(modes, kinds=kinds))
+    conjugates = order == CORRELATE
+    front = register("rows", Front(modes, kinds="biuf" if conjugates else "biufc"))
+    conjugated = register("rows", Front(modes, kinds="c")) if conjugates else front
 
     def decorate(function: _Function) -> _Function:
         (usual,) = function.__defaults__ or ()
@@ -41,11 +43,16 @@ def _plain_calls_first(order: int, kinds: str) -> Callable[[_Function], _Functio
             if not keywords:
                 entry = front.entry  # Not a method: Python would look for one, 60 ns long.
                 result = entry(a, v, mode, out)
+                if result is None and conjugates and type(v) is _ndarray and v.dtype.kind == "c":
+                    result = conjugated.entry(a, v.conj(), mode, out)
                 both = alike(a, v) if result is None and out is None else None
                 # Others stay as they came: NumPy's errors speak of what it was given.
                 if both is not None and both[0].ndim == both[1].ndim == 1:
                     a, v = both
-                    result = entry(a, v, mode, None)
+                    if conjugates and v.dtype.kind == "c":
+                        result = conjugated.entry(a, v.conj(), mode, None)
+                    else:
+                        result = entry(a, v, mode, None)
                 if result is not None:
                     return result
             return function(a, v, mode, out=out, **keywords)
@@ -55,7 +62,7 @@ def _plain_calls_first(order: int, kinds: str) -> Callable[[_Function], _Functio
     return decorate
 
 
-@_plain_calls_first(CONVOLVE, "biufc")
+@_plain_calls_first(CONVOLVE)
 def convolve(
     a: npt.ArrayLike,
     v: npt.ArrayLike,
@@ -204,7 +211,7 @@ def convolve(
 
 
 # NumPy conjugates the second operand of a correlation; the compiled entries do not.
-@_plain_calls_first(CORRELATE, "biuf")
+@_plain_calls_first(CORRELATE)
 def correlate(
     a: npt.ArrayLike,
     v: npt.ArrayLike,

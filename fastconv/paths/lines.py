@@ -20,7 +20,7 @@ from ..kernels import KERNELS
 from ..runtime import load, threads
 from ..runtime.scratch import scratch
 from . import ordered
-from .recalled import Call
+from .recalled import Call, once
 
 Array = npt.NDArray[Any]
 
@@ -198,10 +198,11 @@ class Plan:
         fill, found = np.array([outside], np.float64), []
         for s in self.stages:
             outer = prod(self.shape[: s.axis])
-            if s.source is None or _turns(s, outer // 4):  # Beside one call, turning is dear.
+            if s.source is None:
                 return ()
-            weights, arrays, room, counts = _across(s, outer, s.inner)
-            found.append((weights, (*arrays, fill), room, counts))
+            turned = (outer, s.n) if _turns(s, outer) else None
+            call = _across(s, 1, outer) if turned else _across(s, outer, s.inner)
+            found.append(call._replace(arrays=(*call.arrays, fill), turned=turned))
         return tuple(found)
 
 
@@ -211,8 +212,8 @@ def _panel(rows: int, inner: int) -> int:
 
 
 def _run(kernel: Any, call: Call, x: Array, out: Array, fill: Array) -> None:
-    weights, arrays, room, counts = call
-    kernel(x, weights, out, *arrays, fill, scratch(room, np.float64), *counts)
+    call = call._replace(arrays=(*call.arrays, fill))
+    once(kernel, call, lambda: scratch(call.room, np.float64), x, out)
 
 
 @lru_cache(maxsize=1024)
@@ -233,7 +234,7 @@ def _down(stage: _Stage, lo: int, hi: int) -> tuple[int, Call]:
     panel = _panel(count, stage.inner)
     counts = (1, 0, 0, stage.inner, 0, hi - lo, stage.size - 1, panel, begin, end)
     room = stage.room(count * (panel + _SPREAD))
-    return start, (stage.weights, (*stage.arrays, source), room, (*counts, *stage.counts))
+    return start, Call(stage.weights, (*stage.arrays, source), room, (*counts, *stage.counts))
 
 
 @lru_cache(maxsize=1024)
@@ -242,9 +243,10 @@ def _around(stage: _Stage, lo: int, hi: int) -> tuple[int, int, Call]:
     count = hi - lo + stage.size - 1
     source = geometry.source_map(lo - stage.pad, count, stage.n, stage.boundary)
     start = int(source[source >= 0].min())
-    _, (weights, arrays, room, counts) = _down(stage, lo, hi)
+    _, call = _down(stage, lo, hi)
     source = np.where(source < 0, -1, source - start)
-    return start, start + int(source.max()) + 1, (weights, (*arrays[:-1], source), room, counts)
+    call = call._replace(arrays=(*call.arrays[:-1], source))
+    return start, start + int(source.max()) + 1, call
 
 
 @lru_cache(maxsize=1024)
@@ -256,7 +258,7 @@ def _across(stage: _Stage, outer: int, inner: int) -> Call:
               stage.pad + n)  # fmt: skip
     assert stage.source is not None
     room = stage.room(count * (panel + _SPREAD))
-    return stage.weights, (*stage.arrays, stage.source), room, (*counts, *stage.counts)
+    return Call(stage.weights, (*stage.arrays, stage.source), room, (*counts, *stage.counts))
 
 
 def _turns(stage: _Stage, outer: int) -> bool:
@@ -269,14 +271,12 @@ def _within_rows(kernel: Any, stage: _Stage, x: Array, out: Array, fill: Array) 
     n, inner, length = stage.n, stage.inner, len(out)
     outer = length // (n * inner)
     if _turns(stage, outer):
-        between = x[:length].reshape(outer, n).T.reshape(-1)
-        result = np.empty_like(between)
-        _run(kernel, _across(stage, 1, outer), between, result, fill)
-        out.reshape(outer, n)[...] = result.reshape(n, outer).T
+        call, x = _across(stage, 1, outer)._replace(turned=(outer, n)), x[:length]
     else:
         # Long maps are made anew for each call; nothing of them may be kept.
         settled = _across if n <= BAND_OUTPUTS else _across.__wrapped__
-        _run(kernel, settled(stage, outer, inner), x, out, fill)
+        call = settled(stage, outer, inner)
+    _run(kernel, call, x, out, fill)
 
 
 def _counting(count: int) -> Array:

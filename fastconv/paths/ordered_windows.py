@@ -120,4 +120,4 @@ class Plan:
         counts = (n1, n2, n0, n1, n1 * n2, k0 - 1, k1 - 1, self.around[2], self.pad[2],
                   self.taps.terms)  # fmt: skip
         arrays = (self.taps.first, *self.maps, fill)
-        return ((self.taps.weights, arrays, prod(self.around), counts),)
+        return (Call(self.taps.weights, arrays, prod(self.around), counts),)

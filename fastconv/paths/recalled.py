@@ -8,16 +8,16 @@ next such request goes straight there.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..records import NamedTuple
 from ..runtime.scratch import scratch
 
 Array = npt.NDArray[Any]
-# What one call takes: the filter's doubles, the arrays after `out`, doubles of work space, counts.
-Call = tuple[Array, tuple[Array, ...], int, tuple[int, ...]]
 # (samples, results) of one piece each
 Run = Callable[[Array, Array], object]
 # (samples, results or None for fresh ones) -> the results; None where they do not suit
@@ -29,6 +29,30 @@ _FRESH_BYTES = 1 << 16
 _recipes: dict[Hashable, Recipe] = {}
 
 
+class Call(NamedTuple):
+    """What one call of a loop takes, besides samples and results.
+
+    Parameters
+    ----------
+    weights : ndarray
+        The filter's doubles.
+    arrays : tuple of ndarray
+        What comes after `out`.
+    room : int
+        Doubles of work space.
+    counts : tuple of int
+        What comes last.
+    turned : (int, int) or None
+        Rows and columns of samples that the loop takes with the columns as rows.
+    """
+
+    weights: Array
+    arrays: tuple[Array, ...]
+    room: int
+    counts: tuple[int, ...]
+    turned: tuple[int, int] | None = None
+
+
 def recipe(key: Hashable) -> Recipe | None:
     """Return what was kept under `key`."""
     try:
@@ -37,23 +61,30 @@ def recipe(key: Hashable) -> Recipe | None:
         return None
 
 
+def once(kernel: Any, call: Call, space: Callable[[], Array], source: Array, result: Array) -> None:
+    """Run one call of a loop on flat samples and results, in work space as `space` makes it."""
+    w, arrays, _, counts, turned = call
+    if turned is None:
+        kernel(source, w, result, *arrays, space(), *counts)
+        return
+    source = source.reshape(turned).T.reshape(-1)
+    columns = np.empty_like(source)
+    kernel(source, w, columns, *arrays, space(), *counts)
+    result.reshape(turned)[...] = columns.reshape(turned[::-1]).T
+
+
 def in_turn(kernel: Any, calls: tuple[Call, ...]) -> Run | None:
     """Return what runs calls of one loop: the first reads the samples, the others the results."""
     if not calls:
         return None
-    space = room_of(max(room for _, _, room, _ in calls), np.dtype(np.float64))
+    space = room_of(max(call.room for call in calls), np.dtype(np.float64))
+
     if len(calls) == 1:
-        ((w, arrays, _, counts),) = calls
-
-        def once(source: Array, result: Array) -> None:
-            kernel(source, w, result, *arrays, space(), *counts)
-
-        return once
+        return partial(once, kernel, calls[0], space)
 
     def run(source: Array, result: Array) -> None:
-        work = space()
-        for w, arrays, _, counts in calls:
-            kernel(source, w, result, *arrays, work, *counts)
+        for call in calls:
+            once(kernel, call, space, source, result)
             source = result
 
     return run

@@ -28,6 +28,7 @@ BOUNDARIES = {
     "mirror": "mirror",
     "nearest": "nearest",
 }
+_FEW_SAMPLES = 1 << 12
 # No loops of their own: computed in the next wider type, as NumPy's float16 loop does.
 _COMPUTED_IN = {"float16": "float32"}
 
@@ -194,8 +195,10 @@ def _arranged(
 ) -> _Arranged:  # fmt: skip
     index: list[slice] = [slice(None)] * len(x_shape)
     thin: list[int] = []
-    for place, a in enumerate(axes):
-        # A filter of one tap does not look along its axis: the fewer axes, the faster the paths.
+    # A filter of one tap does not look along its axis: the fewer axes, the faster the paths. But a
+    # small image that stays one has a short way.
+    small = len(axes) == len(x_shape) == 2 and prod(x_shape) <= _FEW_SAMPLES
+    for place, a in enumerate(() if small else axes):
         whole = outputs[place] == geometry.strided(x_shape[a], strides[place])
         if w_shape[a] == 1 and pads[place] == 0 and whole and len(thin) < len(axes) - 1:
             index[a] = slice(None, None, strides[place])

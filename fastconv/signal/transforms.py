@@ -178,7 +178,9 @@ def _short_way(in1: Any, in2: Any, mode: str) -> Array | None:
     if in1.dtype.kind in "iu":
         if all(1 in pair for pair in zip(in1.shape, in2.shape, strict=True)):
             # Nothing is convolved: integers stay integers.
-            return in1 * in2 if mode == "full" or in2.size == 1 else None
+            if mode == "same":
+                in1, in2 = _centred(in1, in2, tuple(range(in1.ndim)))
+            return in1 * in2  # type: ignore[no-any-return]
         in1, in2 = in1.astype(np.float64), in2.astype(np.float64)
     if in2.size == 1:
         return in1 * in2  # type: ignore[no-any-return]
