@@ -480,3 +480,16 @@ def test_samples_that_are_no_numbers_are_refused_as_scipy_refuses_them(name):
             getattr(scipy_ndimage, name)(x, *arguments)
         with pytest.raises(theirs.type):
             getattr(ndimage, name)(x, *arguments)
+
+
+@pytest.mark.parametrize("made", ["?", "u8", "d", "B"])
+@pytest.mark.parametrize("wanted", ["?", "u8"])
+def test_results_without_loops_of_their_own_are_rounded_doubles(made, wanted):
+    rng = np.random.default_rng(5)
+    for shape in [(40,), (30, 30), (4, 5, 6)]:
+        x = rng.integers(0, 9, shape).astype(made)
+        w = rng.integers(0, 3, (3,) * x.ndim) / 4
+        sums = scipy_ndimage.correlate(x.astype("d"), w)
+        for _ in range(3):  # The first answer is settled, the others are remembered.
+            found = ndimage.correlate(x, w, output=np.dtype(wanted))
+            np.testing.assert_array_equal(found, np.trunc(sums).astype(wanted))

@@ -183,16 +183,19 @@ def _builtin(
 ) -> Loaded:
     """Make a CPython builtin of an entry; `keeps` lives as long as it, as its ``__module__``."""
     owner = None if keeps is None else id(keeps)
-    method = _method(address, symbol, flags)[0]
+    method = _method(address, symbol, flags)
     return _maker()(method, _functions() + table, owner)  # type: ignore[no-any-return]
 
 
 @cache
-def _method(address: int, symbol: str, flags: int) -> tuple[int, bytes, bytes]:
-    """Return where an entry's PyMethodDef is, and its parts: CPython points to them for ever."""
+def _method(address: int, symbol: str, flags: int) -> int:
+    """Return where an entry's PyMethodDef is, for ever: builtins look there when they end, too."""
     name = symbol.encode()
     words = _words((_content(name), address, flags, 0))
-    return _content(words), words, name
+    keep = _python("Py_IncRef", None)
+    for part in (name, words):
+        keep(ctypes.py_object(part))
+    return _content(words)
 
 
 def _content(text: bytes) -> int:
