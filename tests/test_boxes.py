@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from agreement import assert_identical, assert_within
-from reference import componentwise_bound, convolve2d, precise
+from agreement import assert_identical
+from reference import convolve2d
 from test_separable import MODES_2D
 
 import fastconv
@@ -44,15 +44,8 @@ def test_images_are_right_in_every_mode(mode, boundary, dtype):
         fill = 3 if boundary == "fill" else 0
         keywords = {"mode": mode, "boundary": boundary, "fillvalue": fill}
         got = fastconv.convolve2d(x, w, method="boxes", **keywords)
-        if dtype not in "fd":
-            assert_identical(got, convolve2d(x, w, **keywords))
-            continue
-        exact = convolve2d(precise(x, dtype), precise(w, dtype), **keywords)
-
-        def face(x, w, fill=fill):
-            return convolve2d(x, w, mode, boundary, fill)
-
-        assert_within(got, exact, componentwise_bound(face, x, w, w.size, dtype))
+        # Whole numbers, and a tap of so few bits: their sums are exact in any order.
+        assert_identical(got, convolve2d(x, w, **keywords))
 
 
 @pytest.mark.usefixtures("always")
