@@ -24,6 +24,7 @@ SECONDS = 240
 COMMON = """
 import os, sys, threading, warnings
 import numpy as np
+UNLOCKED = hasattr(sys, "_is_gil_enabled") and not sys._is_gil_enabled()
 import fastconv
 
 rng = np.random.default_rng(0)
@@ -127,6 +128,8 @@ runners = [threading.Thread(target=first_calls, args=(t,)) for t in range(16)]
 for r in runners: r.start()
 for r in runners: r.join()
 assert not wrong, wrong
+# A free-threaded interpreter has not taken its lock back.
+assert not UNLOCKED or not sys._is_gil_enabled()
 """
 
 

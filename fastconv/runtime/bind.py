@@ -44,13 +44,16 @@ class Bound(NamedTuple):
 Symbols = Callable[[str], int]
 
 
-def bind_library(path: str, name: str, dtype: str) -> Bound | None:
-    """Load the shared library of one unit; None where the system refuses (a noexec folder)."""
+def bind_library(path: str, name: str, dtype: str, builtins: bool = True) -> Bound | None:
+    """Load the shared library of one unit; None where the system refuses (a noexec folder).
+
+    Without `builtins` it was made for interpreters whose objects lie otherwise.
+    """
     try:
         library = ctypes.CDLL(path)
     except OSError:
         return None
-    return _bind(partial(_symbol, library), name, dtype)
+    return _bind(partial(_symbol, library), name, dtype, builtins)
 
 
 def bind_object(path: str, name: str, dtype: str) -> Bound | None:
@@ -84,11 +87,11 @@ def bind_njit(name: str, dtype: str) -> Bound:
     return Bound(callable_kernel(*function_and_signature(KERNELS[name], dtype, host_target())))
 
 
-def _bind(symbols: Symbols, name: str, dtype: str) -> Bound | None:
+def _bind(symbols: Symbols, name: str, dtype: str, builtins: bool = True) -> Bound | None:
     unit, kernel = f"{name}_{dtype}", KERNELS[name]
     if not symbols("fc_" + unit):
         return None
-    if not layout_is_known():
+    if not builtins or not layout_is_known():
         return Bound(foreign(symbols("fc_" + unit), len(kernel.arrays), kernel.integers))
     loop = _builtin(symbols("py_" + unit), "py_" + unit)
     address = symbols("fc_" + unit)
@@ -102,7 +105,7 @@ def _bind(symbols: Symbols, name: str, dtype: str) -> Bound | None:
 @cache
 def layout_is_known() -> bool:
     """Return whether arrays and objects lie in memory as `entry` has it."""
-    if sys.implementation.name != "cpython" or object.__basicsize__ != entry.OBJECT_HEADER:
+    if sys.implementation.name != "cpython" or entry.MORE not in (0, 16):
         return False
     import numpy as np
 

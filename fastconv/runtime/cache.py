@@ -199,7 +199,7 @@ def _version(package: str) -> str:
 def library_path(target: str, name: str, dtype: str) -> str | None:
     """Return where the library of one unit is or would be cached."""
     folder = cache_folder()
-    return folder and os.path.join(folder, _compiler(), target, _file(name, dtype))
+    return folder and os.path.join(folder, _compiler(), target + layout(), _file(name, dtype))
 
 
 def object_path(library: str) -> str:
@@ -209,7 +209,17 @@ def object_path(library: str) -> str:
 
 def ready_path(target: str, name: str, dtype: str) -> str:
     """Return where an installed package keeps the library of one unit for `target`."""
+    return os.path.join(_PACKAGE, "ready", target + layout(), _file(name, dtype))
+
+
+def locked_path(target: str, name: str, dtype: str) -> str:
+    """Return where a package keeps the library for interpreters with a lock."""
     return os.path.join(_PACKAGE, "ready", target, _file(name, dtype))
+
+
+def layout() -> str:
+    """Return what is added to a target's name where objects do not lie as they do with a lock."""
+    return "" if object.__basicsize__ == 16 else "t"
 
 
 def _file(name: str, dtype: str) -> str:

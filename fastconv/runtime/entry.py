@@ -26,12 +26,14 @@ that begins with the addresses of `FUNCTIONS`, so that a library has no undefine
 
 from __future__ import annotations
 
-# Where CPython (with a GIL) and NumPy keep what is read here: NumPy's public, stable array struct.
-# `load` checks them against a real array before it uses an entry.
-OBJECT_HEADER, OBJECT_TYPE, BYTES_DATA = 16, 8, 32
-DATA, NDIM, DIMENSIONS, STRIDES, DTYPE, FLAGS = 16, 24, 32, 40, 56, 64
+# Where CPython and NumPy keep what is read here: NumPy's public, stable array struct. `load` checks
+# them against a real array before it uses an entry. Objects of a free-threaded interpreter begin
+# with 16 bytes more, and libraries for it are kept apart (`cache.layout`).
+MORE = object.__basicsize__ - 16
+OBJECT_TYPE, BYTES_DATA, _TUPLE_SIZE = 8 + MORE, 32 + MORE, 16 + MORE
+DATA, NDIM, DIMENSIONS, STRIDES, DTYPE, FLAGS = (at + MORE for at in (16, 24, 32, 40, 56, 64))
 # A dtype's kind, character, byte order and type number; the byte between the last two says nothing.
-TRAITS, TRAITS_MASK = 24, 0xFFFFFFFF_00FFFFFF
+TRAITS, TRAITS_MASK = 24 + MORE, 0xFFFFFFFF_00FFFFFF
 CONTIGUOUS_ALIGNED = 0x0001 | 0x0100
 WRITEABLE = CONTIGUOUS_ALIGNED | 0x0400
 
@@ -242,7 +244,6 @@ decline:
 # What ``bound_<unit>`` reads there: the filter, the name and the callable of `BOUND`, and the
 # numbers. CPython hands over keywords' names as a tuple.
 BOUND = ("w", "traits", "out", "fallback", "whole", "type", "what", "tuple_items")
-_TUPLE_SIZE = 16
 
 
 def _bound_entry(unit: str) -> str:

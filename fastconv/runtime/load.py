@@ -195,7 +195,17 @@ def _find(unit: _Unit) -> bool:
         found = bind_object(files.object_path(path), *unit)
         if found is not None:
             return _keep(unit, found, "built on this machine, linked in memory")
+    if files.layout() and not _has_compiler() and os.path.exists(files.locked_path(target, *unit)):
+        found = bind_library(files.locked_path(target, *unit), *unit, builtins=False)
+        if found is not None:
+            return _keep(unit, found, "ready in the package, called through ctypes")
     return False
+
+
+def _has_compiler() -> bool:
+    from importlib.util import find_spec
+
+    return find_spec("numba") is not None
 
 
 def _keep(unit: _Unit, found: Bound, tier: str) -> bool:
