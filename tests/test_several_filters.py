@@ -10,12 +10,18 @@ from fastconv.paths import PATHS, block_costs
 from fastconv.planner import selector
 from fastconv.problem import Problem
 
-DTYPES = ("float64", "float32")
+PATH_OF = dict.fromkeys(("float64", "float32"), "fused") | dict.fromkeys(
+    ("complex128", "complex64"), "fused_complex"
+)
+DTYPES = tuple(PATH_OF)
 
 
 def drawn(dtype, n, filters, k, seed=0):
     rng = np.random.default_rng(seed)
-    return rng.standard_normal(n).astype(dtype), rng.standard_normal((filters, k)).astype(dtype)
+    drawn = [rng.standard_normal(shape) for shape in (n, (filters, k))]
+    if "complex" in dtype:
+        drawn = [a + 1j * rng.standard_normal(a.shape) for a in drawn]
+    return tuple(a.astype(dtype) for a in drawn)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -23,18 +29,32 @@ def drawn(dtype, n, filters, k, seed=0):
 @pytest.mark.parametrize("workers", [1, 3])
 def test_each_filter_gives_the_bits_of_a_call_of_its_own(dtype, n, k, workers):
     x, w = drawn(dtype, n, 5, k)
-    call = {"method": "fused", "workers": workers}
+    call = {"method": PATH_OF[dtype], "workers": workers}
     for stride in (1, 3):
         many = fastconv.convolve(x, w, axis=-1, stride=stride, **call)
         alone = [fastconv.convolve(x, taps, stride=stride, **call) for taps in w]
         np.testing.assert_array_equal(many, alone)
 
 
-def test_filters_that_do_not_fit_together_take_turns(monkeypatch):
-    x, w = drawn("float64", 20_000, 11, 300)
-    whole = fastconv.convolve(x, w, axis=-1, method="fused")
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+def test_filters_that_do_not_fit_together_take_turns(dtype, monkeypatch):
+    x, w = drawn(dtype, 20_000, 11, 300)
+    method = PATH_OF[dtype]
+    whole = fastconv.convolve(x, w, axis=-1, method=method)
     monkeypatch.setattr(block_costs, "KEPT_BYTES", 1)
-    np.testing.assert_array_equal(fastconv.convolve(x, w, axis=-1, method="fused"), whole)
+    np.testing.assert_array_equal(fastconv.convolve(x, w, axis=-1, method=method), whole)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_bad_complex_samples_reach_the_outputs_that_the_loop_gives_them(bad):
+    x, w = drawn("complex128", 20_000, 3, 300)
+    x[7], x[12_345] = bad, complex(0, bad)
+    with np.errstate(invalid="ignore"):
+        expected = np.array([np.convolve(x, taps) for taps in w])
+        result = fastconv.convolve(x, w, axis=-1, method="fused_complex")
+    np.testing.assert_array_equal(np.isfinite(result), np.isfinite(expected))
+    finite = np.isfinite(expected)
+    np.testing.assert_allclose(result[finite], expected[finite], atol=1e-10)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -112,12 +132,13 @@ def test_each_of_several_signals_meets_all_filters(dtype):
     same(np.rint(images), np.rint(expected[:, 0, :2]))
 
 
-def test_a_shared_signal_costs_less_and_takes_no_more_than_it_says():
+@pytest.mark.parametrize("dtype", ["float64", "complex64"])
+def test_a_shared_signal_costs_less_and_takes_no_more_than_it_says(dtype):
     apart = Problem(
-        "float64", 64, False, (10_000,), (500,), (10_499,), (1,), (1,), (499,), ("zero",)
-    )
+        dtype, 64, False, (10_000,), (500,), (10_499,), (1,), (1,), (499,), ("zero",)
+    )  # fmt: skip
     one = apart._replace(shared_signal=True)
-    path = PATHS["fused"]
+    path = PATHS[PATH_OF[dtype]]
     ratio = path.work(one).butterflies / path.work(apart).butterflies
     assert 0.6 < ratio < 0.75
     assert one.part((0,), (100,), 1).shared_signal is False
