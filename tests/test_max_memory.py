@@ -102,6 +102,12 @@ CALLS = {
     "digits of images": lambda: (
         fastconv.convolve2d, wide((300, 200)), wide((40, 30)), {"method": "limb_tiles"}
     ),
+    "digits of volumes": lambda: (
+        signal.convolve, wide((50, 40, 60)), wide((9, 8, 10)), {"method": "limb_tiles"}
+    ),
+    "complex filters of one signal": lambda: (
+        signal.fftconvolve, whole((1, 20_000), "F"), whole((12, 500), "F"), {"axes": 1}
+    ),
     "digits of reflected images": lambda: (
         fastconv.convolve2d, whole((300, 200), "i4"), whole((40, 30), "i4"),
         {"method": "limb_tiles", "boundary": "symm", "mode": "same"},
