@@ -115,6 +115,8 @@ KERNELS: dict[str, Kernel] = {
                ("T", "float64", "float64", "float64", "T", "float64"), 21),
         Kernel("tiles", "fft_tiles", FLOATS, ("T",) * 8 + ("int64",) * 4, 15),
         Kernel("tiles_filters", "fft_tiles", FLOATS, ("T",) * 9 + ("int64",) * 4, 19),
+        Kernel("complex_tiles", "fft_tiles", FLOATS, ("T",) * 8 + ("int64",) * 4, 15),
+        Kernel("complex_tiles_filters", "fft_tiles", FLOATS, ("T",) * 9 + ("int64",) * 4, 19),
         # Entries alone, which call other kernels'.
         Kernel("player", "player", ("int64",), (), 0),
         Kernel("peak", "limits", FLOATS, ("T",), 1),

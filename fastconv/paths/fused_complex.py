@@ -17,9 +17,8 @@ from ..runtime import load, threads
 from ..runtime.scratch import scratch
 from . import fft_tables, several_filters
 from .block_costs import FIRST_HALF, together
+from .fft_tables import PARTS
 
-# The kernels see complex numbers as pairs of these.
-PARTS = {"complex128": "float64", "complex64": "float32"}
 # Nanoseconds per point of a block of M points, as in `fused`: (filter's spectrum, results). One
 # core of an AMD Zen 5 server CPU with AVX-512 (2026-11, numba 0.68.1); the optimum is flat.
 _BLOCK_COSTS: dict[str, dict[int, tuple[float, float]]] = {
