@@ -145,22 +145,32 @@ def bias(bits: int, count: int) -> int:
     return total - (1 << 64) if total >> 63 else total
 
 
-def transformed(w: Any, plan: fft_tables.Transform, cut: Digits) -> tuple[Any, Any]:
-    """Return the spectra of the filters' digits and the digits' norms."""
+def taken_apart(w: Any, cut: Digits) -> tuple[Any, Any]:
+    """Return the filters' digits, shape (filters, of_w, taps), and their norms."""
     filters, k = w.shape
     with np.errstate(over="ignore"):
         biased = (w.astype(np.int64) + np.int64(bias(cut.bits, cut.of_w))).view(np.uint64)
-    digits = np.empty((filters, cut.of_w, k))
+    digits = scratch(filters * cut.of_w * k, "f8", "digits").reshape(filters, cut.of_w, k)
     for b in range(cut.of_w):
         part = (biased >> np.uint64(cut.bits * b)) & np.uint64((1 << cut.bits) - 1)
         digits[:, b] = part
     digits -= 2.0 ** (cut.bits - 1)
-    spectra = np.empty((filters, cut.of_w * plan.spectrum_length))
+    return digits, np.sqrt(np.einsum("fbt,fbt->fb", digits, digits))
+
+
+def transformed(rows: Any, plan: fft_tables.Transform, kept: bool) -> Any:
+    """Return the spectra of rows of digits, end to end; `kept`: in memory of their own.
+
+    Fresh pages would cost as much as the transform.
+    """
+    count, k = rows.shape
+    length = count * plan.spectrum_length
+    spectra = np.empty(length) if kept else scratch(length, "f8", "spectra")
     load.kernel("spectrum", "float64")(
-        digits.reshape(-1), spectra.reshape(-1), plan.table, scratch(plan.scratch_length, "f8"),
-        filters * cut.of_w, k, k, 0, plan.size, plan.top, plan.levels,
+        rows.reshape(-1), spectra, plan.table, scratch(plan.scratch_length, "f8"),
+        count, k, k, 0, plan.size, plan.top, plan.levels,
     )  # fmt: skip
-    return spectra, np.sqrt(np.square(digits).sum(axis=2))
+    return spectra
 
 
 def proven(norms: Any, weights: Any, cut: Digits) -> bool:

@@ -36,6 +36,7 @@ from .digits import (
     seconds,
     signed,
     smallest,
+    taken_apart,
     transformed,
 )
 
@@ -247,7 +248,7 @@ def _compute(problem: Problem, operands: Operands, x: Any, w: Any, fill: int, pl
         spectra, weights = recall(
             operands.forms,
             ("limb_tiles", x.dtype.name, plan, problem.filter, problem.dilation, f),
-            partial(_filter, problem, plan, w[f], made),
+            partial(_filter, problem, plan, w[f], made, operands.forms is not None),
             lambda made: int(made[0].nbytes),
         )
         for b in range(f, problem.batch, filters):
@@ -265,14 +266,19 @@ def _last(problem: Problem, plan: Tiling) -> int:
     return sum((reach - 1) * pitch for reach, pitch in pairs)
 
 
-def _filter(problem: Problem, plan: Tiling, w: Any, made: fft_tables.Transform) -> tuple[Any, Any]:
-    """Lay the filter's rows as far apart as the tile's, and transform its digits."""
-    flat = np.zeros(_last(problem, plan) + 1, w.dtype)
+def _filter(
+    problem: Problem, plan: Tiling, w: Any, made: fft_tables.Transform, kept: bool
+) -> tuple[Any, Any]:
+    """Lay the rows of the filter's digits as far apart as the tile's, and transform them."""
+    digits, weights = taken_apart(w.reshape(1, -1), plan.cut)
+    length, count = _last(problem, plan) + 1, plan.cut.of_w
+    laid = scratch(count * length, "f8", "laid").reshape(count, length)
+    laid.fill(0)
     pairs = zip(problem.dilation, _pitches(plan.shape), strict=True)
-    steps = [d * pitch * w.itemsize for d, pitch in pairs]
-    np.lib.stride_tricks.as_strided(flat, w.shape, steps)[...] = w
-    spectra, weights = transformed(flat[None], made, plan.cut)
-    return spectra.reshape(-1), weights
+    steps = (length, *(d * pitch for d, pitch in pairs))
+    rows = np.ndarray((count, *w.shape), "f8", laid, 0, [laid.itemsize * s for s in steps])
+    rows[...] = digits.reshape(rows.shape)
+    return transformed(laid, made, kept), weights
 
 
 class _Piece(NamedTuple):
