@@ -16,7 +16,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -71,8 +71,7 @@ def measure(problem: Problem, seconds: float) -> Cell:
     ranked = selector.rank(problem)
     names = [v.name for v in ranked if v.seconds <= _HOPELESS * ranked[0].seconds]
     generator = np.random.default_rng(0)
-    x = generator.standard_normal((1, *problem.signal)).astype(problem.dtype)
-    w = generator.standard_normal((1, *problem.filter)).astype(problem.dtype)
+    x, w = (_drawn(generator, (1, *s), problem.dtype) for s in (problem.signal, problem.filter))
     best = dict.fromkeys(names, float("inf"))
     # One array for all: what a path frees would make the next one's pages fresh, and slow.
     out = np.zeros((1, *problem.output), problem.dtype)
@@ -92,6 +91,17 @@ def measure(problem: Problem, seconds: float) -> Cell:
             best[name] = min(best[name], once(name))
         rounds += 1
     return Cell(problem, names[0], best)
+
+
+def _drawn(generator: np.random.Generator, shape: tuple[int, ...], dtype: str) -> Any:
+    """Return noise; whole numbers of the whole range, which is what calibration draws."""
+    if np.dtype(dtype).kind in "iu":
+        info = np.iinfo(dtype)
+        return generator.integers(info.min, info.max, shape, dtype, endpoint=True)
+    noise = generator.standard_normal(shape)
+    if np.dtype(dtype).kind == "c":
+        noise = noise + 1j * generator.standard_normal(shape)
+    return noise.astype(dtype)
 
 
 def report(cells: list[Cell], worst: int) -> str:

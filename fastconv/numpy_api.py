@@ -15,6 +15,7 @@ import numpy.typing as npt
 from .runtime.front import Front, register
 from .runtime.settings import policy as in_force
 from .short import CONVOLVE, CORRELATE, alike, converted, shortcut
+from .short_rows import answer_rows
 
 if TYPE_CHECKING:
     from .planner.explain import Explanation
@@ -188,7 +189,6 @@ def convolve(
     if (
         method is _AUTO
         and stride is _ONE
-        and axis is None
         and accuracy is None
         and workers is None
         and structure is True
@@ -197,7 +197,9 @@ def convolve(
         and mode in _EXTENTS
     ):
         result = None
-        if type(a) is _ndarray and type(v) is _ndarray and (dtype := a.dtype) == v.dtype:
+        if axis is not None:
+            result = answer_rows(a, v, _EXTENTS[mode], CONVOLVE, axis, out)
+        elif type(a) is _ndarray and type(v) is _ndarray and (dtype := a.dtype) == v.dtype:
             result = shortcut(dtype)(a, v, _EXTENTS[mode], CONVOLVE, out)
         elif out is None:
             result = converted(a, v, _EXTENTS[mode], CONVOLVE)
@@ -276,7 +278,6 @@ def correlate(
     if (
         method is _AUTO
         and stride is _ONE
-        and axis is None
         and accuracy is None
         and workers is None
         and structure is True
@@ -285,7 +286,9 @@ def correlate(
         and mode in _EXTENTS
     ):
         result = None
-        if type(a) is _ndarray and type(v) is _ndarray and (dtype := a.dtype) == v.dtype:
+        if axis is not None:
+            result = answer_rows(a, v, _EXTENTS[mode], CORRELATE, axis, out)
+        elif type(a) is _ndarray and type(v) is _ndarray and (dtype := a.dtype) == v.dtype:
             w = v.conj() if dtype.kind == "c" else v
             result = shortcut(dtype)(a, w, _EXTENTS[mode], CORRELATE, out)
         elif out is None:

@@ -1,9 +1,11 @@
 """The complex block kernels against the definition, their bound, and their contract."""
 
+import sys
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from test_kernels_fft import _guard
 
 import fastconv
 from fastconv.kernels import fft_layout
@@ -20,9 +22,10 @@ def kernel(name, part):
 
     if not numba.config.DISABLE_JIT:
         return load.kernel(name, part)
-    from fastconv.kernels import fft_complex
+    from fastconv.kernels import fft_complex, fft_filters
 
-    return getattr(fft_complex, f"make_{name}")(host_target(), part)
+    module = fft_filters if "filters" in name else fft_complex
+    return getattr(module, f"make_{name}")(host_target(), part)
 
 
 def random(rng, n, dtype):
@@ -93,6 +96,63 @@ def test_split_into_ranges_of_blocks_is_the_whole_bit_for_bit(dtype):
         for parts in (2, 3):
             split, _ = correlate(x, w, size, k - 1, len(x), parts)
             np.testing.assert_array_equal(split, whole)
+
+
+def with_filters(x, w, size, pad, m, parts=1, there=None):
+    """`correlate` with each row of w, by the kernel that transforms a block of x once."""
+    part, n, (filters, k) = PARTS[x.dtype.name], len(x), w.shape
+    plan = fft_tables.transform(size, part)
+    form, apart = (size, plan.top, plan.levels), plan.spectrum_length
+    stored = np.empty(filters * apart, part)
+    held, scratch = (np.empty(plan.scratch_length, part) for _ in range(2))
+    taps = w[:, ::-1].copy().view(part).reshape(-1)
+    kernel("complex_spectrum", part)(taps, stored, plan.table, scratch, filters, k, k, *form)
+    step = size - k + 1
+    blocks = -(-m // step)
+    norms = np.full((filters, blocks), np.nan, part)
+    # Results beside which nothing is written.
+    room = np.full(filters * m + 2000, 7, x.dtype)
+    out = room[1000:-1000] if there is None else there
+    edges = [blocks * j // parts for j in range(parts + 1)]
+    for begin, end in pairwise(edges):
+        kernel("complex_filters", part)(
+            x.view(part), stored, plan.table, held, scratch, out.view(part), norms.ravel(),
+            filters, apart, m, blocks, n, begin * step, min(end * step, m), 1 - k, step,
+            k - 1 - pad, begin, end, *form,
+        )  # fmt: skip
+    assert (room[:1000] == 7).all() and (room[-1000:] == 7).all()
+    return out.reshape(filters, m), norms
+
+
+@pytest.mark.parametrize("dtype", PARTS)
+def test_several_filters_give_the_bits_of_each_alone(dtype):
+    rng = np.random.default_rng(12)
+    for size in some_sizes(dtype, 10)[::3]:
+        for n, k, m in ((5 * size, min(size, 50), 5 * size), (3, 9, 11), (size, size // 2, size)):
+            x, w = random(rng, n, dtype), random(rng, (3, k), dtype)
+            alone = [correlate(x, taps, size, k - 1, m) for taps in w]
+            for parts in (1, 2):
+                out, norms = with_filters(x, w, size, k - 1, m, parts)
+                for f, (results, sums) in enumerate(alone):
+                    np.testing.assert_array_equal(out[f], results)
+                    np.testing.assert_array_equal(norms[f], sums)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mprotect by way of libc")
+@pytest.mark.parametrize("dtype", PARTS)
+@pytest.mark.parametrize("at_end", [False, True])
+def test_several_filters_touch_no_byte_outside_signal_filters_and_outputs(dtype, at_end):
+    rng = np.random.default_rng(13)
+    size = some_sizes(dtype, 2)[-1]
+    for n in (3, 501, 4096):
+        x, w = random(rng, n, dtype), random(rng, (2, 5), dtype)
+        expected, _ = with_filters(x, w, size, 4, n + 4)
+        held = [_guard(a.reshape(-1), at_end) for a in (x, w, np.zeros_like(expected))]
+        x_there, w_there, out_there = (array for array, _ in held)
+        out, _ = with_filters(
+            x_there, w_there.reshape(2, 5), size, 4, n + 4, there=out_there.reshape(-1)
+        )
+        np.testing.assert_array_equal(out, expected)
 
 
 @pytest.mark.parametrize("dtype", PARTS)

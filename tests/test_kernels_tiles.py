@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from agreement import assert_within
 from test_kernels_fft import _guard
-from test_tiles import bound, defined, image
+from test_tiles import bound, defined, drawn, image
 
 from fastconv.path import Operands
 from fastconv.paths import fft_tables, tile_layout, tiles
 from fastconv.runtime import load
 from fastconv.runtime.target import host_target
 
-DTYPES = ("float64", "float32")
+DTYPES = ("float64", "float32", "complex128", "complex64")
 
 
 @pytest.fixture(autouse=True)
@@ -21,12 +21,13 @@ def python_where_the_jit_is_disabled(monkeypatch):
     import numba
 
     if numba.config.DISABLE_JIT:
-        from fastconv.kernels import fft_blocks, fft_tiles
+        from fastconv.kernels import fft_blocks, fft_complex, fft_tiles
 
-        modules = {"spectrum": fft_blocks, "tiles": fft_tiles, "tiles_filters": fft_tiles}
+        modules = {"spectrum": fft_blocks, "complex_spectrum": fft_complex}
 
         def kernel(name, dtype):
-            return getattr(modules[name], f"make_{name}")(host_target(), dtype)
+            module = modules.get(name, fft_tiles)
+            return getattr(module, f"make_{name}")(host_target(), dtype)
 
         monkeypatch.setattr(load, "kernel", kernel)
 
@@ -42,8 +43,8 @@ def test_tiles_are_the_definition(dtype, boundary, monkeypatch):
     rng = np.random.default_rng(3)
     problem = image(dtype, 61, 5, boundary, stride=1 if boundary == "zero" else 2)
     small_tiles(monkeypatch, problem)
-    x = rng.standard_normal((1, *problem.signal)).astype(dtype)
-    w = rng.standard_normal((1, *problem.filter)).astype(dtype)
+    x = drawn(rng, (1, *problem.signal), dtype)
+    w = drawn(rng, (1, *problem.filter), dtype)
     out = np.empty((1, *problem.output), dtype)
     with np.errstate(all="ignore"):
         assert tiles.execute(problem, Operands(x, w, out)) == []
@@ -59,8 +60,8 @@ def test_no_byte_outside_image_filter_and_output_is_touched(dtype, at_end, monke
     for n, k, boundary in ((61, 5, "zero"), (70, 9, "nearest"), (100, 2, "zero")):
         problem = image(dtype, n, k, boundary)
         small_tiles(monkeypatch, problem)
-        x = rng.standard_normal((1, *problem.signal)).astype(dtype)
-        w = rng.standard_normal((1, *problem.filter)).astype(dtype)
+        x = drawn(rng, (1, *problem.signal), dtype)
+        w = drawn(rng, (1, *problem.filter), dtype)
         expected = np.empty((1, *problem.output), dtype)
         tiles.execute(problem, Operands(x, w, expected))
         held = [_guard(a.reshape(-1), at_end) for a in (x, w, np.zeros_like(expected))]
@@ -77,8 +78,8 @@ def test_several_filters_give_the_bits_of_each_alone(dtype, boundary, stride, mo
     rng = np.random.default_rng(6)
     problem = image(dtype, 61, 5, boundary, stride)
     small_tiles(monkeypatch, problem)
-    x = rng.standard_normal((1, *problem.signal)).astype(dtype)
-    w = rng.standard_normal((3, *problem.filter)).astype(dtype)
+    x = drawn(rng, (1, *problem.signal), dtype)
+    w = drawn(rng, (3, *problem.filter), dtype)
     alone, together = (np.empty((3, *problem.output), dtype) for _ in range(2))
     for f in range(3):
         tiles.execute(problem, Operands(x, w[f : f + 1], alone[f : f + 1]))

@@ -2,6 +2,7 @@
 
 import itertools
 from functools import partial
+from math import prod
 
 import numpy as np
 import pytest
@@ -41,17 +42,19 @@ def defined(problem, x, w, fill):
             problem.signal[a],
             problem.boundary[a],
         )
-        for a in (0, 1)
+        for a in range(problem.ndim)
     ]
     outside = x.dtype.type(fill if "fill" in problem.boundary else 0)
-    for u, v in itertools.product(*map(range, problem.filter)):
-        index = [
-            maps[a][t * problem.dilation[a] :][: (problem.output[a] - 1) * s + 1 : s]
-            for a, t, s in ((0, u, problem.stride[0]), (1, v, problem.stride[1]))
-        ]
-        value = x[:, np.maximum(index[0], 0)][:, :, np.maximum(index[1], 0)]
-        beyond = (index[0] < 0)[:, None] | (index[1] < 0)
-        out += np.where(beyond, outside, value) * w[:, u, v].reshape(-1, 1, 1)
+    for taps in itertools.product(*map(range, problem.filter)):
+        value, beyond = x, np.zeros((1,) * x.ndim, bool)
+        for a, t in enumerate(taps):
+            step, stride = problem.dilation[a], problem.stride[a]
+            index = maps[a][t * step :][: (problem.output[a] - 1) * stride + 1 : stride]
+            value = np.take(value, np.maximum(index, 0), axis=a + 1)
+            beyond = beyond | (index < 0).reshape((-1, *(1,) * (problem.ndim - 1 - a)))
+        out += np.where(beyond, outside, value) * w[(slice(None), *taps)].reshape(
+            (-1, *(1,) * problem.ndim)
+        )
     return out
 
 
@@ -66,17 +69,19 @@ def hold(problem, seed=0, fill=0, workers=1):
 
 @st.composite
 def some_problems(draw):
-    """Images that several small tiles cover."""
-    signal_shape = tuple(draw(st.integers(1, 120)) for _ in range(2))
-    taps = tuple(draw(st.integers(1, 6)) for _ in range(2))
-    stride = tuple(draw(st.sampled_from([1, 1, 2, 3])) for _ in range(2))
-    dilation = tuple(draw(st.sampled_from([1, 1, 2])) for _ in range(2))
+    """Images and volumes that several small tiles cover."""
+    ndim = draw(st.sampled_from([2, 2, 3, 4]))
+    longest = {2: 120, 3: 24, 4: 9}[ndim]
+    signal_shape = tuple(draw(st.integers(1, longest)) for _ in range(ndim))
+    taps = tuple(draw(st.integers(1, 6 if ndim == 2 else 3)) for _ in range(ndim))
+    stride = tuple(draw(st.sampled_from([1, 1, 2, 3])) for _ in range(ndim))
+    dilation = tuple(draw(st.sampled_from([1, 1, 2])) for _ in range(ndim))
     reach = tuple(geometry.span(k, d) for k, d in zip(taps, dilation, strict=True))
     pad = tuple(draw(st.integers(-3, r + 1)) for r in reach)
     output = tuple(draw(st.integers(1, n + r)) for n, r in zip(signal_shape, reach, strict=True))
     rules = [r for r in geometry.BOUNDARIES if r != "fill"]
-    mixed = tuple(draw(st.sampled_from(rules)) for _ in range(2))
-    boundary = mixed if draw(st.booleans()) else ("fill",) * 2
+    mixed = tuple(draw(st.sampled_from(rules)) for _ in range(ndim))
+    boundary = mixed if draw(st.booleans()) else ("fill",) * ndim
     return Problem(
         draw(st.sampled_from(DTYPES)), draw(st.sampled_from([1, 1, 2])), draw(st.booleans()),
         signal_shape, taps, output, stride, dilation, pad, boundary,
@@ -97,8 +102,8 @@ def test_any_problem_in_any_tiles(problem, small, seed):
         if small:
             # The smallest tiles that hold the filter and, cut into 64 strips, three columns.
             largest = digits.smallest()
-            down, across = map(geometry.span, problem.filter, problem.dilation)
-            while 2 * largest < down * (across + 3):
+            first, *rest = map(geometry.span, problem.filter, problem.dilation)
+            while 2 * largest < first * prod(reach + 3 for reach in rest):
                 largest *= 2
             patch.setattr(limb_tiles, "_LARGEST", largest)
         hold(problem, seed, fill=5)
@@ -111,6 +116,20 @@ def test_images_are_those_of_the_direct_loop(dtype):
     for mode, boundary in (("full", "fill"), ("same", "wrap"), ("valid", "symm")):
         call = partial(fastconv.convolve2d, x, w, mode, boundary)
         assert_identical(call(method="limb_tiles"), call(method="direct"))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_volumes_are_those_of_the_direct_loop(dtype):
+    x, w = whole((40, 36, 50), dtype), whole((9, 12, 7), dtype, 1)
+    for mode in ("full", "same", "valid"):
+        call = partial(fastconv.signal.convolve, x, w, mode)
+        assert_identical(call(method="limb_tiles"), call(method="direct"))
+    info = np.iinfo(dtype)
+    for worst in (info.min, info.max):
+        x, w = np.full((30, 20, 25), worst, dtype), np.full((8, 9, 7), worst, dtype)
+        x[::2], w[:, ::3] = -x[::2], info.min
+        result = fastconv.signal.convolve(x, w, method="limb_tiles")
+        assert_identical(result, fastconv.signal.convolve(x, w, method="direct"))
 
 
 @pytest.mark.parametrize("dtype", ["int64", "uint64", "int32"])

@@ -102,6 +102,15 @@ CALLS = {
     "digits of images": lambda: (
         fastconv.convolve2d, wide((300, 200)), wide((40, 30)), {"method": "limb_tiles"}
     ),
+    "complex image": lambda: (
+        fastconv.convolve2d, whole((300, 400), "D"), whole((21, 20), "D"), {"method": "tiles"}
+    ),
+    "digits of volumes": lambda: (
+        signal.convolve, wide((50, 40, 60)), wide((9, 8, 10)), {"method": "limb_tiles"}
+    ),
+    "complex filters of one signal": lambda: (
+        signal.fftconvolve, whole((1, 20_000), "F"), whole((12, 500), "F"), {"axes": 1}
+    ),
     "digits of reflected images": lambda: (
         fastconv.convolve2d, whole((300, 200), "i4"), whole((40, 30), "i4"),
         {"method": "limb_tiles", "boundary": "symm", "mode": "same"},
@@ -283,3 +292,39 @@ def test_one_signal_for_many_filters_is_not_copied_for_each(dtype):
         x[9, 9] = np.nan
         many = signal.fftconvolve(x[None], w, axes=(1, 2))
         assert np.isnan(many).sum() == 3 * 20
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i2"])
+@pytest.mark.parametrize("function", ["convolve", "correlate", "convolve1d", "correlate1d"])
+def test_filters_of_images_keep_within_it(function, dtype):
+    taps = whole(400) if function.endswith("1d") else whole((21, 20))
+    x, out = whole((300, 900), dtype), np.empty((300, 900), dtype)
+    filtered = getattr(fastconv.ndimage, function)
+
+    def call(**more):
+        return filtered(x, taps, output=out, accuracy="normwise", workers=1, **more)
+
+    expected = np.rint(call()).copy()
+    # Other dtypes than doubles take a converted copy and converted results of 270,000 pixels.
+    lowest = least(call) if dtype == "f8" else 8 * MB
+    for most in (lowest, 3 * lowest):
+        call(max_memory=most)
+        with nothing_kept():
+            tracemalloc.start()
+            call(max_memory=most)
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+        assert peak <= most
+        np.testing.assert_allclose(np.rint(out), expected, 1e-6)
+
+
+def test_filters_of_images_refuse_it_where_there_is_nothing_to_bound():
+    x, w = whole((30, 30)), whole((3, 3))
+    with pytest.raises(ValueError, match="max_memory must be None where SciPy's bits are kept"):
+        fastconv.ndimage.convolve(x, w, max_memory=1 << 20)
+    with pytest.raises(ValueError, match="max_memory must be None but for real samples"):
+        fastconv.ndimage.convolve(x * 1j, w, accuracy="normwise", max_memory=1 << 20)
+    with pytest.raises(ValueError, match="max_memory must be at least 1"):
+        fastconv.ndimage.correlate1d(x, w[0], stride=2, max_memory=0)
+    result = fastconv.ndimage.convolve(x, w, stride=2, max_memory=1 << 20)
+    np.testing.assert_array_equal(result, fastconv.ndimage.convolve(x, w)[::2, ::2])

@@ -16,13 +16,14 @@ from fastconv.paths import PATHS, tile_layout, tiles
 from fastconv.planner import selector
 from fastconv.problem import Problem
 
-DTYPES = ("float64", "float32")
+DTYPES = ("float64", "float32", "complex128", "complex64")
 RULES = geometry.BOUNDARIES
 
 
 def defined(problem, x, w, fill=0.0):
     """The definition in float64 or better, tap by tap."""
-    out = np.zeros((problem.batch, *problem.output), np.longdouble)
+    exact = np.clongdouble if "complex" in problem.dtype else np.longdouble
+    out = np.zeros((problem.batch, *problem.output), exact)
     maps = [
         geometry.source_map(
             -problem.pad[a],
@@ -34,7 +35,7 @@ def defined(problem, x, w, fill=0.0):
         for a in range(problem.ndim)
     ]
     outside = fill if "fill" in problem.boundary else 0
-    x = x.astype(np.longdouble)
+    x = x.astype(exact)
     for t in itertools.product(*(range(k) for k in problem.filter)):
         value, beyond = x, np.zeros((1,) * (problem.ndim + 1), bool)
         for a in range(problem.ndim):
@@ -45,22 +46,31 @@ def defined(problem, x, w, fill=0.0):
             shape[a + 1] = m
             beyond = beyond | (index < 0).reshape(shape)
         tap = w[(slice(None), *t)].reshape(-1, *(1,) * problem.ndim)
-        out += np.where(beyond, outside, value) * tap.astype(np.longdouble)
+        out += np.where(beyond, outside, value) * tap.astype(exact)
     return out
 
 
 def bound(problem, x, w, size, fill=0.0):
     """|err| <= 9 (1 + log2 M) eps ||x|| ||w||: a boundary may show a sample in all places."""
     largest = max(np.abs(x).max(), abs(fill)) * np.sqrt(2.0 * size)
-    norm = np.linalg.norm(w.astype("f8").reshape(len(w), -1), axis=1).max()
+    norm = np.linalg.norm(w.reshape(len(w), -1), axis=1).max()
     return 9 * (1 + np.log2(size)) * np.finfo(problem.dtype).eps * largest * norm
+
+
+def drawn(rng, shape, dtype):
+    numbers = rng.standard_normal(shape)
+    if "complex" in dtype:
+        numbers = numbers + 1j * rng.standard_normal(shape)
+    return numbers.astype(dtype)
 
 
 def hold(problem, seed=0, fill=0.0, workers=1):
     rng = np.random.default_rng(seed)
-    x = rng.standard_normal((problem.batch, *problem.signal)).astype(problem.dtype)
     filters = 1 if problem.shared_filter else problem.batch
-    w = rng.standard_normal((filters, *problem.filter)).astype(problem.dtype)
+    x = drawn(rng, (problem.batch, *problem.signal), problem.dtype)
+    w = drawn(rng, (filters, *problem.filter), problem.dtype)
+    if "complex" in problem.dtype:
+        fill *= 1 - 2j
     out = np.full((problem.batch, *problem.output), 77, problem.dtype)
     assert tiles.PATH.execute(problem, Operands(x, w, out, fill, workers)) == []
     size = tiles.layout(problem).size
@@ -116,12 +126,12 @@ def test_every_rule_over_several_tiles(dtype, boundary):
 def test_tiles_of_all_first_radices(dtype, monkeypatch):
     tops = set()
     for rows in (24, 40, 48, 64, 80, 96):
-        shape = (rows, 128 if dtype == "float64" else 512)
+        shape = (rows, 128 if dtype in ("float64", "complex128") else 512)
         monkeypatch.setattr(tile_layout, "_shape", lambda *rest, shape=shape: shape)
         tile_layout.layout.cache_clear()
         problem = image(dtype, 150, 9)
-        size = rows * shape[1] // 2
-        tops.add(tiles.fft_tables.transform(size, dtype).top)
+        size = tile_layout.layout(problem).size
+        tops.add(tiles.fft_tables.transform(size, tiles._part(problem)).top)
         hold(problem)
     tile_layout.layout.cache_clear()
     assert tops == {3, 4, 5}
@@ -139,8 +149,8 @@ def test_the_number_of_workers_changes_no_bit():
 def test_bad_pixels_stay_within_their_windows(dtype):
     rng = np.random.default_rng(2)
     for value in (np.nan, np.inf):
-        x = rng.standard_normal((400, 300)).astype(dtype)
-        w = rng.standard_normal((20, 17)).astype(dtype)
+        x = drawn(rng, (400, 300), dtype)
+        w = drawn(rng, (20, 17), dtype)
         x[7, 290] = x[200, 150] = value
         result = fastconv.convolve2d(x, w, method="tiles")
         expected = np.zeros(result.shape, bool)

@@ -110,10 +110,13 @@ KERNELS: dict[str, Kernel] = {
         Kernel("overlap_save_compact", "fft_blocks", FLOATS, ("T",) * 6, 15),
         Kernel("complex_spectrum", "fft_complex", FLOATS, ("T",) * 4, 6),
         Kernel("complex_blocks", "fft_complex", FLOATS, ("T",) * 6, 15),
+        Kernel("complex_filters", "fft_filters", FLOATS, ("T",) * 7, 15),
         Kernel("limbs", "fft_limbs", INTEGERS,
                ("T", "float64", "float64", "float64", "T", "float64"), 21),
         Kernel("tiles", "fft_tiles", FLOATS, ("T",) * 8 + ("int64",) * 4, 15),
         Kernel("tiles_filters", "fft_tiles", FLOATS, ("T",) * 9 + ("int64",) * 4, 19),
+        Kernel("complex_tiles", "fft_tiles", FLOATS, ("T",) * 8 + ("int64",) * 4, 15),
+        Kernel("complex_tiles_filters", "fft_tiles", FLOATS, ("T",) * 9 + ("int64",) * 4, 19),
         # Entries alone, which call other kernels'.
         Kernel("player", "player", ("int64",), (), 0),
         Kernel("peak", "limits", FLOATS, ("T",), 1),

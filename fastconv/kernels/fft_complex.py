@@ -87,29 +87,29 @@ def make_first(target: Target, dtype: str) -> Any:
 
     @inline
     def first(signal: Any, scratch: Any, table: Any, base: int, start: int, size: int, top: int,
-              n: int) -> None:
-        points, high = size // top, 2 * n
-        if start >= 0 and start + size <= n:
+              low: int, high: int) -> None:
+        points, lowest, highest = size // top, 2 * low, 2 * high
+        if start >= low and start + size <= high:
             if top == 8:
-                _read_inside(lanes, 8, signal, scratch, table, base, start, points, 0, high)
+                _read_inside(lanes, 8, signal, scratch, table, base, start, points, lowest, highest)
             elif top == 4:
-                _read_inside(lanes, 4, signal, scratch, table, base, start, points, 0, high)
+                _read_inside(lanes, 4, signal, scratch, table, base, start, points, lowest, highest)
             elif top == 2:
-                _read_inside(lanes, 2, signal, scratch, table, base, start, points, 0, high)
+                _read_inside(lanes, 2, signal, scratch, table, base, start, points, lowest, highest)
             elif top == 3:
-                _read_inside(lanes, 3, signal, scratch, table, base, start, points, 0, high)
+                _read_inside(lanes, 3, signal, scratch, table, base, start, points, lowest, highest)
             else:
-                _read_inside(lanes, 5, signal, scratch, table, base, start, points, 0, high)
+                _read_inside(lanes, 5, signal, scratch, table, base, start, points, lowest, highest)
         elif top == 8:
-            _read_rim(lanes, 8, signal, scratch, table, base, start, points, 0, high)
+            _read_rim(lanes, 8, signal, scratch, table, base, start, points, lowest, highest)
         elif top == 4:
-            _read_rim(lanes, 4, signal, scratch, table, base, start, points, 0, high)
+            _read_rim(lanes, 4, signal, scratch, table, base, start, points, lowest, highest)
         elif top == 2:
-            _read_rim(lanes, 2, signal, scratch, table, base, start, points, 0, high)
+            _read_rim(lanes, 2, signal, scratch, table, base, start, points, lowest, highest)
         elif top == 3:
-            _read_rim(lanes, 3, signal, scratch, table, base, start, points, 0, high)
+            _read_rim(lanes, 3, signal, scratch, table, base, start, points, lowest, highest)
         else:
-            _read_rim(lanes, 5, signal, scratch, table, base, start, points, 0, high)
+            _read_rim(lanes, 5, signal, scratch, table, base, start, points, lowest, highest)
 
     return first
 
@@ -173,7 +173,7 @@ def make_complex_spectrum(target: Target, dtype: str) -> Callable[..., Any]:
         size: int, top: int, levels: int,
     ) -> None:
         for row in range(rows):
-            first(h, scratch, table, 2 * row * h_step, 0, size, top, k)
+            first(h, scratch, table, 2 * row * h_step, 0, size, top, 0, k)
             walk(scratch, table, spectrum, size, top, levels, row * stored * size, h, scratch,
                  0, 0, 0)
 
@@ -207,7 +207,7 @@ def make_complex_blocks(target: Target, dtype: str) -> Callable[..., Any]:
             for back in range(block_end - block_begin):
                 block = block_end - 1 - back
                 start = first + block * step
-                first_pass(x, scratch, table, 2 * row * x_step, start + shift, size, top, n)
+                first_pass(x, scratch, table, 2 * row * x_step, start + shift, size, top, 0, n)
                 ahead = 1 if block > block_begin and size <= near else 0
                 walk(scratch, table, spectrum, size, top, levels, 0, x, out,
                      2 * (row * x_step + start + shift - step),

@@ -9,13 +9,11 @@ import numpy as np
 
 from ..runtime.jit import inline
 from ..runtime.target import Target
-from .fft_blocks import PREFETCH_BYTES, make_first, make_last
+from . import fft_blocks, fft_complex
 from .fft_walk import make_walk
 
 
-def make_overlap_save_filters(
-    target: Target, dtype: str, compact: bool = False
-) -> Callable[..., Any]:
+def make_overlap_save_filters(target: Target, dtype: str) -> Callable[..., Any]:
     """Return the kernel ``overlap_save_filters``.
 
     ::
@@ -31,18 +29,38 @@ def make_overlap_save_filters(
 
     Assumes: as ``overlap_save``; held and scratch have 2M reals each.
     """
-    first_pass, last_pass = make_first(target, dtype), make_last(target, dtype)
+    return _make(target, dtype, fft_blocks, 1)
+
+
+def make_overlap_save_filters_compact(target: Target, dtype: str) -> Callable[..., Any]:
+    """Return the kernel ``overlap_save_filters_compact``: spectra of ``spectrum_compact``."""
+    return _make(target, dtype, fft_blocks, 1, compact=True)
+
+
+def make_complex_filters(target: Target, dtype: str) -> Callable[..., Any]:
+    """Return the kernel ``complex_filters``: ``complex_blocks`` with several filters on one signal.
+
+    Counts and steps are complex samples but for `apart`, which counts reals like all arrays.
+    """
+    return _make(target, dtype, fft_complex, 2)
+
+
+def _make(
+    target: Target, dtype: str, ends: Any, parts: int, compact: bool = False
+) -> Callable[..., Any]:
+    """Return a kernel for samples of so many `parts`, whose passes at the ends are a module's."""
+    first_pass, last_pass = ends.make_first(target, dtype), ends.make_last(target, dtype)
     there = make_walk(target, dtype, "forward", compact)
     back = make_walk(target, dtype, "inverse", compact)
-    near = PREFETCH_BYTES // (2 * np.dtype(dtype).itemsize)
+    near = fft_blocks.PREFETCH_BYTES // (2 * np.dtype(dtype).itemsize)
 
     @inline
     def results(
         held: Any, spectra: Any, table: Any, scratch: Any, out: Any, norms: Any, place: int,
         base: int, start: int, low: int, high: int, at: int, size: int, top: int, levels: int,
     ) -> None:
-        back(scratch, table, spectra, size, top, levels, place, held, out, 0, base + start,
-             1 if size <= near else 0)
+        back(scratch, table, spectra, size, top, levels, place, held, out, 0,
+             base + parts * start, 1 if size <= near else 0)
         norms[at] = 0.0
         last_pass(scratch, out, norms, table, base, start, size, top, low, high, at)
 
@@ -58,12 +76,7 @@ def make_overlap_save_filters(
             first_pass(x, held, table, 0, start + shift, size, top, 0, n)
             there(held, table, spectra, size, top, levels, 0, x, out, 0, 0, 0)
             for f in range(filters):
-                results(held, spectra, table, scratch, out, norms, f * apart, f * out_step, start,
-                        low, high, f * norm_step + block, size, top, levels)
+                results(held, spectra, table, scratch, out, norms, f * apart, parts * f * out_step,
+                        start, low, high, f * norm_step + block, size, top, levels)
 
     return overlap_save_filters
-
-
-def make_overlap_save_filters_compact(target: Target, dtype: str) -> Callable[..., Any]:
-    """Return the kernel ``overlap_save_filters_compact``: spectra of ``spectrum_compact``."""
-    return make_overlap_save_filters(target, dtype, compact=True)

@@ -9,29 +9,40 @@ import numpy as np
 
 from ..runtime.jit import inline
 from ..runtime.target import Target
-from .fft_rows import read_rows, write_rows, write_rows_rim
+from . import fft_rows
 from .fft_walk import make_walk
 from .scalar import get, put
 from .workspace import make_copy
 
 
-def _make_ends(target: Target, dtype: str) -> tuple[Any, Any]:
-    """Return the first pass, which gathers a tile, and the last one, which stores its results."""
+def _make_ends(target: Target, dtype: str, parts: int) -> tuple[Any, Any]:
+    """Return the first pass, which gathers a tile, and the last one, which stores its results.
+
+    Samples have so many `parts`: a point is two real ones, P/2 rows apart, or a complex one.
+    """
     copy = make_copy(target, dtype)
-    lanes = target.lanes(np.dtype(dtype).itemsize)
+    lanes, folds = target.lanes(np.dtype(dtype).itemsize), 2 // parts
+    read_rows, write_rows, write_rows_rim = (
+        (fft_rows.read_rows, fft_rows.write_rows, fft_rows.write_rows_rim) if parts == 1 else
+        (fft_rows.read_complex_rows, fft_rows.write_complex_rows, fft_rows.write_complex_rows_rim)
+    )
 
     @inline
     def gather(x: Any, columns: Any, fill: Any, room: Any, source: int, first: int, at: int,
                width: int, left: int, right: int, shift: int) -> None:
         """Put one row together whose columns left..right-1 lie in a piece."""
-        copy(x, source + first + left - shift, source + first + right - shift, room, at + left)
-        outside = get(fill, 0)
-        for j in range(left):
-            c = get(columns, first + j)
-            put(room, at + j, outside if c < 0 else get(x, source + max(c, 0)))
-        for j in range(right, width):
-            c = get(columns, first + j)
-            put(room, at + j, outside if c < 0 else get(x, source + max(c, 0)))
+        start = source + first - shift
+        copy(x, parts * (start + left), parts * (start + right), room, parts * (at + left))
+        for part in range(parts):
+            outside = get(fill, part)
+            for j in range(left):
+                c = get(columns, first + j)
+                value = outside if c < 0 else get(x, parts * (source + max(c, 0)) + part)
+                put(room, parts * (at + j) + part, value)
+            for j in range(right, width):
+                c = get(columns, first + j)
+                value = outside if c < 0 else get(x, parts * (source + max(c, 0)) + part)
+                put(room, parts * (at + j) + part, value)
 
     @inline
     def load(
@@ -39,20 +50,20 @@ def _make_ends(target: Target, dtype: str) -> tuple[Any, Any]:
         positions: Any, tile: int, first: int, rows: int, width: int, inner_low: int,
         inner_high: int, shift: int, size: int, top: int,
     ) -> None:
-        points, group = size // top, rows // (2 * top)
+        points, group = size // top, rows // (folds * top)
         left = min(width, max(0, inner_low - first))
         right = min(width, max(left, inner_high - first))
         for i in range(group):
-            for r in range(2 * top):
+            for r in range(folds * top):
                 source = get(sources, tile * rows + i + r * group)
                 if source < 0:
                     put(positions, r, -1)
                 elif right - left == width:
-                    put(positions, r, source + first - shift)
+                    put(positions, r, parts * (source + first - shift))
                 else:
                     at = (r + 1) * width
                     gather(x, columns, fill, room, source, first, at, width, left, right, shift)
-                    put(positions, r, -1 - at)
+                    put(positions, r, -1 - parts * at)
             point = i * width
             if top == 4:
                 read_rows(lanes, 4, x, room, scratch, table, positions, point, points, width)
@@ -67,7 +78,8 @@ def _make_ends(target: Target, dtype: str) -> tuple[Any, Any]:
         skipped = -first % stride
         to = goal + (first + skipped) // stride
         for j in range(skipped, count, stride):
-            put(out, to, get(room, at + j))
+            for part in range(parts):
+                put(out, parts * to + part, get(room, parts * (at + j) + part))
             to += 1
 
     @inline
@@ -107,22 +119,22 @@ def _make_ends(target: Target, dtype: str) -> tuple[Any, Any]:
         tile: int, first: int, at: int, rows: int, width: int, low: int, count: int, stride: int,
         size: int, top: int, base: int,
     ) -> None:
-        points, group = size // top, rows // (2 * top)
+        points, group = size // top, rows // (folds * top)
         norms[at] = 0.0
         for i in range(group):
             wanted = 0
-            for r in range(2 * top):
+            for r in range(folds * top):
                 goal = get(targets, tile * rows + i + r * group)
                 if goal >= 0:
                     wanted += 1
-                at_once = goal >= 0 and stride == 1
-                put(positions, r, base + goal + first if at_once else -1 - (r + 1) * width)
+                place = base + goal + first if goal >= 0 and stride == 1 else -1
+                put(positions, r, parts * place if place >= 0 else -1 - parts * (r + 1) * width)
             if wanted == 0:
                 continue
             write_any(out, room, scratch, norms, table, positions, i * width, points, top,
                       low, low + count, at)
             if stride > 1:
-                for r in range(2 * top):
+                for r in range(folds * top):
                     goal = get(targets, tile * rows + i + r * group)
                     if goal >= 0:
                         pick(out, room, base + goal, (r + 1) * width, first, count, stride)
@@ -153,8 +165,40 @@ def make_tiles(target: Target, dtype: str) -> Callable[..., Any]:
     Assumes: top is 3, 4 or 5; P is a multiple of 2 * top; Q of the lanes; Q >= low + step; room
     has (2 * top + 1) * Q elements and one vector, positions 2 * top.
     """
+    return _tiles(target, dtype, 1)
+
+
+def make_tiles_filters(target: Target, dtype: str) -> Callable[..., Any]:
+    """Return the kernel ``tiles_filters``: ``tiles`` with several filters on one image.
+
+    The results of filter f, whose spectrum lies f * apart from the first one's, are out_step
+    further on than those of filter f - 1, its norms norm_step. They are to the bit what ``tiles``
+    computes with each: a tile is transformed once and held, see ``overlap_save_filters``.
+
+    Assumes: as ``tiles``; held and scratch have 2M reals each.
+    """
+    return _tiles_filters(target, dtype, 1)
+
+
+def make_complex_tiles(target: Target, dtype: str) -> Callable[..., Any]:
+    """Return the kernel ``complex_tiles``: ``tiles`` for complex samples, each a point: M = P * Q.
+
+    All arrays hold reals, fill two of them; places, steps and counts are those of samples.
+
+    Assumes: P is a multiple of top; room has 2 * (top + 1) * Q elements and one vector, positions
+    top; otherwise as ``tiles``.
+    """
+    return _tiles(target, dtype, 2)
+
+
+def make_complex_tiles_filters(target: Target, dtype: str) -> Callable[..., Any]:
+    """Return the kernel ``complex_tiles_filters``: ``complex_tiles`` with several filters."""
+    return _tiles_filters(target, dtype, 2)
+
+
+def _tiles(target: Target, dtype: str, parts: int) -> Callable[..., Any]:
     walk = make_walk(target, dtype, "product")
-    load, store = _make_ends(target, dtype)
+    load, store = _make_ends(target, dtype, parts)
 
     def tiles(
         x: Any, spectrum: Any, table: Any, scratch: Any, room: Any, out: Any, norms: Any,
@@ -163,10 +207,10 @@ def make_tiles(target: Target, dtype: str) -> Callable[..., Any]:
         results: int, stride: int, inner_low: int, inner_high: int, shift: int,
         size: int, top: int, levels: int,
     ) -> None:
-        outside = get(fill, 0)
         # Row 0 of the room stands for all rows outside.
         for j in range(width):
-            put(room, j, outside)
+            for part in range(parts):
+                put(room, parts * j + part, get(fill, part))
         for number in range(begin, end):
             tile, column = number // across, number % across
             first = column * step
@@ -179,18 +223,10 @@ def make_tiles(target: Target, dtype: str) -> Callable[..., Any]:
     return tiles
 
 
-def make_tiles_filters(target: Target, dtype: str) -> Callable[..., Any]:
-    """Return the kernel ``tiles_filters``: ``tiles`` with several filters on one image.
-
-    The results of filter f, whose spectrum lies f * apart from the first one's, are out_step
-    further on than those of filter f - 1, its norms norm_step. They are to the bit what ``tiles``
-    computes with each: a tile is transformed once and held, see ``overlap_save_filters``.
-
-    Assumes: as ``tiles``; held and scratch have 2M reals each.
-    """
+def _tiles_filters(target: Target, dtype: str, parts: int) -> Callable[..., Any]:
     there = make_walk(target, dtype, "forward")
     back = make_walk(target, dtype, "inverse")
-    load, store = _make_ends(target, dtype)
+    load, store = _make_ends(target, dtype, parts)
 
     def tiles_filters(
         x: Any, spectra: Any, table: Any, held: Any, scratch: Any, room: Any, out: Any, norms: Any,
@@ -200,10 +236,10 @@ def make_tiles_filters(target: Target, dtype: str) -> Callable[..., Any]:
         results: int, stride: int, inner_low: int, inner_high: int, shift: int,
         size: int, top: int, levels: int,
     ) -> None:
-        outside = get(fill, 0)
         # Row 0 of the room stands for all rows outside.
         for j in range(width):
-            put(room, j, outside)
+            for part in range(parts):
+                put(room, parts * j + part, get(fill, part))
         for number in range(begin, end):
             tile, column = number // across, number % across
             first = column * step

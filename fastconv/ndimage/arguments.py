@@ -140,8 +140,15 @@ def place(
     return given
 
 
-def keywords(workers: Any, accuracy: Any) -> None:
+def keywords(workers: Any, accuracy: Any, max_memory: Any = None, stride: Any = 1) -> None:
     """Refuse what our own keywords cannot mean."""
+    if max_memory is not None:
+        request.positive("max_memory", max_memory)
+        if accuracy != "normwise" and type(stride) is int and stride == 1:
+            raise ValueError(
+                f"max_memory must be None where SciPy's bits are kept (give accuracy='normwise'), "
+                f"got {max_memory}"
+            )
     if workers is not None:
         request.positive("workers", workers)
     if accuracy is not None:

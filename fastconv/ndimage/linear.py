@@ -27,6 +27,7 @@ def correlate1d(
     stride: int = 1,
     accuracy: str | None = None,
     workers: int | None = None,
+    max_memory: int | None = None,
     nan_policy: str = "propagate",
     mask: npt.ArrayLike | None = None,
     sample_weights: npt.ArrayLike | None = None,
@@ -58,6 +59,9 @@ def correlate1d(
         None gives SciPy's very bits. "componentwise" may fuse operations, "normwise" may transform.
     workers : int, optional
         The most threads. Results do not depend on it.
+    max_memory : int, optional
+        The most bytes to allocate beside input and output, for real samples with a stride or
+        accuracy "normwise": where SciPy's bits are kept there are no transforms to be bounded.
     nan_policy, mask, sample_weights, min_count, normalize
         See `fastconv.ndimage.convolve`.
 
@@ -88,7 +92,7 @@ def correlate1d(
     >>> ndimage.correlate1d([2, 8, 0, 4, 1, 9, 9, 0], weights=[1, 3])
     array([ 8, 26,  8, 12,  7, 28, 36,  9])
     """
-    arguments.keywords(workers, accuracy)
+    arguments.keywords(workers, accuracy, max_memory, stride)
     missing = missing_of(nan_policy, mask, sample_weights, min_count, normalize)
     key = None
     if missing is NOTHING and accuracy is None and type(stride) is int and stride == 1:
@@ -101,7 +105,7 @@ def correlate1d(
             return result
     return along(
         input, weights, axis, output, mode, cval, origin, stride, accuracy,
-        workers, missing, key,
+        workers, max_memory, missing, key,
     )  # fmt: skip
 
 
@@ -117,6 +121,7 @@ def convolve1d(
     stride: int = 1,
     accuracy: str | None = None,
     workers: int | None = None,
+    max_memory: int | None = None,
     nan_policy: str = "propagate",
     mask: npt.ArrayLike | None = None,
     sample_weights: npt.ArrayLike | None = None,
@@ -129,7 +134,7 @@ def convolve1d(
     ----------
     input, weights, axis, output, mode, cval, origin
         As in `correlate1d`; the filter is flipped and not conjugated.
-    stride, accuracy, workers
+    stride, accuracy, workers, max_memory
         As in `correlate1d`.
     nan_policy, mask, sample_weights, min_count, normalize
         See `fastconv.ndimage.convolve`.
@@ -159,7 +164,7 @@ def convolve1d(
     >>> ndimage.convolve1d([2, 8, 0, 4, 1, 9, 9, 0], weights=[1, 3])
     array([14, 24,  4, 13, 12, 36, 27,  0])
     """
-    arguments.keywords(workers, accuracy)
+    arguments.keywords(workers, accuracy, max_memory, stride)
     missing = missing_of(nan_policy, mask, sample_weights, min_count, normalize)
     key = None
     if missing is NOTHING and accuracy is None and type(stride) is int and stride == 1:
@@ -178,7 +183,7 @@ def convolve1d(
         w = w.conj()  # `correlate1d` conjugates again.
     return along(
         input, w, axis, output, mode, cval, origin, stride, accuracy, workers,
-        missing, key,
+        max_memory, missing, key,
     )  # fmt: skip
 
 
@@ -194,6 +199,7 @@ def correlate(
     stride: int = 1,
     accuracy: str | None = None,
     workers: int | None = None,
+    max_memory: int | None = None,
     nan_policy: str = "propagate",
     mask: npt.ArrayLike | None = None,
     sample_weights: npt.ArrayLike | None = None,
@@ -216,7 +222,7 @@ def correlate(
         The axes to filter; by default all.
     stride : int
         Compute every `stride`-th output along each filtered axis only.
-    accuracy, workers
+    accuracy, workers, max_memory
         As in `correlate1d`.
     nan_policy, mask, sample_weights, min_count, normalize
         See `convolve`.
@@ -250,7 +256,7 @@ def correlate(
     array([[1, 3],
            [4, 9]])
     """
-    arguments.keywords(workers, accuracy)
+    arguments.keywords(workers, accuracy, max_memory, stride)
     missing = missing_of(nan_policy, mask, sample_weights, min_count, normalize)
     key = None
     if missing is NOTHING and accuracy is None and type(stride) is int and stride == 1:
@@ -263,7 +269,7 @@ def correlate(
             return result
     return over(
         input, weights, output, mode, cval, origin, False, axes, stride, accuracy, workers,
-        missing, key,
+        max_memory, missing, key,
     )  # fmt: skip
 
 
@@ -279,6 +285,7 @@ def convolve(
     stride: int = 1,
     accuracy: str | None = None,
     workers: int | None = None,
+    max_memory: int | None = None,
     nan_policy: str = "propagate",
     mask: npt.ArrayLike | None = None,
     sample_weights: npt.ArrayLike | None = None,
@@ -291,7 +298,7 @@ def convolve(
     ----------
     input, weights, output, mode, cval, origin, axes
         As in `correlate`; the filter is flipped and not conjugated.
-    stride, accuracy, workers
+    stride, accuracy, workers, max_memory
         As in `correlate`.
     nan_policy : {"propagate", "omit", "interpolate"}
         "propagate": NaN is a sample like any other. "omit": NaN samples are missing. "interpolate":
@@ -345,7 +352,7 @@ def convolve(
     >>> ndimage.convolve([1.0, np.nan, 4.0], [1, 2, 1], nan_policy="omit")
     array([1. , 2.5, 4. ])
     """
-    arguments.keywords(workers, accuracy)
+    arguments.keywords(workers, accuracy, max_memory, stride)
     missing = missing_of(nan_policy, mask, sample_weights, min_count, normalize)
     key = None
     if missing is NOTHING and accuracy is None and type(stride) is int and stride == 1:
@@ -358,5 +365,5 @@ def convolve(
             return result
     return over(
         input, weights, output, mode, cval, origin, True, axes, stride, accuracy, workers,
-        missing, key,
+        max_memory, missing, key,
     )  # fmt: skip

@@ -160,17 +160,20 @@ def _step(
 
 def along(
     input: Any, weights: Any, axis: Any, output: Any, mode: Any, cval: Any, origin: Any,
-    stride: Any, accuracy: Any, workers: Any, missing: Missing, key: Hashable = None,
+    stride: Any, accuracy: Any, workers: Any, max_memory: Any, missing: Missing,
+    key: Hashable = None,
 ) -> Array:  # fmt: skip
     """Answer `correlate1d`."""
     x, w = np.asarray(input), np.asarray(weights)
+    if max_memory is not None and not (arguments.native(x) and x.dtype.kind != "c" != w.dtype.kind):
+        raise ValueError(f"max_memory must be None but for real samples, got {max_memory}")
     if not arguments.native(x):
         return arguments.beside("correlate1d", x, w, axis, output, mode, cval, origin)
     if x.dtype.kind == "c" and w.dtype.kind != "c" and not missing.plain:
         return missing.by_parts(
             x, output, cval,
             lambda part, into, outside, both: along(
-                part, w, axis, into, mode, outside, origin, stride, accuracy, workers, both
+                part, w, axis, into, mode, outside, origin, stride, accuracy, workers, None, both
             ),
         )  # fmt: skip
     planned = accuracy == "normwise" or type(stride) is not int or stride != 1
@@ -188,7 +191,7 @@ def along(
                 return found
             return along(
                 real_x, real_w, axis, into, mode, outside, origin, stride, accuracy, workers,
-                missing, plain,
+                None, missing, plain,
             )  # fmt: skip
 
         shape = _kept(x.shape, [axis], stride)
@@ -206,7 +209,8 @@ def along(
         out = arguments.place(output, missing.dtype(x), _kept(x.shape, [axis], stride))
         missing.refuse("stride and accuracy")
         pad = len(w) // 2 + origin
-        return _planned(x, w, out, (axis,), (pad,), rule, outside, stride, accuracy, workers)
+        settings = Settings("auto", accuracy, None, workers, max_memory=max_memory)
+        return _planned(x, w, out, (axis,), (pad,), rule, outside, stride, settings)
     out = arguments.place(output, missing.dtype(x), x.shape, is_complex)
     if not x.size:
         return out
@@ -221,10 +225,13 @@ def along(
 
 def over(
     input: Any, weights: Any, output: Any, mode: Any, cval: Any, origin: Any, flip: bool,
-    axes: Any, stride: Any, accuracy: Any, workers: Any, missing: Missing, key: Hashable = None,
+    axes: Any, stride: Any, accuracy: Any, workers: Any, max_memory: Any, missing: Missing,
+    key: Hashable = None,
 ) -> Array:  # fmt: skip
     """Answer `correlate` and `convolve`."""
     x, w = np.asarray(input), np.asarray(weights)
+    if max_memory is not None and not (arguments.native(x) and x.dtype.kind != "c" != w.dtype.kind):
+        raise ValueError(f"max_memory must be None but for real samples, got {max_memory}")
     name = "convolve" if flip else "correlate"
     if not arguments.native(x) or x.ndim == 0:
         return arguments.beside(name, x, w, output, mode, cval, origin, axes=axes)
@@ -232,7 +239,8 @@ def over(
         return missing.by_parts(
             x, output, cval,
             lambda part, into, outside, both: over(
-                part, w, into, mode, outside, origin, flip, axes, stride, accuracy, workers, both
+                part, w, into, mode, outside, origin, flip, axes, stride, accuracy, workers, None,
+                both,
             ),
         )  # fmt: skip
     if x.dtype.kind == "c" or w.dtype.kind == "c":
@@ -247,7 +255,7 @@ def over(
                 return found
             return over(
                 real_x, real_w, into, mode, outside, origin, flip, axes, stride, accuracy,
-                workers, missing, plain,
+                workers, None, missing, plain,
             )  # fmt: skip
 
         shape = _kept(x.shape, range(x.ndim) if axes is None else np.atleast_1d(axes), stride)
@@ -264,7 +272,8 @@ def over(
         missing.refuse("stride and accuracy")
         every = tuple(range(x.ndim))
         strides = tuple(stride if a in chosen else 1 for a in every)
-        return _planned(x, w, out, every, pads, rule, outside, strides, accuracy, workers)
+        settings = Settings("auto", accuracy, None, workers, max_memory=max_memory)
+        return _planned(x, w, out, every, pads, rule, outside, strides, settings)
     taps = np.ascontiguousarray(w).tobytes()
 
     def plan(dtype: str, _: slice) -> ordered_windows.Plan | None:
@@ -362,7 +371,7 @@ def _by_parts(
 
 def _planned(
     x: Array, w: Array, out: Array, axes: tuple[int, ...], pads: tuple[int, ...], rule: str,
-    outside: float, strides: Any, accuracy: Any, workers: Any,
+    outside: float, strides: Any, settings: Settings,
 ) -> Array:  # fmt: skip
     """Let the planner choose a path: strided outputs, and transforms where they are allowed."""
     steps = strides if isinstance(strides, tuple) else (strides,)
@@ -378,5 +387,10 @@ def _planned(
     )
     if x.size:
         made = Request(problem, x.transpose(order), w, batch, moved, np.dtype(np.float64), outside)
-        out[...] = cast(request.answer(made, Settings("auto", accuracy, None, workers)), out.dtype)
+        if out.dtype == np.float64 and out.dtype.isnative:
+            request.answer(made, settings._replace(out=out))
+        else:
+            # The doubles, and what they are converted to.
+            taken = (2 * made.dtype.itemsize + out.dtype.itemsize) * prod(made.shape)
+            out[...] = cast(request.answer(made, request.less(settings, taken)), out.dtype)
     return out

@@ -53,7 +53,7 @@ _LINES = {
     "fused": _Line(_ONE, "f"),
     "fused_complex": _Line(_ONE, "c"),
     "limbs": _Line(_ONE, "i"),
-    "limb_tiles": _Line(_TWO, "i"),
+    "limb_tiles": _Line(range(2, 99), "i"),
     "tiles": _Line(range(2, 99), "fc"),
     "overlap_save": _Line(_ONE, "fc"),
     "fft": _Line(kinds="fc"),

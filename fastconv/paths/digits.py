@@ -15,7 +15,11 @@ import numpy as np
 from ..records import NamedTuple
 from ..runtime import load
 from ..runtime.scratch import scratch
+from ..runtime.target import host_target
 from . import fft_tables
+
+# Costs of a transform and of a product from so many points on, and of a spectrum.
+_Costs = tuple[dict[int, float], dict[int, float], float]
 
 WIDTHS = {"int64": 64, "int32": 32, "int16": 16, "int8": 8}
 # The bound on the error of a sum of digit products must stay below this: half a unit, less what
@@ -24,11 +28,25 @@ _HALF = 0.499
 # Digits of random numbers are spread evenly: two such norms have a third of the largest product.
 # That much is tried first; the norms that the kernel reports decide whether it was right.
 SPREADS = (0.36, 1.0)
-# Nanoseconds per complex point of one transform of M points and of one product of spectra; the
-# optimum is flat (one core of an AMD Zen 5 server CPU with AVX-512, 2026-11, numba 0.68.1).
-_TRANSFORM_COSTS = {1: 0.5, 1024: 0.62, 4096: 0.8, 16384: 1.1, 65536: 1.35, 1 << 18: 2.2}
-_PRODUCT_COSTS = {1: 0.25, 4096: 0.3, 16384: 0.45, 65536: 0.8}
-_SPECTRUM_COST = 1.5
+# Nanoseconds per complex point of one transform of M points, of one product of spectra, and of a
+# filter's spectrum; the optimum is flat (one core of an AMD Zen 5 server CPU with AVX-512, 2026-11,
+# numba 0.68.1).
+_COSTS: _Costs = (
+    {1: 0.5, 1024: 0.62, 4096: 0.8, 16384: 1.1, 65536: 1.35, 1 << 18: 2.2},
+    {1: 0.25, 4096: 0.3, 16384: 0.45, 65536: 0.8},
+    1.5,
+)
+# The same for AVX2, fitted to 1 to 5 digits at every size on one core of an AMD Zen 3 server CPU
+# (2026-11), scaled to the reference at M = 1024, where a transform takes 13 cycles per point.
+_COSTS_AVX2: _Costs = (
+    {
+        1: 0.85, 128: 0.72, 256: 0.62, 2048: 0.72, 4096: 0.78, 8192: 0.84, 16384: 0.88,
+        32768: 0.92, 65536: 1.0, 131072: 1.25, 1 << 18: 1.5,
+    },
+    {1: 0.1, 16384: 0.15, 32768: 0.2, 65536: 0.25, 131072: 0.3},
+    1.0,
+)  # fmt: skip
+_OF_TARGET = {"x86-64-v3": _COSTS_AVX2}
 # Complex points between the members of a bundle, beyond M: powers of two would share their sets.
 SKEW = 64
 
@@ -105,9 +123,11 @@ def constant(size: int, pairs: int) -> float:
 
 
 def seconds(cut: Digits, blocks: int) -> float:
-    transform = _at(_TRANSFORM_COSTS, cut.size) * (cut.of_x + cut.kept)
-    product = _at(_PRODUCT_COSTS, cut.size) * cut.products
-    return cut.size * (blocks * (transform + product) + _SPECTRUM_COST * cut.of_w)
+    """Return what a signal of so many blocks takes, relative to other cuts."""
+    transforms, products, spectrum = _OF_TARGET.get(host_target().name, _COSTS)
+    transform = _at(transforms, cut.size) * (cut.of_x + cut.kept)
+    product = _at(products, cut.size) * cut.products
+    return cut.size * (blocks * (transform + product) + spectrum * cut.of_w)
 
 
 def _at(table: dict[int, float], size: int) -> float:
@@ -125,22 +145,32 @@ def bias(bits: int, count: int) -> int:
     return total - (1 << 64) if total >> 63 else total
 
 
-def transformed(w: Any, plan: fft_tables.Transform, cut: Digits) -> tuple[Any, Any]:
-    """Return the spectra of the filters' digits and the digits' norms."""
+def taken_apart(w: Any, cut: Digits) -> tuple[Any, Any]:
+    """Return the filters' digits, shape (filters, of_w, taps), and their norms."""
     filters, k = w.shape
     with np.errstate(over="ignore"):
         biased = (w.astype(np.int64) + np.int64(bias(cut.bits, cut.of_w))).view(np.uint64)
-    digits = np.empty((filters, cut.of_w, k))
+    digits = scratch(filters * cut.of_w * k, "f8", "digits").reshape(filters, cut.of_w, k)
     for b in range(cut.of_w):
         part = (biased >> np.uint64(cut.bits * b)) & np.uint64((1 << cut.bits) - 1)
         digits[:, b] = part
     digits -= 2.0 ** (cut.bits - 1)
-    spectra = np.empty((filters, cut.of_w * plan.spectrum_length))
+    return digits, np.sqrt(np.einsum("fbt,fbt->fb", digits, digits))
+
+
+def transformed(rows: Any, plan: fft_tables.Transform, kept: bool) -> Any:
+    """Return the spectra of rows of digits, end to end; `kept`: in memory of their own.
+
+    Fresh pages would cost as much as the transform.
+    """
+    count, k = rows.shape
+    length = count * plan.spectrum_length
+    spectra = np.empty(length) if kept else scratch(length, "f8", "spectra")
     load.kernel("spectrum", "float64")(
-        digits.reshape(-1), spectra.reshape(-1), plan.table, scratch(plan.scratch_length, "f8"),
-        filters * cut.of_w, k, k, 0, plan.size, plan.top, plan.levels,
+        rows.reshape(-1), spectra, plan.table, scratch(plan.scratch_length, "f8"),
+        count, k, k, 0, plan.size, plan.top, plan.levels,
     )  # fmt: skip
-    return spectra, np.sqrt(np.square(digits).sum(axis=2))
+    return spectra
 
 
 def proven(norms: Any, weights: Any, cut: Digits) -> bool:

@@ -17,6 +17,9 @@ from ..runtime.target import Target, host_target
 # the newest one, which is kept whatever its size.
 MAX_KEPT_REALS = 1 << 21
 
+# Kernels see complex numbers as pairs of reals.
+PARTS = {"complex128": "float64", "complex64": "float32"}
+
 _TURN = 8 * np.arctan(np.longdouble(1))
 # Twiddles are worked on in pieces that stay in the second cache.
 _PIECE = 4096

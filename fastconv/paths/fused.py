@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from ..problem import Problem
 from ..records import NamedTuple
 from ..runtime import load, threads
 from ..runtime.scratch import scratch
-from . import fft_tables
+from . import fft_tables, several_filters
 from .block_costs import FIRST_HALF, costs, together
 
 DTYPES = ("float64", "float32")
@@ -245,43 +245,20 @@ def _compute(problem: Problem, operands: Operands, x: Any) -> Any:
 
 def _compute_several(problem: Problem, operands: Operands, x: Any) -> Any:
     """Run the kernel over all blocks of one signal, some filters at a time."""
-    (n,), (k,), (stride,), dtype = problem.signal, problem.filter, problem.stride, problem.dtype
-    outputs, filters, cut = _span(problem), problem.batch, _cut(problem)
+    (k,), dtype, cut = problem.filter, problem.dtype, _cut(problem)
     plan = fft_tables.transform(cut.size, dtype)
-    form, room = (plan.size, plan.top, plan.levels), plan.scratch_length
     of_filter, of_signal = _loops(plan.size, several=True)
-    apart, some = _spectrum_length(plan), _together(problem, cut.size)
-    norms = np.zeros((filters, cut.blocks), dtype)
-    out = operands.out if stride == 1 else np.empty((filters, outputs), dtype)
-    kernel = load.kernel(of_signal, dtype)
 
-    def transformed(w: Any) -> Any:
-        # Fresh pages would cost as much as the transform; what is kept by others has its own.
-        length = len(w) * apart
-        spectra = np.empty(length, dtype) if operands.forms else scratch(length, dtype, "spectra")
+    def transform(w: Any, spectra: Any) -> None:
         load.kernel(of_filter, dtype)(
-            w.reshape(-1), spectra, plan.table, scratch(room, dtype), len(w), k, k, 0, *form
-        )
-        return spectra
-
-    def some_blocks(spectra: Any, begin: int, end: int, lo: int, hi: int) -> None:
-        area = scratch(2 * room, dtype)
-        kernel(
-            x[0], spectra, plan.table, area[:room], area[room:], out[begin:end].reshape(-1),
-            norms[begin:end].reshape(-1), end - begin, apart, outputs, cut.blocks, n,
-            lo * cut.step, min(outputs, hi * cut.step), cut.first, cut.step, cut.shift, lo, hi,
-            *form,
+            w.reshape(-1), spectra, plan.table, scratch(plan.scratch_length, dtype), len(w), k, k,
+            0, plan.size, plan.top, plan.levels,
         )  # fmt: skip
 
-    for begin in range(0, filters, some):
-        end = min(filters, begin + some)
-        key = ("fused", dtype, plan.size, problem.filter, begin, end)
-        spectra = recall(operands.forms, key, partial(transformed, operands.w[begin:end]), _bytes)
-        bands = geometry.shares(cut.blocks, max(1, _BAND // (some * cut.step)), operands.workers)
-        threads.run(partial(some_blocks, spectra, begin, end), bands, operands.workers)
-    if stride != 1:
-        operands.out[...] = out[:, ::stride]
-    return norms
+    some, apart = _together(problem, cut.size), _spectrum_length(plan)
+    made = several_filters.Several(plan, dtype, of_signal, apart, some, transform)
+    blocks = geometry.Blocks(cut.blocks, cut.step, cut.first, cut.shift)
+    return several_filters.compute(problem, operands, x, made, blocks)
 
 
 def _together(problem: Problem, size: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import log2
 from typing import Any
 
@@ -15,10 +15,10 @@ from ..path import BAND_BYTES, SLACK, Box, Guarantee, Operands, Path, Space, Wor
 from ..problem import Problem
 from ..runtime import load, threads
 from ..runtime.scratch import scratch
-from . import fft_tables
+from . import fft_tables, several_filters
+from .block_costs import FIRST_HALF, together
+from .fft_tables import PARTS
 
-# The kernels see complex numbers as pairs of these.
-PARTS = {"complex128": "float64", "complex64": "float32"}
 # Nanoseconds per point of a block of M points, as in `fused`: (filter's spectrum, results). One
 # core of an AMD Zen 5 server CPU with AVX-512 (2026-11, numba 0.68.1); the optimum is flat.
 _BLOCK_COSTS: dict[str, dict[int, tuple[float, float]]] = {
@@ -61,7 +61,8 @@ def guarantee(problem: Problem) -> Guarantee:
 def kernels(problem: Problem) -> tuple[tuple[str, str], ...]:
     """Return the transform of the filter and the loop over blocks."""
     part = PARTS[problem.dtype]
-    return (("complex_spectrum", part), ("complex_blocks", part))
+    loop = "complex_filters" if problem.shared_signal else "complex_blocks"
+    return (("complex_spectrum", part), (loop, part))
 
 
 @lru_cache(maxsize=4096)
@@ -120,7 +121,7 @@ def _fitting(problem: Problem) -> int:
 
 
 def space(problem: Problem) -> Space:
-    """Return 2 to 3 blocks' bytes for each filter, and another one for each worker."""
+    """Return 2 to 3 blocks' bytes for each filter, and one or two for each worker."""
     return _space(problem, _size(problem)) if _span(problem) > 0 else Space()
 
 
@@ -134,9 +135,18 @@ def _space(problem: Problem, size: int) -> Space:
     blocks = max(_blocks(size, n, k, outputs), -(-outputs // (size - k + 1)))
     norms = 2 * problem.batch * blocks
     bands = BAND_BYTES * (problem.batch + blocks * size // _BAND + 1)
-    reals = filters * (need.spectrum + 2 * k) + need.table + 2 * between + norms
+    held = _together(problem, size) if problem.shared_signal else filters
+    reals = held * (need.spectrum + 2 * k) + need.table + 2 * between + norms
+    each = need.scratch * (2 if problem.shared_signal else 1)
     itemsize = np.dtype(part).itemsize
-    return Space(itemsize * reals + bands + SLACK, itemsize * need.scratch + SLACK)
+    return Space(itemsize * reals + bands + SLACK, itemsize * each + SLACK)
+
+
+def _together(problem: Problem, size: int) -> int:
+    """Return how many filters' spectra there are at a time where all filters meet one signal."""
+    part = PARTS[problem.dtype]
+    reals = fft_tables.lengths(size, part).spectrum
+    return together(problem.batch, reals * np.dtype(part).itemsize)
 
 
 def work(problem: Problem) -> Work:
@@ -148,10 +158,14 @@ def work(problem: Problem) -> Work:
     blocks = _blocks(size, problem.signal[0], k, outputs)
     filters = 1 if problem.shared_filter else problem.batch
     itemsize = np.dtype(problem.dtype).itemsize
+    again, calls = 0, 1 + filters
+    if problem.shared_signal:
+        again, calls = problem.batch - 1, 2 * -(-filters // _together(problem, size))
+    halves = problem.batch - FIRST_HALF * again
     return Work(
-        calls=1 + filters,
-        butterflies=(2 * blocks * problem.batch + filters) * size * log2(size),
-        bytes_moved=2 * itemsize * problem.batch * blocks * size,
+        calls=calls,
+        butterflies=(2 * blocks * halves + filters) * size * log2(size),
+        bytes_moved=itemsize * (2 * problem.batch - again) * blocks * size,
     )
 
 
@@ -176,7 +190,9 @@ def execute(problem: Problem, operands: Operands) -> list[Box]:
 
 def _compute(problem: Problem, operands: Operands, x: Any) -> Any:
     """Run the kernel over all blocks; return a number per block that is finite if all is."""
-    (n,), (k,), (pad,), (stride,) = problem.signal, problem.filter, problem.pad, problem.stride
+    if problem.shared_signal:
+        return _compute_several(problem, operands, x)
+    (n,), (stride,) = problem.signal, problem.stride
     outputs, batch = _span(problem), problem.batch
     dtype, part = problem.dtype, PARTS[problem.dtype]
     plan = fft_tables.transform(_size(problem), part)
@@ -184,16 +200,13 @@ def _compute(problem: Problem, operands: Operands, x: Any) -> Any:
     filters = len(operands.w)
 
     def transformed() -> Any:
-        taps = np.ascontiguousarray(operands.w[:, ::-1]).view(part).reshape(-1)
         spectra = np.empty((filters, plan.spectrum_length), part)
-        load.kernel("complex_spectrum", part)(
-            taps, spectra.reshape(-1), plan.table, scratch(room, part), filters, k, k, *form
-        )
+        _transform(plan, operands.w, spectra.reshape(-1))
         return spectra
 
     key = ("fused_complex", dtype, size, problem.filter)
     spectra = recall(operands.forms, key, transformed, lambda made: int(made.nbytes))
-    blocks, step, first, shift = geometry.blocks(n, k, pad, outputs, size)
+    blocks, step, first, shift = _cut(problem, size)
     norms = np.zeros((batch, blocks), part)
     out = operands.out if stride == 1 else np.empty((batch, outputs), dtype)
     kernel = load.kernel("complex_blocks", part)
@@ -220,6 +233,32 @@ def _compute(problem: Problem, operands: Operands, x: Any) -> Any:
     if stride != 1:
         operands.out[...] = out[:, ::stride]
     return norms
+
+
+def _cut(problem: Problem, size: int) -> geometry.Blocks:
+    (n,), (k,), (pad,) = problem.signal, problem.filter, problem.pad
+    return geometry.blocks(n, k, pad, _span(problem), size)
+
+
+def _compute_several(problem: Problem, operands: Operands, x: Any) -> Any:
+    """Run the kernel over all blocks of one signal, some filters at a time."""
+    part = PARTS[problem.dtype]
+    plan = fft_tables.transform(_size(problem), part)
+    made = several_filters.Several(
+        plan, part, "complex_filters", plan.spectrum_length, _together(problem, plan.size),
+        partial(_transform, plan),
+    )  # fmt: skip
+    return several_filters.compute(problem, operands, x, made, _cut(problem, plan.size))
+
+
+def _transform(plan: fft_tables.Transform, w: Any, spectra: Any) -> None:
+    """Set `spectra` to those of the filters, which the kernel takes as they are convolved."""
+    (filters, k), part = w.shape, spectra.dtype.name
+    taps = np.ascontiguousarray(w[:, ::-1]).view(part).reshape(-1)
+    load.kernel("complex_spectrum", part)(
+        taps, spectra, plan.table, scratch(plan.scratch_length, part), filters, k, k, plan.size,
+        plan.top, plan.levels,
+    )  # fmt: skip
 
 
 PATH = Path(

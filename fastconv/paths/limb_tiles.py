@@ -1,14 +1,16 @@
-"""Exact convolution of images of whole numbers through transforms of their digits, tile by tile.
+"""Exact convolution of images and volumes of whole numbers by transforms of digits, tile by tile.
 
 A tile of P rows of Q samples is one signal of P Q samples, whose filter has its tap (u, v) at
-u Q + v (decision 12), so that the kernel of 1-D signals serves: what runs over the end of a row or
-of the tile reaches only results that overlap-save throws away. Tiles are gathered and results
-spread by NumPy, a few bytes for each of the transforms' hundred.
+u Q + v (decision 12), so that the kernel of 1-D signals serves, in any number of dimensions: what
+runs over the end of a row or of the tile reaches only results that overlap-save throws away. Tiles
+are gathered and results spread by NumPy, a few bytes for each of the transforms' hundred.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache, partial
+from itertools import product
 from math import log2, prod
 from typing import Any
 
@@ -34,6 +36,7 @@ from .digits import (
     seconds,
     signed,
     smallest,
+    taken_apart,
     transformed,
 )
 
@@ -41,16 +44,17 @@ from .digits import (
 # gathering and spreading.
 _TILE, _SAMPLE = 30_000.0, 1.0
 _LARGEST = 1 << 19
-_MOST_PIECES = 64
+# Into how many pieces all axes but the first may be cut; so many choices for all of them.
+_MOST_PIECES, _MOST_CHOICES = 64, 400
 
 
 class Tiling(NamedTuple):
     """How an image is cut: digits and blocks, samples of a tile, results of one, and how many."""
 
     cut: Digits
-    shape: tuple[int, int]
-    step: tuple[int, int]
-    grid: tuple[int, int]
+    shape: tuple[int, ...]
+    step: tuple[int, ...]
+    grid: tuple[int, ...]
 
     @property
     def tiles(self) -> int:
@@ -64,8 +68,10 @@ def supports(problem: Problem) -> str:
         return f"adds products, does not take the {problem.reduction}"
     if signed(problem.dtype) not in WIDTHS:
         return f"whole numbers only, not {problem.dtype}"
-    if problem.ndim != 2:
-        return "two axes only"
+    if problem.ndim < 2:
+        return "two axes and more"
+    if problem.inner > 1:
+        return "one image after the other only"
     if {"zero", "fill"} <= set(problem.boundary):
         return "one value outside"
     if min(problem.output) < 1 or min(problem.signal) < 1:
@@ -128,15 +134,20 @@ def work(problem: Problem) -> Work:
     )
 
 
-def _results(problem: Problem) -> tuple[int, int]:
+def _results(problem: Problem) -> tuple[int, ...]:
     """Return the outputs per axis before a stride keeps some of them."""
-    (oh, ow), (sr, sc) = problem.output, problem.stride
-    return (oh - 1) * sr + 1, (ow - 1) * sc + 1
+    pairs = zip(problem.output, problem.stride, strict=True)
+    return tuple((m - 1) * s + 1 for m, s in pairs)
 
 
-def _reaches(problem: Problem) -> tuple[int, int]:
-    (kh, kw), (dr, dc) = problem.filter, problem.dilation
-    return geometry.span(kh, dr), geometry.span(kw, dc)
+def _reaches(problem: Problem) -> tuple[int, ...]:
+    pairs = zip(problem.filter, problem.dilation, strict=True)
+    return tuple(geometry.span(k, d) for k, d in pairs)
+
+
+def _pitches(shape: tuple[int, ...]) -> list[int]:
+    """Return how far apart neighbours along each axis lie in a tile."""
+    return [prod(shape[a + 1 :]) for a in range(len(shape))]
 
 
 @lru_cache(maxsize=1024)
@@ -151,19 +162,37 @@ def _tiling(problem: Problem, x_bits: int, w_bits: int, spread: float) -> Tiling
         size *= 2
         if cut is None:
             continue
-        for pieces in range(1, _MOST_PIECES + 1):
-            across = -(-results[1] // pieces) + reach[1] - 1
-            down = min(2 * cut.size // across, results[0] + reach[0] - 1)
-            if down < reach[0]:
-                continue
-            step = down - reach[0] + 1, across - reach[1] + 1
-            grid = -(-results[0] // step[0]), -(-results[1] // step[1])
+        for shape in _shapes(results, reach, 2 * cut.size):
+            step = tuple(n - r + 1 for n, r in zip(shape, reach, strict=True))
+            grid = tuple(-(-m // s) for m, s in zip(results, step, strict=True))
             tiles = prod(grid)
             taken = seconds(cut, tiles) + tiles * (_TILE + 2 * _SAMPLE * cut.size)
-            plan = Tiling(cut, (down, across), step, grid)
+            plan = Tiling(cut, shape, step, grid)
             if taken < least and (room is None or _space(problem, plan).least <= room):
                 best, least = plan, taken
     return best
+
+
+def _shapes(
+    results: tuple[int, ...], reach: tuple[int, ...], samples: int
+) -> Iterator[tuple[int, ...]]:
+    """Yield shapes of tiles: all axes but the first cut evenly, that as long as there is room."""
+    lengths = [_lengths(m, r) for m, r in zip(results[1:], reach[1:], strict=True)]
+    while prod(map(len, lengths)) > max(_MOST_CHOICES, _MOST_PIECES):
+        longest = max(range(len(lengths)), key=lambda a: len(lengths[a]))
+        some = lengths[longest]
+        # The ends stay: an axis that is not cut, and the smallest pieces.
+        lengths[longest] = [*some[:-1:2], some[-1]] if len(some) > 2 else some[:1]
+    for across in product(*lengths):
+        down = min(samples // prod(across), results[0] + reach[0] - 1)
+        if down >= reach[0]:
+            yield down, *across
+
+
+def _lengths(results: int, reach: int) -> list[int]:
+    """Return the samples of a piece when an axis is cut into 1, 2, ... of them, longest first."""
+    found = dict.fromkeys(-(-results // pieces) for pieces in range(1, _MOST_PIECES + 1))
+    return [length + reach - 1 for length in found]
 
 
 def execute(problem: Problem, operands: Operands) -> list[Box]:
@@ -191,9 +220,8 @@ def _compute(problem: Problem, operands: Operands, x: Any, w: Any, fill: int, pl
     made = fft_tables.transform(cut.size, "float64")
     kernel, apart = load.kernel("limbs", x.dtype.name), cut.size + SKEW
     room = 2 * apart * max(cut.of_x, cut.kept)
-    rows, columns = (_pieces(problem, plan, axis) for axis in (0, 1))
-    last = (problem.filter[0] - 1) * problem.dilation[0] * plan.shape[1]
-    last += (problem.filter[1] - 1) * problem.dilation[1]
+    pieces = [_pieces(problem, plan, axis) for axis in range(problem.ndim)]
+    last = _last(problem, plan)
     out = operands.out.view(x.dtype)
     cutting = (apart, cut.of_x, cut.of_w, cut.kept, cut.bits, bias(cut.bits, cut.of_x))
     form = (made.size, made.top, made.levels, *cutting)
@@ -207,8 +235,9 @@ def _compute(problem: Problem, operands: Operands, x: Any, w: Any, fill: int, pl
         samples = scratch(length, x.dtype, "samples")
         found = scratch(length, x.dtype, "results")
         for number in range(lo, hi):
-            tile = divmod(number, plan.grid[1])
-            _gather(image, rows[tile[0]], columns[tile[1]], fill, plan.shape, samples)
+            tile = [int(t) for t in np.unravel_index(number, plan.grid)]
+            here = [along[t] for along, t in zip(pieces, tile, strict=True)]
+            _gather(image, here, fill, plan.shape, samples)
             kernel(
                 samples, spectra, made.table, area, found, norms[number], 1, 0, 0, 0, length,
                 0, length, 0, length, 0, 0, 1, *form,
@@ -219,7 +248,7 @@ def _compute(problem: Problem, operands: Operands, x: Any, w: Any, fill: int, pl
         spectra, weights = recall(
             operands.forms,
             ("limb_tiles", x.dtype.name, plan, problem.filter, problem.dilation, f),
-            partial(_filter, problem, plan, w[f], made),
+            partial(_filter, problem, plan, w[f], made, operands.forms is not None),
             lambda made: int(made[0].nbytes),
         )
         for b in range(f, problem.batch, filters):
@@ -231,14 +260,25 @@ def _compute(problem: Problem, operands: Operands, x: Any, w: Any, fill: int, pl
     return True
 
 
-def _filter(problem: Problem, plan: Tiling, w: Any, made: fft_tables.Transform) -> tuple[Any, Any]:
-    """Lay the filter's rows as far apart as the tile's, and transform its digits."""
-    (kh, kw), (dr, dc), across = problem.filter, problem.dilation, plan.shape[1]
-    flat = np.zeros((kh - 1) * dr * across + (kw - 1) * dc + 1, w.dtype)
-    steps = dr * across * w.itemsize, dc * w.itemsize
-    np.lib.stride_tricks.as_strided(flat, w.shape, steps)[...] = w
-    spectra, weights = transformed(flat[None], made, plan.cut)
-    return spectra.reshape(-1), weights
+def _last(problem: Problem, plan: Tiling) -> int:
+    """Return how far a filter's last tap lies from its first, laid into a tile."""
+    pairs = zip(_reaches(problem), _pitches(plan.shape), strict=True)
+    return sum((reach - 1) * pitch for reach, pitch in pairs)
+
+
+def _filter(
+    problem: Problem, plan: Tiling, w: Any, made: fft_tables.Transform, kept: bool
+) -> tuple[Any, Any]:
+    """Lay the rows of the filter's digits as far apart as the tile's, and transform them."""
+    digits, weights = taken_apart(w.reshape(1, -1), plan.cut)
+    length, count = _last(problem, plan) + 1, plan.cut.of_w
+    laid = scratch(count * length, "f8", "laid").reshape(count, length)
+    laid.fill(0)
+    pairs = zip(problem.dilation, _pitches(plan.shape), strict=True)
+    steps = (length, *(d * pitch for d, pitch in pairs))
+    rows = np.ndarray((count, *w.shape), "f8", laid, 0, [laid.itemsize * s for s in steps])
+    rows[...] = digits.reshape(rows.shape)
+    return transformed(laid, made, kept), weights
 
 
 class _Piece(NamedTuple):
@@ -282,41 +322,39 @@ def _piece(places: Any) -> _Piece:
 
 
 def _gather(
-    image: Any, rows: _Piece, columns: _Piece, fill: int, shape: tuple[int, int], samples: Any
+    image: Any, pieces: list[_Piece], fill: int, shape: tuple[int, ...], samples: Any
 ) -> None:
     """Put a tile's samples into the first of `samples`, zeros into the rest."""
     into = samples[: prod(shape)].reshape(shape)
     samples[into.size :] = 0
-    (to_rows, of_rows), (to_columns, of_columns) = rows.inside, columns.inside
-    if rows.lone and columns.lone:
-        for outside in (slice(0, rows.start), slice(rows.stop, None)):
-            into[outside] = fill
-        for outside in (slice(0, columns.start), slice(columns.stop, None)):
-            into[to_rows, outside] = fill
-        into[to_rows, to_columns] = image[of_rows, of_columns]
+    if all(piece.lone for piece in pieces):
+        here: tuple[slice, ...] = ()
+        for piece in pieces:
+            for outside in (slice(0, piece.start), slice(piece.stop, None)):
+                into[(*here, outside)] = fill
+            here = (*here, slice(piece.start, piece.stop))
+        into[here] = image[tuple(piece.inside[1] for piece in pieces)]
         return
-    places = rows.places, columns.places
-    into[...] = image[np.ix_(*(np.maximum(p, 0) for p in places))]
-    into[places[0] < 0] = fill
-    into[:, places[1] < 0] = fill
+    into[...] = image[np.ix_(*(np.maximum(piece.places, 0) for piece in pieces))]
+    for axis, piece in enumerate(pieces):
+        into[(slice(None),) * axis + (piece.places < 0,)] = fill
 
 
-def _spread(problem: Problem, plan: Tiling, tile: tuple[int, int], found: Any, result: Any) -> None:
+def _spread(problem: Problem, plan: Tiling, tile: list[int], found: Any, result: Any) -> None:
     """Store those of a tile's results that a stride keeps; the first of them is found[0]."""
-    firsts, counts = [], []
-    for axis in (0, 1):
-        low, stride = tile[axis] * plan.step[axis], problem.stride[axis]
-        firsts.append(-(-low // stride))
-        end = min(low + plan.step[axis], _results(problem)[axis])
-        counts.append(max(0, -(-end // stride) - firsts[axis]))
+    start, counts, steps, into = 0, [], [], []
+    pitches, results = _pitches(plan.shape), _results(problem)
+    for axis, stride in enumerate(problem.stride):
+        low = tile[axis] * plan.step[axis]
+        first = -(-low // stride)
+        end = min(low + plan.step[axis], results[axis])
+        counts.append(max(0, -(-end // stride) - first))
+        start += (first * stride - low) * pitches[axis]
+        steps.append(stride * pitches[axis] * found.itemsize)
+        into.append(slice(first, first + counts[-1]))
     if 0 in counts:
         return
-    at = [f * s - t * p for f, s, t, p in zip(firsts, problem.stride, tile, plan.step, strict=True)]
-    pitch, size = plan.shape[1], found.itemsize
-    steps = problem.stride[0] * pitch * size, problem.stride[1] * size
-    source = np.lib.stride_tricks.as_strided(found[at[0] * pitch + at[1] :], tuple(counts), steps)
-    (top, left), (height, width) = firsts, counts
-    result[top : top + height, left : left + width] = source
+    result[tuple(into)] = np.lib.stride_tricks.as_strided(found[start:], tuple(counts), steps)
 
 
 PATH = Path(

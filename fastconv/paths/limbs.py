@@ -27,6 +27,7 @@ from .digits import (
     seconds,
     signed,
     smallest,
+    taken_apart,
     transformed,
 )
 
@@ -172,7 +173,7 @@ def _compute(problem: Problem, operands: Operands, x: Any, w: Any, cut: Digits) 
     spectra, weights = recall(
         operands.forms,
         ("limbs", x.dtype.name, cut.size, cut.bits, cut.of_w, k),
-        lambda: transformed(w, plan, cut),
+        lambda: _filters(w, plan, cut, operands.forms is not None),
         lambda made: int(made[0].nbytes),
     )
     blocks, step, first, shift = geometry.blocks(n, k, pad, outputs, 2 * cut.size)
@@ -208,6 +209,13 @@ def _compute(problem: Problem, operands: Operands, x: Any, w: Any, cut: Digits) 
     if stride != 1:
         operands.out.view(x.dtype)[...] = out[:, ::stride]
     return proven(np.sqrt(norms), weights, cut)
+
+
+def _filters(w: Any, plan: fft_tables.Transform, cut: Digits, kept: bool) -> tuple[Any, Any]:
+    """Return the spectra of each filter's digits, and the digits' norms."""
+    digits, weights = taken_apart(w, cut)
+    spectra = transformed(digits.reshape(-1, w.shape[1]), plan, kept)
+    return spectra.reshape(len(w), -1), weights
 
 
 PATH = Path(

@@ -14,6 +14,7 @@ from ..problem import Problem
 from ..records import NamedTuple
 from ..runtime.target import host_target
 from .block_costs import costs
+from .fft_tables import PARTS
 
 # Nanoseconds for a tile that are not spent on its points, and for each of its rows.
 _TILE, _ROW = 800.0, 12.0
@@ -41,6 +42,8 @@ class Layout(NamedTuple):
         Tiles.
     whole : tuple of bool
         Whether the one tile holds all samples, with nothing but zeros around them.
+    parts : int
+        Reals in a sample: 2 for complex ones.
     """
 
     shape: tuple[int, ...]
@@ -49,11 +52,12 @@ class Layout(NamedTuple):
     step: tuple[int, ...]
     grid: tuple[int, ...]
     whole: tuple[bool, ...]
+    parts: int = 1
 
     @property
     def size(self) -> int:
-        """Complex points of a tile."""
-        return prod(self.shape) // 2
+        """Complex points of a tile: each two real samples, or a complex one."""
+        return prod(self.shape) * self.parts // 2
 
     @property
     def rows(self) -> int:
@@ -134,6 +138,7 @@ def layout(problem: Problem, most_points: int = _LARGEST) -> Layout | None:
         step=tuple(a.results if w else t - a.reach + 1 for a, t, w in both),
         grid=tuple(int(a.tiles(t)) for a, t, _ in both),
         whole=whole,
+        parts=1 + (problem.dtype in PARTS),
     )
 
 
@@ -141,7 +146,8 @@ def _shape(
     axes: tuple[_Axis, ...], batch: int, filters: int, dtype: str, most_points: int
 ) -> tuple[int, ...] | None:
     """Return the cheapest shape of a tile."""
-    target = tile(host_target(), np.dtype(dtype).itemsize)
+    part, folds = PARTS.get(dtype, dtype), 1 if dtype in PARTS else 2
+    target = tile(host_target(), np.dtype(part).itemsize)
     last = len(axes) - 1
     lengths = [_lengths(axis, target.lanes if a == last else 1, a == last)
                for a, axis in enumerate(axes)]  # fmt: skip
@@ -155,11 +161,11 @@ def _shape(
         tiles = tiles * axis.tiles(length)
     for length in grid[:-1]:
         rows = rows * length
-    size = rows * grid[-1] // 2
-    usable = _usable(size, rows, target) & (size <= most_points)
+    size = rows * grid[-1] // folds
+    usable = _usable(size, rows, target, folds) & (size <= most_points)
     if not usable.any():
         return None
-    spectrum, block = costs(size, dtype)
+    spectrum, block = costs(size, part)
     total = filters * spectrum + tiles * (block + _TILE + _ROW * rows)
     best = np.unravel_index(np.argmin(np.where(usable, total, np.inf)), total.shape)
     return tuple(int(length[best]) for length in grid)
@@ -179,7 +185,7 @@ def _lengths(axis: _Axis, unit: int, columns: bool) -> Any:
     return np.array(sorted(found), np.int64)
 
 
-def _usable(size: Any, rows: Any, target: Tile) -> Any:
+def _usable(size: Any, rows: Any, target: Tile, folds: int) -> Any:
     """Return whether the kernels can: a first radix of 3, 4 or 5 that whole rows are split by."""
     tiles, rest = np.divmod(size, target.points)
     usable = np.zeros(size.shape, bool)
@@ -187,5 +193,5 @@ def _usable(size: Any, rows: Any, target: Tile) -> Any:
         power = tiles // top if top != 4 else tiles
         least = target.streams if top != 4 else 16
         fits = (tiles % top == 0) & ((power & (power - 1)) == 0) & (power >= least)
-        usable |= fits & (rows % (2 * top) == 0)
+        usable |= fits & (rows % (folds * top) == 0)
     return usable & (rest == 0)

@@ -17,9 +17,10 @@ from ..runtime import load, threads
 from ..runtime.scratch import scratch
 from . import fft_tables
 from .block_costs import FIRST_HALF, costs, together
+from .fft_tables import PARTS
 from .tile_layout import Layout, layout, reaches, results
 
-DTYPES = ("float64", "float32")
+DTYPES = ("float64", "float32", *PARTS)
 # Samples in one band of tiles; the tiles themselves do not depend on it.
 _BAND = 1 << 16
 # Where rows lie is kept for the next call if it is no more than this: 0.5 MB.
@@ -50,14 +51,21 @@ def supports(problem: Problem) -> str:
 
 
 def guarantee(problem: Problem) -> Guarantee:
-    """Return normwise: |err| <= 9 (1 + log2 M) eps ||x||_2 ||w||_2 over tiles of 2M samples."""
+    """Return normwise: |err| <= 9 (1 + log2 M) eps ||x||_2 ||w||_2 over tiles of M points."""
     return "normwise"
 
 
 def kernels(problem: Problem) -> tuple[tuple[str, str], ...]:
     """Return the transform of the filter and the loop over tiles."""
-    loop = "tiles_filters" if problem.shared_signal else "tiles"
-    return (("spectrum", problem.dtype), (loop, problem.dtype))
+    loop, part = "tiles_filters" if problem.shared_signal else "tiles", _part(problem)
+    if part != problem.dtype:
+        return (("complex_spectrum", part), (f"complex_{loop}", part))
+    return (("spectrum", part), (loop, part))
+
+
+def _part(problem: Problem) -> str:
+    """Return the dtype of the kernels: that of the samples, or of their parts."""
+    return PARTS.get(problem.dtype, problem.dtype)
 
 
 def _layout(problem: Problem) -> Layout:
@@ -83,19 +91,18 @@ def space(problem: Problem) -> Space:
 
 
 def _space(problem: Problem, plan: Layout) -> Space:
-    itemsize = np.dtype(problem.dtype).itemsize
-    need = fft_tables.lengths(plan.size, problem.dtype)
+    itemsize = np.dtype(_part(problem)).itemsize
+    need = fft_tables.lengths(plan.size, _part(problem))
     batch = 1 if problem.shared_signal else problem.batch
     held = _together(problem, plan) if problem.shared_signal else 1
-    reals = held * need.spectrum + need.table + _flat_length(problem, plan)
+    reals = held * need.spectrum + need.table + plan.parts * _flat_length(problem, plan)
     rows = batch * prod(plan.grid[:-1]) * plan.rows
     columns = (plan.grid[-1] - 1) * plan.step[-1] + plan.shape[-1]
     # Rows of tiles are numbered by way of some arrays as long as they are many.
     numbers = _ROW_BYTES * rows + 24 * columns + 2 * itemsize * problem.batch * plan.tiles
     return Space(
         itemsize * reals + numbers + SLACK,
-        itemsize
-        * (need.scratch * (1 + problem.shared_signal) + (2 * need.top + 1) * plan.shape[-1] + 128)
+        itemsize * (need.scratch * (1 + problem.shared_signal) + _room(need.top, plan) + 64)
         + SLACK,
     )
 
@@ -104,14 +111,14 @@ def work(problem: Problem) -> Work:
     """Return two transforms of each tile and one of each filter, weighed by cache."""
     plan = _layout(problem)
     filters = 1 if problem.shared_filter else problem.batch
-    spectrum, block = costs(plan.size, problem.dtype)
+    spectrum, block = costs(plan.size, _part(problem))
     itemsize = np.dtype(problem.dtype).itemsize
     tiles = plan.tiles * problem.batch
     again = tiles - plan.tiles if problem.shared_signal else 0
     return Work(
         calls=tiles + filters,
         butterflies=float(filters * spectrum + (tiles - FIRST_HALF * again) * block),
-        bytes_moved=2 * itemsize * tiles * plan.size,
+        bytes_moved=itemsize * tiles * prod(plan.shape),
     )
 
 
@@ -136,21 +143,21 @@ def _compute(problem: Problem, operands: Operands, x: Any, plan: Layout) -> Any:
     """Run the kernel over all tiles; return a number per tile that is finite if all is."""
     if problem.shared_signal:
         return _compute_several(problem, operands, x, plan)
-    dtype, filters = problem.dtype, len(operands.w)
+    dtype, filters = _part(problem), len(operands.w)
     made = fft_tables.transform(plan.size, dtype)
     form = (made.size, made.top, made.levels)
     width, across = plan.shape[-1], plan.grid[-1]
     spectra: list[Any] = [None] * filters
-    fill = np.array([operands.fill if "fill" in problem.boundary else 0], dtype)
+    fill = _fill(problem, operands)
     shift, n = -plan.start[-1], problem.signal[-1]
     batch = problem.batch // filters
     few = batch * prod(plan.grid[:-1]) * plan.rows <= _KEPT_ROWS
     columns, sources, targets = (_kept_places if few else _places)(problem, plan, batch)
     tiles = batch * plan.tiles
     norms = np.zeros((filters, tiles), dtype)
-    kernel = load.kernel("tiles", dtype)
-    room = (2 * made.top + 1) * width + 64
-    signals, outs = x.reshape(filters, -1), operands.out.reshape(filters, -1)
+    kernel, room = load.kernel(*kernels(problem)[1]), _room(made.top, plan)
+    signals, outs = (a.reshape(filters, -1).view(dtype) for a in (x, operands.out))
+    scratch(made.scratch_length + room, dtype)  # Now: what grows is there twice for a moment.
 
     def some_tiles(f: int, lo: int, hi: int) -> None:
         space = scratch(made.scratch_length + room, dtype)
@@ -163,8 +170,10 @@ def _compute(problem: Problem, operands: Operands, x: Any, plan: Layout) -> Any:
         )  # fmt: skip
 
     for f in range(filters):
-        make = partial(_spectrum, problem, plan, operands.w[f], made)
-        key = ("tiles", dtype, plan.shape, problem.filter, problem.dilation, f)
+        # What is kept by others has its own memory.
+        into = None if operands.forms else scratch(made.spectrum_length, dtype, "spectra")
+        make = partial(_spectrum, problem, plan, operands.w[f], made, into)
+        key = ("tiles", problem.dtype, plan.shape, problem.filter, problem.dilation, f)
         spectra[f] = recall(operands.forms, key, make, _bytes)
         bands = geometry.bands(tiles, max(1, _BAND // (2 * plan.size)))
         threads.run(partial(some_tiles, f), bands, operands.workers)
@@ -174,17 +183,18 @@ def _compute(problem: Problem, operands: Operands, x: Any, plan: Layout) -> Any:
 
 def _compute_several(problem: Problem, operands: Operands, x: Any, plan: Layout) -> Any:
     """Run the kernel over all tiles of one image, some filters at a time."""
-    dtype, filters, across = problem.dtype, problem.batch, plan.grid[-1]
+    dtype, filters, across = _part(problem), problem.batch, plan.grid[-1]
     made, some = fft_tables.transform(plan.size, dtype), _together(problem, plan)
     form, width, length = (made.size, made.top, made.levels), plan.shape[-1], made.scratch_length
-    fill = np.array([operands.fill if "fill" in problem.boundary else 0], dtype)
+    fill = _fill(problem, operands)
     shift, n = -plan.start[-1], problem.signal[-1]
     few = prod(plan.grid[:-1]) * plan.rows <= _KEPT_ROWS
     columns, sources, targets = (_kept_places if few else _places)(problem, plan, 1)
     norms = np.zeros((filters, plan.tiles), dtype)
-    kernel = load.kernel("tiles_filters", dtype)
-    room = (2 * made.top + 1) * width + 64
+    kernel, room = load.kernel(*kernels(problem)[1]), _room(made.top, plan)
     outs = operands.out.reshape(filters, -1)
+    signal = x[0].reshape(-1).view(dtype)
+    scratch(2 * length + room, dtype)  # Now: what grows is there twice for a moment.
 
     def transformed(w: Any) -> Any:
         size = len(w) * made.spectrum_length
@@ -197,17 +207,17 @@ def _compute_several(problem: Problem, operands: Operands, x: Any, plan: Layout)
     def some_tiles(spectra: Any, begin: int, end: int, lo: int, hi: int) -> None:
         space = scratch(2 * length + room, dtype)
         kernel(
-            x[0].reshape(-1), spectra, made.table, space[:length], space[length : 2 * length],
-            space[2 * length :], outs[begin:end].reshape(-1), norms[begin:end].reshape(-1), fill,
-            sources, targets, columns, np.empty(2 * made.top, np.int64), end - begin,
-            made.spectrum_length, outs.shape[1], plan.tiles, lo, hi, across, plan.rows, width,
-            plan.low[-1], plan.step[-1], results(problem)[-1], problem.stride[-1], shift, shift + n,
-            shift, *form,
+            signal, spectra, made.table, space[:length], space[length : 2 * length],
+            space[2 * length :], outs[begin:end].reshape(-1).view(dtype),
+            norms[begin:end].reshape(-1), fill, sources, targets, columns,
+            np.empty(2 * made.top, np.int64), end - begin, made.spectrum_length, outs.shape[1],
+            plan.tiles, lo, hi, across, plan.rows, width, plan.low[-1], plan.step[-1],
+            results(problem)[-1], problem.stride[-1], shift, shift + n, shift, *form,
         )  # fmt: skip
 
     for begin in range(0, filters, some):
         end = min(filters, begin + some)
-        key = ("tiles", dtype, plan.shape, problem.filter, problem.dilation, begin, end)
+        key = ("tiles", problem.dtype, plan.shape, problem.filter, problem.dilation, begin, end)
         spectra = recall(operands.forms, key, partial(transformed, operands.w[begin:end]), _bytes)
         bands = geometry.shares(plan.tiles, max(1, _BAND // (2 * plan.size)), operands.workers)
         threads.run(partial(some_tiles, spectra, begin, end), bands, operands.workers)
@@ -216,23 +226,36 @@ def _compute_several(problem: Problem, operands: Operands, x: Any, plan: Layout)
 
 def _together(problem: Problem, plan: Layout) -> int:
     """Return of how many filters of one image the spectra are there at a time."""
-    reals = fft_tables.lengths(plan.size, problem.dtype).spectrum
-    return together(problem.batch, reals * np.dtype(problem.dtype).itemsize)
+    reals = fft_tables.lengths(plan.size, _part(problem)).spectrum
+    return together(problem.batch, reals * np.dtype(_part(problem)).itemsize)
+
+
+def _room(top: int, plan: Layout) -> int:
+    """Return the reals of the rows that are put together, and of the one outside."""
+    return ((2 if plan.parts == 1 else 1) * top + 1) * plan.parts * plan.shape[-1] + 64
+
+
+def _fill(problem: Problem, operands: Operands) -> Any:
+    value = operands.fill if "fill" in problem.boundary else 0
+    return np.array([value], problem.dtype).view(_part(problem))
 
 
 def _spectrum(
     problem: Problem, plan: Layout, w: Any, made: fft_tables.Transform, into: Any = None
 ) -> Any:
     """Lay the filter's rows as far apart as the tile's, and transform it."""
-    pitches = _pitches(plan)
-    flat = np.zeros(_flat_length(problem, plan), w.dtype)
-    steps = [d * p * w.itemsize for d, p in zip(problem.dilation, pitches, strict=True)]
-    np.lib.stride_tricks.as_strided(flat, w.shape, steps)[...] = w
-    spectrum = np.empty(made.spectrum_length, w.dtype) if into is None else into
-    load.kernel("spectrum", problem.dtype)(
-        flat, spectrum, made.table, scratch(made.scratch_length, w.dtype), 1, 0, len(flat), 0,
-        made.size, made.top, made.levels,
-    )  # fmt: skip
+    dtype, k, size = _part(problem), _flat_length(problem, plan), w.itemsize
+    # Not fresh pages: for a small image they would take a fifth of the time.
+    laid = scratch(plan.parts * k, dtype, "laid")
+    laid.fill(0)
+    # A complex filter is transformed as it is convolved: from its last tap on.
+    way, start = (1, 0) if plan.parts == 1 else (-1, (k - 1) * size)
+    steps = [way * d * p * size for d, p in zip(problem.dilation, _pitches(plan), strict=True)]
+    np.ndarray(w.shape, w.dtype, laid, start, steps)[...] = w
+    spectrum = np.empty(made.spectrum_length, dtype) if into is None else into
+    kernel, area = load.kernel(*kernels(problem)[0]), scratch(made.scratch_length, dtype)
+    counts = (1, 0, k, 0) if plan.parts == 1 else (1, k, k)
+    kernel(laid, spectrum, made.table, area, *counts, made.size, made.top, made.levels)
     return spectrum
 
 
