@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numba
@@ -12,6 +13,9 @@ from .direct2d_element import Element
 from .direct2d_rim import divide_columns, make_move, make_pack
 from .direct2d_tile import ACCUMULATE, PAST_CACHE, STORE, Shape, make_tiles
 from .scalar import get, join, misalignment, put, zero_like
+
+# Rims follow the wide tiles, before both ends of so many results leave a second-level cache again.
+_CHUNK_BYTES = 1 << 17
 
 
 def make_band(element: Element, shapes: tuple[Shape, ...]) -> Callable[..., Any]:
@@ -36,11 +40,13 @@ def make_band(element: Element, shapes: tuple[Shape, ...]) -> Callable[..., Any]
     """
     lanes, itemsize = element.lanes, element.itemsize
     pair, vector_bytes, streams = 2 * lanes, lanes * itemsize, element.streams
-    # Each shape, then the same rows of two vectors: for rims and what is left of a row.
+    # Each shape, for source rows one after another; then the same rows of two vectors, for any
+    # others, for rims and for what is left of a row.
+    wides_of = tuple(replace(s, dense=True) for s in shapes)
     pairs = tuple(
         Shape(s.rows, 2, s.kh, s.kw if s.kh else 0, prompt=s.prompt) for s in shapes
     )
-    tiles = make_tiles(element, shapes + pairs)
+    tiles = make_tiles(element, wides_of + pairs)
     first_pair = len(shapes)
     pack, move = make_pack(lanes, itemsize), make_move(lanes, itemsize)
 
@@ -100,6 +106,7 @@ def make_band(element: Element, shapes: tuple[Shape, ...]) -> Callable[..., Any]
         if packed_row:
             room = (len(work) - packed) // packed_row
             chunk = (room - (kh - 1) * tap_step - 1) // row_step + 1
+            chunk = min(chunk, _CHUNK_BYTES // (itemsize * max(ow, 1)))
             chunk = max(chunk // rows, 1) * rows
         # Each end of a source row: `size` virtual columns from `far` on (0 for the left end), of
         # which begin..end-1 are neighbours in the image.
@@ -114,6 +121,41 @@ def make_band(element: Element, shapes: tuple[Shape, ...]) -> Callable[..., Any]
         while start < end:
             start = min(start, end - rows)
             stop = min(start + chunk, end)
+            # 3. Wide tiles, from left to right; pairs where the source rows are no neighbours.
+            t = start
+            while t < stop and wides:
+                t = min(t, stop - rows)
+                m = get(row_map, map_at + t * row_step * unit)
+                dense = m >= 0
+                for s in range(1, kh + rows - 1):
+                    step = s * tap_step * unit
+                    dense = dense and get(row_map, map_at + t * row_step * unit + step) == m + step
+                target = out_at + t * out_row
+                if dense:
+                    for part in range(parts):
+                        j = c1 - wide if part else first
+                        tiles(kind, 1 if part else wides, wide, 0, wide,
+                              x, x_at + m * x_row + j - pad_c, tap_step * unit * x_row, lanes, 1,
+                              row_map, 0, 0, work, 0, w, w_at, kh, kw, dilation,
+                              out, target + j, out_row, lanes, how)
+                else:
+                    whole = (last - first) // pair
+                    left = last - first - whole * pair
+                    for part in range(2 if left else 1):
+                        j = last - pair if part else first
+                        place, place_at, place_row, store = out, target + j, out_row, how
+                        if part and accumulate:
+                            place, place_at, place_row, store = work, scratch, pair, STORE
+                        tiles(first_pair + kind, 1 if part else whole, pair, 0, pair,
+                              x, x_at + j - pad_c, x_row, lanes, 0,
+                              row_map, map_at + t * row_step * unit, tap_step * unit, work, skip,
+                              w, w_at, kh, kw, dilation,
+                              place, place_at, place_row, lanes, store)
+                        if part and accumulate:
+                            deliver(work, scratch + pair - left, out, target + last - left, out_row,
+                                    rows, left, accumulate)
+                t += rows
+            # 4. The workspace's rows, of lines that the wide tiles have brought near.
             if packed_row:
                 at = packed
                 for e in range((stop - start - 1) * row_step + (kh - 1) * tap_step + 1):
@@ -128,7 +170,7 @@ def make_band(element: Element, shapes: tuple[Shape, ...]) -> Callable[..., Any]
                         for j in range(packed_row):
                             put(work, at + j, outside)
                     at += packed_row
-            # 3. Pairs of vectors, from the top to the bottom of the chunk.
+            # 5. Pairs of vectors, from the top to the bottom of the chunk.
             for job in range(jobs):
                 # Vectors of columns a0.. and a1..; columns [b0, e0) and [b1, e1) are new.
                 is_packed = narrow or job < sides
@@ -171,18 +213,6 @@ def make_band(element: Element, shapes: tuple[Shape, ...]) -> Callable[..., Any]
                         deliver(work, scratch + lanes + b1 - a1, out, target + b1, out_row, rows,
                                 e1 - b1, accumulate)
                     t += count * rows
-            # 4. Wide tiles, from left to right.
-            t = start
-            while t < stop:
-                t = min(t, stop - rows)
-                for part in range(parts):
-                    j = c1 - wide if part else first
-                    tiles(kind, 1 if part else wides, wide, 0, wide,
-                          x, x_at + j - pad_c, x_row, lanes, 0,
-                          row_map, map_at + t * row_step * unit, tap_step * unit, work, skip,
-                          w, w_at, kh, kw, dilation,
-                          out, out_at + t * out_row + j, out_row, lanes, how)
-                t += rows
             start = stop
 
     return band

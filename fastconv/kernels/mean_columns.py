@@ -35,7 +35,7 @@ def make_mean_columns(target: Target, dtype: str) -> Any:
 
     Assumes: work has (m + k - 1)*width elements, which are overwritten; out does not overlap it.
     """
-    a, mean = Lanes.of(target, "float64", BOX), Mean(dtype)
+    a, mean = Lanes.of(target, "float64", BOX), Mean.of(target, dtype)
 
     def body(b: Any, args: Values) -> None:
         work, width, out, row, k, m, factor = args

@@ -48,7 +48,7 @@ def make_mean_line(target: Target, dtype: str) -> Callable[..., Any]:
     parts, lines = make_mean_parts(target, dtype), Panel.of(target, "float64").lines
     shortest = _SHORTEST if target.has_line_panels else 1 << 40
     fetch = make_fetch(dtype)
-    factor_of = _make_factor(Mean(dtype))
+    factor_of = _make_factor(Mean.of(target, dtype))
 
     def mean_line(
         x: Any, size: Any, out: Any, source: Any, fill: Any, work: Any, outer: int, x_outer: int,

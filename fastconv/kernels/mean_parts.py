@@ -53,7 +53,7 @@ def _make_collect(target: Target, dtype: str) -> Any:
 
     Assumes: out does not overlap work.
     """
-    panel, mean = Panel.of(target, "float64"), Mean(dtype)
+    panel, mean = Panel.of(target, "float64"), Mean.of(target, dtype)
     memory, lines, lanes = panel.lanes.memory, panel.lines, panel.lanes.lanes
     one = type(memory)("float64", 1, 1, memory.masks)
 

@@ -245,19 +245,13 @@ def _plan(problem: Problem) -> _Plan:
     return _Plan(height, pitch, per, (height + 2) * pitch + _LINES * (per + kw))
 
 
-@lru_cache(maxsize=32)
-def _maps(problem: Problem) -> tuple[Array, Array]:
-    maps: tuple[Array, Array] = passes.maps(problem)
-    return maps
-
-
 def _run_planes(
     problem: Problem, kernel: Any, x: Array, factor: Array, out: Array, fill: Array,
     operands: Operands,
 ) -> list[Box]:  # fmt: skip
     (h, width), (kh, kw), (oh, ow) = problem.signal, problem.filter, problem.output
     height, pitch, per, room = _plan(problem)
-    rows, columns = _maps(problem)
+    rows, columns = passes.maps(problem)
     begin = min(max(problem.pad[1], 0), len(columns))
     end = max(begin, min(len(columns), width + problem.pad[1]))
     wild = np.zeros(problem.batch * oh, np.int64)

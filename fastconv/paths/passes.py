@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,7 @@ def plane_products(problem: Problem) -> int:
     return oh * (min(problem.signal[-1], ow + kw - 1) * kh + ow * kw)
 
 
+@lru_cache(maxsize=32)
 def maps(problem: Problem) -> tuple[Any, Any]:
     """Return for each row and each column that windows read the one it stands for."""
     rows, columns = (
