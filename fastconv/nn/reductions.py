@@ -71,6 +71,17 @@ def maxima_and_places(
     return planes.deliver(result, out, moved), planes.deliver(places, None, moved)
 
 
+def places_by_loops(
+    planes: Planes, windows: Windows, result: Array, places: Array, workers: int | None
+) -> bool:
+    """Store the largest samples and their places by compiled loops alone, or return False."""
+    if planes.channels_last or not result.size or not _each_meets_some(windows):
+        return False
+    shape = (planes.planes, *windows.output)
+    into = result.reshape(shape), places.reshape(shape)
+    return pools.places_by_loop(windows, planes.packed(), *into, workers)
+
+
 def means(
     planes: Planes,
     windows: Windows,

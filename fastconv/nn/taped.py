@@ -35,11 +35,15 @@ _COPIED_SECONDS = 100e-6
 
 
 class Taped(NamedTuple):
-    """A tape, and what one worker takes for what is on it, as predicted."""
+    """A tape, what one worker takes for what is on it, as predicted, and what is stored beside.
+
+    That is integers of the shape `beside`, or nothing.
+    """
 
     play: Any
     seconds: float
     tape: Tape
+    beside: tuple[int, ...] | None = None
 
 
 def layer(
@@ -67,7 +71,7 @@ def layer(
         return None
     if found is None or (workers is not None and type(workers) is not int):
         return None
-    play, seconds, _ = found
+    play, seconds, _, _ = found
     if seconds >= threads.FEW_SECONDS and threads.worthwhile(seconds, workers) > 1:
         return None
     if out is None:
@@ -132,7 +136,7 @@ def key_of(
     workers: Any,
 ) -> Hashable:  # fmt: skip
     """Return all that a plain function of one array follows from besides its numbers, or None."""
-    if type(x) is not np.ndarray or out is not None:
+    if type(x) is not np.ndarray or not (out is None or type(out) is np.ndarray):
         return None
     for size in sizes:
         if type(size) is not int and size is not None and not is_plain(size):
@@ -142,46 +146,74 @@ def key_of(
             return None
     if workers is not None and type(workers) is not int:
         return None
-    return name, x.dtype, x.shape, sizes, flags, layout, workers
+    return name, x.dtype, x.shape, sizes, flags, layout, out is None, workers
 
 
-def play(key: Hashable, x: Any, workers: int | None = None) -> Any:
-    """Return what a plain function of one array gives that is on tape, None for any other."""
+def play(
+    key: Hashable, operands: tuple[Any, ...], workers: int | None = None, out: Array | None = None
+) -> Any:
+    """Return what a plain function of arrays gives that is on tape, None for any other.
+
+    What `compute` stores beside a result comes with it, as a pair.
+    """
     try:
         found = _tapes.get(key)
     except TypeError:  # A list among the words, which is refused elsewhere.
         return None
     if found is None:
         return None
-    play, seconds, _ = found
+    play, seconds, _, beside = found
     if seconds >= threads.FEW_SECONDS and threads.worthwhile(seconds, workers) > 1:
         return None
-    return play(x)
+    if out is not None:
+        if any(np.may_share_memory(out, x) for x in operands):
+            return None
+        operands = *operands, out
+    if beside is None:
+        return play(*operands)
+    other = np.empty(beside, np.int64)
+    count = len(operands) - (out is not None)
+    result = play(*operands[:count], other, *operands[count:])
+    return None if result is None else (result, other)
 
 
 def compute(
-    key: Hashable, x: Array, shape: tuple[int, ...], seconds: float, workers: int | None,
-    by_kernels: Callable[[Array], bool],
-) -> Array | None:  # fmt: skip
-    """Compute a plain function of one array, the second time on tape; None if not by kernels.
+    key: Hashable, operands: tuple[Array, ...], shape: tuple[int, ...], seconds: float,
+    workers: int | None, by_kernels: Callable[..., bool], beside: tuple[int, ...] | None = None,
+    out: Array | None = None, dtype: Any = None,
+) -> Any:  # fmt: skip
+    """Compute a plain function of arrays, the second time on tape; None if not by kernels.
 
-    ``by_kernels(result)`` stores the result by kernels alone, or returns False.
+    ``by_kernels(result)`` stores the result by kernels alone, or returns False; so does
+    ``by_kernels(result, other)`` where something is computed beside it: integers of the shape
+    `beside`. The result is `out`, or a new array of `dtype` or of that of the first operand.
     """
-    if not (x.flags.c_contiguous and x.flags.aligned and x.dtype.isnative and x.size):
+    for x in operands:
+        if not (x.flags.c_contiguous and x.flags.aligned and x.dtype.isnative and x.size):
+            return None
+    dtype = operands[0].dtype if dtype is None else dtype
+    result = out
+    if out is None:
+        result = np.empty(shape, dtype)
+    elif out.dtype != dtype or out.shape != shape or not out.flags.carray or not (
+        out.dtype.isnative
+    ) or any(np.may_share_memory(out, x) for x in operands):  # fmt: skip
         return None
-    result = np.empty(shape, x.dtype)
+    other = () if beside is None else (np.empty(beside, np.int64),)
+    answer: Any = (result, *other) if other else result
     if key not in _seen or key in _tapes or not can_record() or (
         threads.worthwhile(seconds, workers) > 1
     ):  # fmt: skip
         _see(key)
-        return result if by_kernels(result) else None
+        return answer if by_kernels(result, *other) else None
     done: list[bool] = []
-    tape = record(lambda: done.append(by_kernels(result)), (x,), result, shape, seconds)
-    if not done[0]:
-        _keep(_tapes, key, None, seconds)
-        return None
-    _keep(_tapes, key, tape, seconds)
-    return result
+    stored = other if out is None else (*other, out)
+    tape = record(
+        lambda: done.append(by_kernels(result, *other)), (*operands, *stored),
+        None if out is not None else result, shape, seconds, len(stored),
+    )  # fmt: skip
+    _keep(_tapes, key, tape if done[0] else None, seconds, beside)
+    return answer if done[0] else None
 
 
 def _see(key: Hashable) -> None:
@@ -190,7 +222,10 @@ def _see(key: Hashable) -> None:
     _seen.add(key)
 
 
-def _keep(tapes: dict[Hashable, Any], key: Hashable, tape: Tape | None, seconds: float) -> None:
+def _keep(
+    tapes: dict[Hashable, Any], key: Hashable, tape: Tape | None, seconds: float,
+    beside: tuple[int, ...] | None = None,
+) -> None:  # fmt: skip
     if len(tapes) >= _MOST_TAPES:
         tapes.clear()
-    tapes[key] = tape and Taped(tape.play, seconds, tape)
+    tapes[key] = tape and Taped(tape.play, seconds, tape, beside)

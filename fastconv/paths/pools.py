@@ -142,12 +142,19 @@ def maxima_and_places(
     windows: Windows, x: Array, out: Array, places: Numbers, workers: int | None
 ) -> None:
     """Take the maxima and the flat place of each in its plane: the first; of NaN the last."""
-    dtype, outside = _beyond(x.dtype)
-    small = prod(windows.signal) < 1 << 31
-    kernel = load.ready("pool_max_index", dtype) if small else None
-    if kernel is None:
+    if not places_by_loop(windows, x, out, places, workers):
         search(x, out, places, [_starts(windows, a) for a in range(len(windows.signal))])
-        return
+
+
+def places_by_loop(
+    windows: Windows, x: Array, out: Array, places: Numbers, workers: int | None
+) -> bool:
+    """Take the maxima and their places if a loop is ready; return whether it was."""
+    dtype, outside = _beyond(x.dtype)
+    if dtype not in KERNELS["pool_max_index"].dtypes or prod(windows.signal) >= 1 << 31:
+        return False
+    if (kernel := load.ready("pool_max_index", dtype)) is None:
+        return False
     offsets, starts = table(windows)
     x, out, places = x.view(dtype).reshape(-1), out.view(dtype).reshape(-1), places.reshape(-1)
 
@@ -156,6 +163,7 @@ def maxima_and_places(
                starts, hi - lo, plane, *_counts(windows), windows.dilation[-1])  # fmt: skip
 
     _bands(windows, x, workers, some)
+    return True
 
 
 @lru_cache(maxsize=256)
