@@ -78,6 +78,7 @@ KERNELS: dict[str, Kernel] = {
         Kernel("square_last", "channels_patch", FLOATS, ("T",) * 7, 13),
         Kernel("filters", "channels_filters", (*FLOATS, *COMPLEX, *INTEGERS), ("T", "T"), 2),
         Kernel("frame", "channels_frame", (*FLOATS, *COMPLEX, *INTEGERS), ("T", "T"), 11),
+        Kernel("strided_copy", "strided_copy", INTEGERS, ("T", "T"), 20),
         Kernel("winograd", "channels_winograd", FLOATS, ("T",) * 7, 25),
         Kernel("winograd_filters", "channels_winograd", FLOATS, ("T", "T", "T"), 3),
         Kernel("activation", "activation", (*FLOATS, *INTEGERS), ("T", "T", "T"), 2),

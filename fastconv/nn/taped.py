@@ -6,23 +6,22 @@ The first call is settled as any other, the second is recorded (`runtime.tape`).
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..filters import Filters
-from ..layer import Layer, LayerOperands
+from ..layer import Epilogue, Layer
 from ..planner import layers as planner
+from ..planner.selector import Verdict
 from ..records import NamedTuple
 from ..runtime import threads
 from ..runtime.tape import Tape, can_record, record
-from . import arguments
 from .arguments import Settings
 from .settled import is_plain
 
-__all__ = ["compute", "compute_layer", "key_of", "layer", "play"]
+__all__ = ["Call", "compute", "compute_layer", "key_of", "layer", "play"]
 
 Array = npt.NDArray[Any]
 
@@ -31,7 +30,6 @@ _MOST_TAPES = 512
 # filters, whose forms are on the tapes, have tapes of their own.
 _tapes: dict[Hashable, Taped | None] = {}
 _seen: set[Hashable] = set()
-_COPIED_SECONDS = 100e-6
 
 
 class Taped(NamedTuple):
@@ -47,10 +45,15 @@ class Taped(NamedTuple):
 
 
 def layer(
-    x: Any, weight: Any, bias: Any, stride: Any, padding: Any, dilation: Any, groups: Any,
-    activation: Any, slope: Any, layout: Any, out: Any, workers: Any, accuracy: Any, method: Any,
+    name: str, extra: Any, x: Any, weight: Any, bias: Any, stride: Any, padding: Any,
+    dilation: Any, groups: Any, activation: Any, slope: Any, layout: Any, out: Any, workers: Any,
+    accuracy: Any, method: Any,
 ) -> Any:  # fmt: skip
-    """Return what a call gives that is on tape, None for any other."""
+    """Return what a call gives that is on tape, None for any other.
+
+    `name` tells functions apart whose other arguments may be the same, and `extra` is what they
+    take besides, sizes as `stride` are.
+    """
     if type(x) is not np.ndarray:
         return None
     tapes: Any = _tapes
@@ -58,14 +61,14 @@ def layer(
         if type(weight) is not Filters:
             return None
         tapes, weight = weight.tapes, weight.array
-    if not (type(stride) is type(padding) is type(dilation) is type(groups) is int):
-        for size in (stride, padding, dilation, groups):
+    if not (type(stride) is type(padding) is type(dilation) is type(groups) is type(extra) is int):
+        for size in (stride, padding, dilation, groups, extra):
             if type(size) is not int and not is_plain(size):
                 return None
     try:
         found = tapes.get((
-            x.dtype, x.shape, weight.shape, bias is None, stride, padding, dilation, groups,
-            activation, slope, layout, workers, accuracy, method,
+            name, extra, x.dtype, x.shape, weight.shape, bias is None, out is None, stride,
+            padding, dilation, groups, activation, slope, layout, workers, accuracy, method,
         ))  # fmt: skip
     except TypeError:  # A list among the words, which is refused elsewhere.
         return None
@@ -76,58 +79,98 @@ def layer(
         return None
     if out is None:
         return play(x, weight, bias)
-    # To copy a small result costs less than Python does around kernels that write to `out`.
-    if seconds > _COPIED_SECONDS or type(out) is not np.ndarray or out.dtype != x.dtype:
+    if type(out) is not np.ndarray or any(
+        a is not None and np.may_share_memory(out, a) for a in (x, weight, bias)
+    ):
         return None
-    result = play(x, weight, bias)
-    if result is None or out.shape != result.shape or not out.flags.writeable:
-        return None
-    out[...] = result
-    return out
+    return play(x, weight, bias, out)
+
+
+class Call(NamedTuple):
+    """A call of a layer's function, as far as tapes know it.
+
+    Parameters
+    ----------
+    name, extra
+        As in `layer`.
+    given : tuple
+        The images, weights and bias as the caller gave them.
+    words : tuple
+        Stride, padding, dilation, groups, activation, slope, layout, workers, accuracy, method.
+    """
+
+    name: str
+    extra: Any
+    given: tuple[Any, Any, Any]
+    words: tuple[Any, ...]
 
 
 def compute_layer(
-    layer: Layer, operands: LayerOperands, settings: Settings, given: tuple[Any, ...], words: Any
-) -> None:
-    """Have the engine compute a plain layer, the second time by `words` on tape.
+    call: Call, layers: tuple[Layer, ...], run: Callable[[], bool | None], result: Array,
+    epilogue: Epilogue, settings: Settings,
+) -> None:  # fmt: skip
+    """Have ``run()`` compute a plain call into `result`, the second time on tape.
 
-    `given` are the images, weights and bias of the call and the result, as the caller sees them.
+    It has the engine compute `layers`, and returns False if it did anything else without kernels.
+    `result` is as the caller sees it; it is `settings.out` where that is given.
     """
-    x, weight, bias, result = given
-    key = (x.dtype, x.shape, weight.shape, bias is None, *words)
-    tapes: Any = weight.tapes if type(weight) is Filters else _tapes
+    x, weight, bias = call.given
+    w, tapes, keeps = weight, _tapes, False
+    if type(weight) is Filters:
+        w, keeps = weight.array, weight.keeps
+        tapes = {} if weight.tapes is None else weight.tapes
+    plain = type(x) is type(w) is type(result) is np.ndarray and epilogue.compiled
     # A callable leaves no tape, and need not have a hash, nor need a slope that is an array.
-    plain = operands.epilogue.compiled and type(words[_SLOPE]) in (float, int)
-    if not plain or key not in _seen or key in tapes or not _can_be_taped(
-        layer, operands, settings, bias
-    ):  # fmt: skip
-        if plain:
-            _see(key)
-        arguments.run(layer, operands, settings)
+    plain = plain and type(call.words[_SLOPE]) in (float, int) and all(
+        type(size) is int or is_plain(size) for size in (*call.words[:4], call.extra)
+    )  # fmt: skip
+    if not plain:
+        run()
         return
-    verdict = planner.choose(layer, settings.method, settings.accuracy, operands.w.keeps)
-    run = partial(planner.run, layer, operands, verdict)
-    given = x, operands.w.array, bias
-    tape = record(run, given, result, result.shape, verdict.seconds)
-    _keep(tapes, key, tape, verdict.seconds)
+    out = settings.out
+    words = (x.dtype, x.shape, w.shape, bias is None, out is None)
+    key = (call.name, call.extra, *words, *call.words)
+    try:
+        fresh = key not in _seen or key in tapes
+    except TypeError:
+        run()
+        return
+    fits = (bias is None or bias is epilogue.bias) and result.size and (
+        out is None or out is result
+    )  # fmt: skip
+    if fresh or not (fits and _can_be_taped(layers, epilogue, settings, keeps)):
+        _see(key)
+        run()
+        return
+    seconds = sum(v.seconds for v in _verdicts(layers, settings, keeps))
+    done: list[bool | None] = []
+    operands = (x, w, bias) if out is None else (x, w, bias, out)
+    tape = record(
+        lambda: done.append(run()), operands, result if out is None else None, result.shape,
+        seconds, int(out is not None),
+    )  # fmt: skip
+    _keep(tapes, key, None if done[0] is False else tape, seconds)
 
 
 # Where in a layer's words the slope is: behind stride, padding, dilation, groups and activation.
 _SLOPE = 5
 
 
-def _can_be_taped(layer: Layer, operands: LayerOperands, settings: Settings, bias: Any) -> bool:
-    """Return whether one worker's kernel calls will always compute this layer."""
-    if not (bias is None or bias is operands.epilogue.bias) or operands.out.size == 0:
+def _verdicts(layers: tuple[Layer, ...], settings: Settings, keeps: bool) -> list[Verdict]:
+    return [planner.choose(one, settings.method, settings.accuracy, keeps) for one in layers]
+
+
+def _can_be_taped(
+    layers: tuple[Layer, ...], epilogue: Epilogue, settings: Settings, keeps: bool
+) -> bool:
+    """Return whether one worker's kernel calls will always compute these layers."""
+    words = settings.method, settings.accuracy, keeps
+    if not can_record() or not all(planner.is_settled(one, *words) for one in layers):
         return False
-    if not can_record() or not planner.is_settled(
-        layer, settings.method, settings.accuracy, operands.w.keeps
-    ):
-        return False
-    verdict = planner.choose(layer, settings.method, settings.accuracy, operands.w.keeps)
-    path = planner.ALGORITHMS[verdict.name]
-    return path.by_kernels(operands.epilogue) and (
-        threads.worthwhile(verdict.seconds, settings.workers) == 1
+    return all(
+        planner.ALGORITHMS[v.name].by_kernels(epilogue)
+        and threads.worthwhile(v.seconds, settings.workers) == 1
+        for v in _verdicts(layers, settings, keeps)
     )
 
 
