@@ -27,7 +27,7 @@ def make_strided_copy(target: Target, dtype: str) -> Callable[..., Any]:
 
     Assumes: no element of out is stored twice; x and out share no memory.
     """
-    line = _make_line(Arithmetic.of(target, dtype))
+    line = make_line(Arithmetic.of(target, dtype))
 
     def strided_copy(
         x: Any, out: Any, x_at: int, at: int, n0: int, n1: int, n2: int, n3: int, n4: int, n5: int,
@@ -46,7 +46,7 @@ def make_strided_copy(target: Target, dtype: str) -> Callable[..., Any]:
     return strided_copy
 
 
-def _make_line(a: Arithmetic) -> Callable[..., Any]:
+def make_line(a: Arithmetic) -> Callable[..., Any]:
     """Return ``line(x, start, x_step, out, goal, step, n)``: the innermost axis."""
 
     def model(x: Any, start: int, x_step: int, out: Any, goal: int, step: int, n: int) -> None:

@@ -132,7 +132,7 @@ def _means_by_loops(
 ) -> bool:
     if x.dtype.kind != "f" or x.dtype.itemsize == 2:
         return False
-    shares, columns = _divisors(counts, x.dtype)
+    shares, columns = divisors_of(counts, x.dtype)
     if _each_meets_some(windows) and pools.means(windows, x, into, shares, columns, workers):
         return True
     boxes = pools.disjoint(windows)
@@ -143,7 +143,7 @@ def _means_by_loops(
 _kept_divisors: dict[tuple[Any, ...], tuple[Any, Array, Array]] = {}
 
 
-def _divisors(counts: tuple[Array, ...], dtype: np.dtype[Any]) -> tuple[Array, Array]:
+def divisors_of(counts: tuple[Array, ...], dtype: np.dtype[Any]) -> tuple[Array, Array]:
     """Return what the loops divide by: for each row of outputs and for each column."""
     key = (dtype, *map(id, counts))
     found = _kept_divisors.get(key)
@@ -163,7 +163,7 @@ def box_means_by_loops(x: Array, into: Array, boxes: Boxes, workers: int | None)
     """Store the means of x over boxes by the compiled loop, or return False."""
     if x.dtype.kind != "f":
         return False
-    return pools.box_means(boxes, x, into, *_divisors(boxes.lengths, x.dtype), workers)
+    return pools.box_means(boxes, x, into, *divisors_of(boxes.lengths, x.dtype), workers)
 
 
 def box_means(x: Array, into: Array, boxes: Boxes, workers: int | None) -> None:

@@ -225,7 +225,7 @@ def compute(
     workers: int | None, by_kernels: Callable[..., bool], beside: tuple[int, ...] | None = None,
     out: Array | None = None, dtype: Any = None,
 ) -> Any:  # fmt: skip
-    """Compute a plain function of arrays, the second time on tape; None if not by kernels.
+    """Compute a function of arrays, the second time by `key` on tape; None if not by kernels.
 
     ``by_kernels(result)`` stores the result by kernels alone, or returns False; so does
     ``by_kernels(result, other)`` where something is computed beside it: integers of the shape
@@ -244,7 +244,7 @@ def compute(
         return None
     other = () if beside is None else (np.empty(beside, np.int64),)
     answer: Any = (result, *other) if other else result
-    if key not in _seen or key in _tapes or not can_record() or (
+    if key is None or key not in _seen or key in _tapes or not can_record() or (
         threads.worthwhile(seconds, workers) > 1
     ):  # fmt: skip
         _see(key)
@@ -260,6 +260,8 @@ def compute(
 
 
 def _see(key: Hashable) -> None:
+    if key is None:
+        return
     if len(_seen) >= _MOST_TAPES:
         _seen.clear()
     _seen.add(key)

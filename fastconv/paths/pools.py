@@ -375,20 +375,40 @@ def search(x: Array, out: Array, places: Numbers, axes: Sequence[Axis]) -> None:
 # ---------------------------------------------------------------- backwards
 
 
-def scatter(values: Array, places: Numbers, out: Array) -> None:
-    """Add values (planes, outputs) to out (planes, samples) at their places."""
+def put(values: Array, places: Numbers, out: Array, wrong: Numbers) -> bool:
+    """Store values (planes, outputs) in out (planes, samples) at their places, zeros elsewhere.
+
+    Returns whether a loop is ready for it; ``wrong[0]`` is whether a place lies outside.
+    """
+    dtype = _MOVED.get(out.dtype.itemsize, "")
+    return _by_places("pool_put", dtype, values, places, out, wrong)
+
+
+def scatter(values: Array, places: Numbers, out: Array, wrong: Numbers) -> bool:
+    """Add values (planes, outputs) up in out (planes, samples) at their places; as `put`."""
+    return _by_places("pool_scatter", out.dtype.name, values, places, out, wrong)
+
+
+def _by_places(
+    name: str, dtype: str, values: Array, places: Numbers, out: Array, wrong: Numbers
+) -> bool:
+    if dtype not in KERNELS[name].dtypes or (kernel := load.ready(name, dtype)) is None:
+        return False
     planes, samples = out.shape
-    dtype = out.dtype.name
-    if dtype in KERNELS["pool_scatter"].dtypes and (kernel := load.ready("pool_scatter", dtype)):
-        where = np.require(places, np.int64, ("C", "A")).reshape(-1)
-        kernel(values.reshape(-1), out.reshape(-1), where, planes, samples, values.shape[1])
-        return
-    flat = places + (np.arange(planes) * samples)[:, None]
-    np.add.at(out.reshape(-1), flat.reshape(-1), values.reshape(-1))
+    kernel(values.reshape(-1).view(dtype), out.reshape(-1).view(dtype), places.reshape(-1), wrong,
+           _nothing(dtype), planes, samples, values.shape[1])  # fmt: skip
+    return True
 
 
-def spread(windows: Windows, shares: Array, out: Array) -> bool:
-    """Add shares (planes, *output) to all samples of their windows, if a loop is ready for it."""
+# Elements that are moved, not looked at.
+_MOVED = {np.dtype(name).itemsize: name for name in KERNELS["pool_put"].dtypes}
+
+
+def spread(windows: Windows, grad: Array, out: Array, shares: Array, columns: Array) -> bool:
+    """Add grad (planes, *output) over shares * columns up in all samples of its windows.
+
+    Returns whether a loop is ready for it.
+    """
     dtype = out.dtype.name
     if dtype not in KERNELS["pool_spread"].dtypes:
         return False
@@ -396,6 +416,7 @@ def spread(windows: Windows, shares: Array, out: Array) -> bool:
         return False
     boxes = _all_boxes(windows)
     last, plane = boxes.axes[-1], prod(windows.signal)
-    kernel(shares.reshape(-1), out.reshape(-1), *boxes.rows, last.first, last.stop,
-           out.size // plane, plane, len(boxes.rows.starts) - 1, len(last.first))  # fmt: skip
+    kernel(grad.reshape(-1), out.reshape(-1), shares, columns, _nothing(dtype), *boxes.rows,
+           last.first, last.stop, out.size // plane, plane, len(boxes.rows.starts) - 1,
+           len(last.first))  # fmt: skip
     return True
