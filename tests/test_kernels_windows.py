@@ -16,11 +16,12 @@ from fastconv.kernels import KERNELS
 from fastconv.runtime.target import TARGETS
 
 NAMES = ("window_rows", "window_columns", "pool_max", "pool_mean", "pool_max_index",
-         "pool_box_mean", "pool_box_max", "pool_scatter", "pool_spread")
+         "pool_box_mean", "pool_box_max", "pool_put", "pool_scatter", "pool_spread")
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="guard pages are made by mprotect")
-CASES = [(HOST, name, dtype) for name in NAMES for dtype in ("float32", "uint8")
+CASES = [(HOST, name, dtype) for name in NAMES for dtype in ("float32", "uint8", "int32")
          if dtype in KERNELS[name].dtypes]
-CASES += [(level, name, "float32") for level in LEVELS if level != HOST for name in NAMES]
+CASES += [(level, name, "float32") for level in LEVELS if level != HOST for name in NAMES
+          if "float32" in KERNELS[name].dtypes]
 BOX, MAX, MIN = 0, 1, 2
 
 
@@ -121,7 +122,7 @@ def check_window_columns(function, dtype, rng, at_end):
 
 
 def check_pool(name, function, dtype, rng, at_end):
-    shapes = ((2, 2), (3, 2), (3, 3), (2, 1), (3, 1))
+    shapes = ((2, 2), (3, 2), (3, 3), (2, 1), (3, 1), (1, 1))
     if name == "pool_max_index":
         shapes += ((4, 2), (1, 3))
     k, s = shapes[rng.integers(len(shapes))]
@@ -137,15 +138,24 @@ def check_pool(name, function, dtype, rng, at_end):
     low = 0 if name == "pool_mean" else -np.inf if dtype == "float32" else np.iinfo(dtype).min
     outside = np.full(1, low).astype(dtype)
     where = fenced(offsets.astype(np.int64), at_end), fenced(starts, at_end)
-    counts = planes, taken * width, height, width, outputs, k, s, pad
+    step = 0
+    if rng.integers(2) and (name != "pool_max_index" or (k, s) not in ((2, 1), (4, 2), (1, 3))):
+        step = max(-(-outputs // 64) * 64 * s + k + s, width + 2 * pad)
+        where = fenced((offsets // width * step).astype(np.int64), at_end), where[1]
+    frame = fenced(np.full(taken * step + 1, 9, dtype), at_end)
+    counts = planes, taken * width, height, width, outputs, k, s, pad, step
     places = fenced(np.zeros(out.size, np.int64), at_end)
+    unit = int(rng.integers(0, 3))
+    numbers = offsets // width * width * unit if name == "pool_max_index" else offsets
     if name == "pool_max":
-        function(x, out, outside, *where, *counts)
+        function(x, out, outside, frame, *where, *counts)
     elif name == "pool_max_index":
-        function(x, out, outside, places, *where, *counts, 1)
+        function(x, out, outside, frame, places, where[0], fenced(numbers, at_end), where[1],
+                 *counts, 1, unit)
     else:
-        shares, columns = np.full(height, 2, dtype), fenced(np.full(outputs, 4, dtype), at_end)
-        function(x, out, outside, fenced(shares, at_end), columns, *where, *counts)
+        shares, columns = np.full(height, 2, dtype), np.full(outputs + 64, 4, dtype)
+        function(x, out, outside, frame, fenced(shares, at_end), fenced(columns, at_end), *where,
+                 *counts)
     for b in range(planes):
         for i in range(height):
             for j in range(outputs):
@@ -159,7 +169,9 @@ def check_pool(name, function, dtype, rng, at_end):
                 if name == "pool_max_index":
                     spoiled = np.flatnonzero(samples != samples)
                     best = spoiled[-1] if len(spoiled) else np.argmax(samples)
-                    assert places[index] == at[best], (k, s, pad, width, places[index], at[best])
+                    row, column = divmod(at[best], width)
+                    place = (row * width + column) * unit
+                    assert places[index] == place, (k, s, pad, width, places[index], place)
 
 
 def check_pool_box(name, function, dtype, rng, at_end):
@@ -205,11 +217,20 @@ def check_backward(name, function, dtype, rng, at_end):
     out = fenced(rng.integers(-9, 9, planes * x_step).astype(dtype), at_end)
     want = out.copy().reshape(planes, x_step)
     values = grad.reshape(planes, height * outputs)
-    if name == "pool_scatter":
+    zero, wrong = fenced(np.zeros(1, dtype), at_end), fenced(np.full(1, 7), at_end)
+    want[...] = 0
+    if name in ("pool_put", "pool_scatter"):
         places = rng.integers(0, max(x_step, 1), (planes, height * outputs))
-        function(grad, out, fenced(places.reshape(-1), at_end), planes, x_step, height * outputs)
-        for b in range(planes):
-            np.add.at(want[b], places[b], values[b])
+        bad = rng.integers(4) == 0 and places.size > 0
+        if bad:
+            places.reshape(-1)[rng.integers(places.size)] = rng.choice([-1, x_step, 1 << 40])
+        function(grad, out, fenced(places.reshape(-1), at_end), wrong, zero, planes, x_step,
+                 height * outputs)
+        assert wrong[0] == bad
+        for b, j in np.ndindex(places.shape):
+            if not 0 <= places[b, j] < x_step:
+                continue
+            want[b, places[b, j]] = values[b, j] + (name == "pool_scatter") * want[b, places[b, j]]
     else:
         met = [np.sort(rng.choice(rows, rng.integers(1, rows + 1), False)) for _ in range(height)]
         starts = np.cumsum([0, *map(len, met)]).astype(np.int64)
@@ -217,10 +238,13 @@ def check_backward(name, function, dtype, rng, at_end):
         firsts = rng.integers(0, max(width, 1), outputs)
         stops = firsts + 1 + rng.integers(0, 1 + width - firsts - 1, outputs)
         where = [fenced(a, at_end) for a in (offsets, starts, firsts, stops)]
-        function(grad, out, *where, planes, x_step, height, outputs)
+        shares, columns = np.full(height, 2, dtype), np.full(outputs, 4, dtype)
+        function(grad, out, fenced(shares, at_end), fenced(columns, at_end), zero, *where, planes,
+                 x_step, height, outputs)
         for b, i, j in np.ndindex(planes, height, outputs):
             for r in met[i]:
-                want[b, r * width + firsts[j] : r * width + stops[j]] += values[b, i * outputs + j]
+                want[b, r * width + firsts[j] : r * width + stops[j]] += (
+                    values[b, i * outputs + j] / 8)
     assert np.array_equal(out, want.reshape(-1))
 
 
@@ -234,7 +258,7 @@ def main(kind, name, level, dtype):
         function = getattr(module, f"make_{name}")(TARGETS[level], dtype)
     rng = np.random.default_rng(0)
     for trial in range(150 if kind == "built" else 12):
-        if name in ("pool_scatter", "pool_spread"):
+        if name in ("pool_put", "pool_scatter", "pool_spread"):
             check_backward(name, function, dtype, rng, trial % 2 == 0)
         elif name.startswith("pool_box"):
             check_pool_box(name, function, dtype, rng, trial % 2 == 0)

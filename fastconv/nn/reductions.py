@@ -148,7 +148,8 @@ def divisors_of(counts: tuple[Array, ...], dtype: np.dtype[Any]) -> tuple[Array,
     key = (dtype, *map(id, counts))
     found = _kept_divisors.get(key)
     if found is None:
-        shares, columns = _outer(counts[:-1]).astype(dtype), counts[-1].astype(dtype)
+        shares = _outer(counts[:-1]).astype(dtype)
+        columns = np.concatenate([counts[-1], np.ones(_MOST_LANES)]).astype(dtype)
         shares.flags.writeable = columns.flags.writeable = False
         if len(_kept_divisors) >= _MOST_DIVISORS:
             _kept_divisors.clear()
@@ -157,6 +158,8 @@ def divisors_of(counts: tuple[Array, ...], dtype: np.dtype[Any]) -> tuple[Array,
 
 
 _MOST_DIVISORS = 256
+# Loops take whole vectors of divisors.
+_MOST_LANES = 16
 
 
 def box_means_by_loops(x: Array, into: Array, boxes: Boxes, workers: int | None) -> bool:

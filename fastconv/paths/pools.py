@@ -22,8 +22,10 @@ Numbers = npt.NDArray[np.int64]
 
 # Windows along a row (size, stride) that the loops are unrolled for, and the most rows of a window
 # that are read one by one: beyond them two scans cost less.
-SHAPES = ((2, 2), (3, 2), (3, 3), (2, 1), (3, 1))
+SHAPES = ((2, 2), (3, 2), (3, 3), (2, 1), (3, 1), (1, 1))
 _MOST_ROWS = 9
+# Planes that are copied between what lies outside, so that no window meets an end, are this small.
+_FRAME_BYTES, _FRAMED_OUTPUTS = 64 << 10, 64
 # Samples of one band, and what a core pools in a second: benchmark group pooling.
 _BAND_BYTES, _BYTES_PER_SECOND = 1 << 20, 4e10
 
@@ -58,6 +60,93 @@ class Windows(NamedTuple):
         """Whether the unrolled loops serve them."""
         along = (self.size[-1], self.stride[-1])
         return along in SHAPES and self.dilation[-1] == 1 and prod(self.size[:-1]) <= _MOST_ROWS
+
+
+class Plan(NamedTuple):
+    """What the unrolled loops take besides numbers.
+
+    Parameters
+    ----------
+    offsets, numbers, starts : ndarray of int64
+        Where the rows are that each row of outputs meets, which place their first sample has, and
+        where each list starts.
+    counts : tuple of int
+        height, width, outputs, k, s, pad and the step of framed rows, 0 for none.
+    frame : int
+        The elements of the frame.
+    unit : int
+        How far places of neighbouring columns are apart.
+    plane, result : int
+        Samples and outputs of a plane.
+    """
+
+    offsets: Numbers
+    numbers: Numbers
+    starts: Numbers
+    counts: tuple[int, ...]
+    frame: int
+    unit: int
+    plane: int
+    result: int
+
+
+@lru_cache(maxsize=256)
+def plan(windows: Windows, size: int, shaped: bool) -> Plan:
+    """Return how windows along rows of `size`-byte elements are walked.
+
+    `shaped` says whether a loop is unrolled for them.
+    """
+    offsets, starts = table(windows)
+    width, outputs, k, s = (f[-1] for f in (windows.signal, windows.output, windows.size,
+                                            windows.stride))  # fmt: skip
+    pad, height, plane = windows.pad[-1], prod(windows.output[:-1]), prod(windows.signal)
+    # Whole vectors of the widest target, and what they meet.
+    step = max(-(-outputs // _SLACK) * _SLACK * s + k + s, width + 2 * pad)
+    frame = plane // width * step + _SLACK
+    if not (shaped and pad and outputs <= _FRAMED_OUTPUTS and frame * size <= _FRAME_BYTES):
+        step = frame = 0
+    numbers = offsets
+    if step:
+        offsets = offsets // width * step
+        offsets.flags.writeable = False
+    counts = height, width, outputs, k, s, pad, step
+    return Plan(offsets, numbers, starts, counts, frame, 1, plane, height * outputs)
+
+
+@lru_cache(maxsize=256)
+def plan_last(windows: Windows, channels: int) -> Plan:
+    """Return the same where channels lie beside each other: the outputs of a pixel are a row."""
+    met = [
+        [met_samples(windows, a, i) for i in range(windows.output[a])]
+        for a in range(len(windows.signal))
+    ]
+    return _last([[np.array(one) for one in axis] for axis in met], windows.signal, channels)
+
+
+@lru_cache(maxsize=256)
+def plan_boxes_last(boxes: Boxes, channels: int) -> Plan:
+    """Return the same for boxes."""
+    met = [
+        [np.arange(first, stop) for first, stop in zip(axis.first, axis.stop, strict=True)]
+        for axis in boxes.axes
+    ]
+    return _last(met, boxes.signal, channels)
+
+
+def _last(met: list[list[Any]], signal: tuple[int, ...], channels: int) -> Plan:
+    numbers, starts = [], [0]
+    for window in product(*met):
+        at = np.zeros(1, np.int64)
+        for samples, n in zip(window, signal, strict=True):
+            at = (at[:, None] * n + samples).reshape(-1)
+        numbers.append(at)
+        starts.append(starts[-1] + len(at))
+    every = np.concatenate(numbers)
+    found = every * channels, every, np.array(starts, np.int64)
+    for array in found:
+        array.flags.writeable = False
+    counts = len(numbers), channels, channels, 1, 1, 0, 0
+    return Plan(*found, counts, 0, 0, prod(signal) * channels, len(numbers) * channels)
 
 
 class Table(NamedTuple):
@@ -103,38 +192,59 @@ def maxima(windows: Windows, x: Array, out: Array, workers: int | None) -> bool:
 
     Every window must meet a sample.
     """
+    return windows.plain and planned_maxima(plan(windows, x.itemsize, True), x, out, workers)
+
+
+def planned_maxima(found: Plan, x: Array, out: Array, workers: int | None) -> bool:
+    """Take the maxima of x into out, if a loop is ready; return whether it was."""
     dtype, outside = _beyond(x.dtype)
-    if not windows.plain or (kernel := load.ready("pool_max", dtype)) is None:
+    if dtype not in KERNELS["pool_max"].dtypes:
         return False
-    offsets, starts = table(windows)
+    if (kernel := load.ready("pool_max", dtype)) is None:
+        return False
     x, out = x.view(dtype).reshape(-1), out.view(dtype).reshape(-1)
 
     def some(lo: int, hi: int, plane: int, result: int) -> None:
-        kernel(x[lo * plane :], out[lo * result :], outside, offsets, starts, hi - lo, plane,
-               *_counts(windows))  # fmt: skip
+        kernel(x[lo * plane :], out[lo * result :], outside, _frame(found, dtype), found.offsets,
+               found.starts, hi - lo, plane, *found.counts)  # fmt: skip
 
-    _bands(windows, x, workers, some)
+    _shared(x, found.plane, found.result, workers, some)
     return True
+
+
+def _frame(found: Plan, dtype: str) -> Array:
+    return scratch(found.frame, dtype, "frame") if found.frame else _nothing(dtype)
 
 
 def means(
     windows: Windows, x: Array, out: Array, shares: Array, columns: Array, workers: int | None
 ) -> bool:
-    """Take the sums of x over shares * columns into out, if a loop is ready for it."""
+    """Take the sums of x over shares * columns into out, if a loop is ready for it.
+
+    There are columns on to the end of a vector.
+    """
+    if not windows.plain:
+        return False
+    return planned_means(plan(windows, x.itemsize, True), x, out, shares, columns, workers)
+
+
+def planned_means(
+    found: Plan, x: Array, out: Array, shares: Array, columns: Array, workers: int | None
+) -> bool:
+    """Take the means of x into out, if a loop is ready for it."""
     dtype = x.dtype.name
-    if dtype not in ("float64", "float32") or not windows.plain:
+    if dtype not in KERNELS["pool_mean"].dtypes:
         return False
     if (kernel := load.ready("pool_mean", dtype)) is None:
         return False
     outside = _nothing(dtype)
-    offsets, starts = table(windows)
     x, out = x.reshape(-1), out.reshape(-1)
 
     def some(lo: int, hi: int, plane: int, result: int) -> None:
-        kernel(x[lo * plane :], out[lo * result :], outside, shares, columns, offsets, starts,
-               hi - lo, plane, *_counts(windows))  # fmt: skip
+        kernel(x[lo * plane :], out[lo * result :], outside, _frame(found, dtype), shares, columns,
+               found.offsets, found.starts, hi - lo, plane, *found.counts)  # fmt: skip
 
-    _bands(windows, x, workers, some)
+    _shared(x, found.plane, found.result, workers, some)
     return True
 
 
@@ -150,31 +260,38 @@ def places_by_loop(
     windows: Windows, x: Array, out: Array, places: Numbers, workers: int | None
 ) -> bool:
     """Take the maxima and their places if a loop is ready; return whether it was."""
+    return planned_places(_indexed(windows, x.itemsize), x, out, places, workers,
+                          windows.dilation[-1])  # fmt: skip
+
+
+def planned_places(
+    found: Plan, x: Array, out: Array, places: Numbers, workers: int | None, dilation: int = 1
+) -> bool:
+    """Take the maxima and their places as a plan has it, if a loop is ready for it."""
     dtype, outside = _beyond(x.dtype)
-    if dtype not in KERNELS["pool_max_index"].dtypes or prod(windows.signal) >= 1 << 31:
+    if dtype not in KERNELS["pool_max_index"].dtypes or found.plane >= 1 << 31:
         return False
     if (kernel := load.ready("pool_max_index", dtype)) is None:
         return False
-    offsets, starts = table(windows)
     x, out, places = x.view(dtype).reshape(-1), out.view(dtype).reshape(-1), places.reshape(-1)
 
     def some(lo: int, hi: int, plane: int, result: int) -> None:
-        kernel(x[lo * plane :], out[lo * result :], outside, places[lo * result :], offsets,
-               starts, hi - lo, plane, *_counts(windows), windows.dilation[-1])  # fmt: skip
+        kernel(x[lo * plane :], out[lo * result :], outside, _frame(found, dtype),
+               places[lo * result :], found.offsets, found.numbers, found.starts, hi - lo, plane,
+               *found.counts, dilation, found.unit)  # fmt: skip
 
-    _bands(windows, x, workers, some)
+    _shared(x, found.plane, found.result, workers, some)
     return True
 
 
 @lru_cache(maxsize=256)
-def _counts(windows: Windows) -> tuple[int, ...]:
-    return (prod(windows.output[:-1]), windows.signal[-1], windows.output[-1], windows.size[-1],
-            windows.stride[-1], windows.pad[-1])  # fmt: skip
+def _indexed(windows: Windows, size: int) -> Plan:
+    along = (windows.size[-1], windows.stride[-1])
+    return plan(windows, size, windows.dilation[-1] == 1 and along in _INDEXED)
 
 
-def _bands(windows: Windows, x: Array, workers: int | None, some: Any) -> None:
-    """Call some(first plane, last, samples and outputs per plane) for bands of planes."""
-    _shared(x, prod(windows.signal), prod(windows.output), workers, some)
+# Those whose places are found by loops of their own.
+_INDEXED = ((2, 2), (3, 1), (3, 2), (3, 3), (1, 1))
 
 
 def _shared(x: Array, plane: int, result: int, workers: int | None, some: Any) -> None:
