@@ -112,6 +112,7 @@ def _make_walk(target: Target, dtype: str, row: Any) -> Any:
     ) -> None:
         wide = whole(outputs, lanes)
         reach, end = reach_of(wide, lanes, k, s), planes * height * outputs
+        inside = pad == 0 and (outputs - 1) * s + k <= width
         if step > 0 and planes > 0:
             line(outside, 0, 0, frame, 0, 1, x_step // width * step)
         for b in range(planes):
@@ -127,7 +128,7 @@ def _make_walk(target: Target, dtype: str, row: Any) -> Any:
                         wide if there else outputs, columns, shares, i * share_step, k, s)
                 else:
                     last = xi + get(offsets, first + rows - 1)
-                    there = there and pad == 0 and last + reach <= planes * x_step
+                    there = there and inside and last + reach <= planes * x_step
                     row(x, xi, offsets, first, rows, reach if there else width, pad, outside, out,
                         oi, wide if there else outputs, columns, shares, i * share_step, k, s)
 

@@ -71,6 +71,7 @@ def make_pool_max_index(target: Target, dtype: str) -> Callable[..., Any]:
         )
         wide = whole(outputs, lanes)
         reach, end = reach_of(wide, lanes, k, s), planes * height * outputs
+        inside = pad == 0 and (outputs - 1) * s + k <= width
         if step > 0 and planes > 0:
             line(outside, 0, 0, frame, 0, 1, x_step // width * step)
         for b in range(planes):
@@ -86,7 +87,7 @@ def make_pool_max_index(target: Target, dtype: str) -> Callable[..., Any]:
                         places, oi, wide if there else outputs, unit, k, s)
                 elif shaped:
                     last = xi + get(offsets, first + rows - 1)
-                    there = there and pad == 0 and last + reach <= planes * x_step
+                    there = there and inside and last + reach <= planes * x_step
                     row(x, xi, offsets, numbers, first, rows, reach if there else width, pad, pad,
                         outside, out, places, oi, wide if there else outputs, unit, k, s)
                 else:

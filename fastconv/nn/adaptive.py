@@ -402,7 +402,7 @@ def _by_loops(
     if windows is not None:
         return reductions.maxima_by_loops(planes, windows, result, workers)
     if planes.channels_last:
-        return False
+        return reductions.adaptive_last(planes, outputs, reduction, workers, result, places)
     boxes = pools.adaptive(planes.signal, outputs)
     x, into = planes.packed(), result.reshape(planes.planes, *outputs)
     if reduction == "avg":
@@ -418,6 +418,12 @@ def _uneven(
     return_indices: bool,
     workers: int | None,
 ) -> Any:
+    if planes.channels_last:
+        result = planes.place(None, outputs, False)
+        places = np.empty(result.shape, np.int64)
+        wanted = places if return_indices else None
+        if reductions.adaptive_last(planes, outputs, reduction, workers, result, wanted):
+            return (result, places) if return_indices else result
     moved = planes.channels_last
     result = planes.place(None, outputs, moved)
     places = np.empty(result.shape, np.int64)

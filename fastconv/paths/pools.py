@@ -103,7 +103,8 @@ def plan(windows: Windows, size: int, shaped: bool) -> Plan:
     # Whole vectors of the widest target, and what they meet.
     step = max(-(-outputs // _SLACK) * _SLACK * s + k + s, width + 2 * pad)
     frame = plane // width * step + _SLACK
-    if not (shaped and pad and outputs <= _FRAMED_OUTPUTS and frame * size <= _FRAME_BYTES):
+    beyond = pad > 0 or (outputs - 1) * s + k > width
+    if not (shaped and beyond and outputs <= _FRAMED_OUTPUTS and frame * size <= _FRAME_BYTES):
         step = frame = 0
     numbers = offsets
     if step:
@@ -114,23 +115,41 @@ def plan(windows: Windows, size: int, shaped: bool) -> Plan:
 
 
 @lru_cache(maxsize=256)
-def plan_last(windows: Windows, channels: int) -> Plan:
-    """Return the same where channels lie beside each other: the outputs of a pixel are a row."""
+def plan_last(windows: Windows, channels: int) -> Plan | None:
+    """Return the same where channels lie beside each other: the outputs of a pixel are a row.
+
+    None where axis by axis costs less, since windows are large and share most samples.
+    """
+    taps = prod(windows.size)
+    if taps * prod(windows.output) > _MOST_MET:
+        return None
+    if taps > _MOST_TAPS and disjoint(windows) is None:
+        return None
     met = [
-        [met_samples(windows, a, i) for i in range(windows.output[a])]
+        [np.array(met_samples(windows, a, i)) for i in range(windows.output[a])]
         for a in range(len(windows.signal))
     ]
-    return _last([[np.array(one) for one in axis] for axis in met], windows.signal, channels)
+    return _last(met, windows.signal, channels)
+
+
+# The most samples of windows that overlap (7 x 7 at stride 1 costs as much axis by axis), and of
+# all windows of a plane together: their places take memory.
+_MOST_TAPS, _MOST_MET = 49, 1 << 20
 
 
 @lru_cache(maxsize=256)
-def plan_boxes_last(boxes: Boxes, channels: int) -> Plan:
-    """Return the same for boxes."""
+def adaptive_plan_last(
+    signal: tuple[int, ...], outputs: tuple[int, ...], channels: int
+) -> Plan | None:
+    """Return the same for the windows of `adaptive`."""
+    boxes = adaptive(signal, outputs)
+    if prod(int(lengths.sum()) for lengths in boxes.lengths) > _MOST_MET:
+        return None
     met = [
         [np.arange(first, stop) for first, stop in zip(axis.first, axis.stop, strict=True)]
         for axis in boxes.axes
     ]
-    return _last(met, boxes.signal, channels)
+    return _last(met, signal, channels)
 
 
 def _last(met: list[list[Any]], signal: tuple[int, ...], channels: int) -> Plan:
