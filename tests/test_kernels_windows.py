@@ -16,6 +16,7 @@ from fastconv.kernels import KERNELS
 from fastconv.runtime.target import TARGETS
 
 NAMES = ("window_rows", "window_columns", "pool_max", "pool_mean", "pool_max_index",
+         "pool_window_max", "pool_window_mean",
          "pool_box_mean", "pool_box_max", "pool_put", "pool_scatter", "pool_spread")
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="guard pages are made by mprotect")
 CASES = [(HOST, name, dtype) for name in NAMES for dtype in ("float32", "uint8", "int32")
@@ -176,6 +177,38 @@ def check_pool(name, function, dtype, rng, at_end):
                     assert places[index] == place, (k, s, pad, width, places[index], place)
 
 
+def check_pool_window(name, function, dtype, rng, at_end):
+    k, s, dilation = (int(n) for n in rng.integers(1, [7, 5, 4]))
+    span = (k - 1) * dilation + 1
+    pad, height = int(rng.integers(0, k // 2 + 1)), int(rng.integers(1, 6))
+    width = span + int(rng.choice([0, 1, 5, 16, 33, 70, 131]))
+    outputs, planes = (width + 2 * pad - span) // s + 1, int(rng.integers(0, 3))
+    if (outputs * s - pad) < width:
+        outputs += int(rng.integers(2))
+    rows = rng.integers(1, 5, height)
+    starts = np.concatenate([[0], np.cumsum(rows)]).astype(np.int64)
+    taken = 5
+    offsets = np.concatenate([np.sort(rng.choice(taken, r, False)) for r in rows]) * width
+    x = fenced(draw(rng, dtype, planes * taken * width), at_end)
+    out = fenced(np.zeros(planes * height * outputs, dtype), at_end)
+    mean = name == "pool_window_mean"
+    low = 0 if mean else -np.inf if dtype == "float32" else np.iinfo(dtype).min
+    count = (outputs - 1) * s + 1
+    room = max(count + span - 1, pad + width) + 64
+    work = fenced(np.full(room + count + 64, 9, dtype), at_end)
+    where = fenced(offsets.astype(np.int64), at_end), fenced(starts, at_end)
+    divisors = [fenced(np.full(n, d, dtype), at_end) for n, d in ((height, 2), (outputs, 4))]
+    function(x, out, np.full(1, low).astype(dtype), work, *(divisors if mean else ()), *where,
+             planes, taken * width, height, width, outputs, k, s, pad, dilation, room)
+    for b, i, j in np.ndindex(planes, height, outputs):
+        columns = [c for t in range(k) if 0 <= (c := j * s + t * dilation - pad) < width]
+        at = [o + c for o in offsets[starts[i] : starts[i + 1]] for c in columns]
+        samples = x[b * taken * width :][at]
+        want = samples.sum(dtype=dtype) / 8 if mean else samples.max(initial=low)
+        got = out[(b * height + i) * outputs + j]
+        assert got == want or (want != want and got != got), (k, s, dilation, pad, width)
+
+
 def check_pool_box(name, function, dtype, rng, at_end):
     width, height = int(rng.choice([1, 5, 16, 33, 70, 150])), int(rng.integers(1, 5))
     planes, outputs = int(rng.integers(0, 3)), int(rng.integers(1, 6))
@@ -262,6 +295,8 @@ def main(kind, name, level, dtype):
     for trial in range(150 if kind == "built" else 12):
         if name in ("pool_put", "pool_scatter", "pool_spread"):
             check_backward(name, function, dtype, rng, trial % 2 == 0)
+        elif name.startswith("pool_window"):
+            check_pool_window(name, function, dtype, rng, trial % 2 == 0)
         elif name.startswith("pool_box"):
             check_pool_box(name, function, dtype, rng, trial % 2 == 0)
         elif name.startswith("pool"):

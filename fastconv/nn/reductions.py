@@ -65,7 +65,9 @@ def _maxima_by_loops(windows: Windows, x: Array, into: Array, workers: int | Non
     if _each_meets_some(windows) and pools.maxima(windows, x, into, workers):
         return True
     boxes = pools.disjoint(windows)
-    return boxes is not None and pools.box_maxima(boxes, x, into, None, workers)
+    if boxes is not None and pools.box_maxima(boxes, x, into, None, workers):
+        return True
+    return _each_meets_some(windows) and pools.window_maxima(windows, x, into, workers)
 
 
 def maxima_and_places(
@@ -200,7 +202,9 @@ def _means_by_loops(
     if _each_meets_some(windows) and pools.means(windows, x, into, shares, columns, workers):
         return True
     boxes = pools.disjoint(windows)
-    return boxes is not None and pools.box_means(boxes, x, into, shares, columns, workers)
+    if boxes is not None and pools.box_means(boxes, x, into, shares, columns, workers):
+        return True
+    return pools.window_means(windows, x, into, shares, columns, workers)
 
 
 # By the counts' identities, which they keep as long as they are here.

@@ -101,7 +101,8 @@ def plan(windows: Windows, size: int, shaped: bool) -> Plan:
                                             windows.stride))  # fmt: skip
     pad, height, plane = windows.pad[-1], prod(windows.output[:-1]), prod(windows.signal)
     # Whole vectors of the widest target, and what they meet.
-    step = max(-(-outputs // _SLACK) * _SLACK * s + k + s, width + 2 * pad)
+    lanes = _SLACK // size
+    step = max(-(-outputs // lanes) * lanes * s + k + s, width + 2 * pad)
     frame = plane // width * step + _SLACK
     beyond = pad > 0 or (outputs - 1) * s + k > width
     if not (shaped and beyond and outputs <= _FRAMED_OUTPUTS and frame * size <= _FRAME_BYTES):
@@ -267,6 +268,71 @@ def planned_means(
     return True
 
 
+def window_maxima(windows: Windows, x: Array, out: Array, workers: int | None) -> bool:
+    """Take the maxima of any windows that are worth a pass each, if a loop is ready for it.
+
+    Every window must meet a sample.
+    """
+    dtype, outside = _beyond(x.dtype)
+    if dtype not in KERNELS["pool_window_max"].dtypes or not _is_small(windows):
+        return False
+    if (kernel := load.ready("pool_window_max", dtype)) is None:
+        return False
+    offsets, starts = table(windows)
+    counts, space = _window_counts(windows)
+    x, out = x.view(dtype).reshape(-1), out.view(dtype).reshape(-1)
+
+    def some(lo: int, hi: int, plane: int, result: int) -> None:
+        work = scratch(space, dtype, "row")
+        kernel(x[lo * plane :], out[lo * result :], outside, work, offsets, starts, hi - lo, plane,
+               *counts)  # fmt: skip
+
+    _bands(windows, x, workers, some)
+    return True
+
+
+def window_means(
+    windows: Windows, x: Array, out: Array, shares: Array, columns: Array, workers: int | None
+) -> bool:
+    """Take the means of any windows that are worth a pass each, if a loop is ready for it."""
+    dtype = x.dtype.name
+    if dtype not in KERNELS["pool_window_mean"].dtypes or not _is_small(windows):
+        return False
+    if (kernel := load.ready("pool_window_mean", dtype)) is None:
+        return False
+    offsets, starts = table(windows)
+    counts, space = _window_counts(windows)
+    x, out = x.reshape(-1), out.reshape(-1)
+
+    def some(lo: int, hi: int, plane: int, result: int) -> None:
+        work = scratch(space, dtype, "row")
+        kernel(x[lo * plane :], out[lo * result :], _nothing(dtype), work, shares, columns,
+               offsets, starts, hi - lo, plane, *counts)  # fmt: skip
+
+    _bands(windows, x, workers, some)
+    return True
+
+
+# Larger windows cost less by two scans, axis by axis.
+_SMALL = 16
+
+
+def _is_small(windows: Windows) -> bool:
+    return prod(windows.size[:-1]) <= _SMALL and windows.size[-1] <= _SMALL
+
+
+@lru_cache(maxsize=256)
+def _window_counts(windows: Windows) -> tuple[tuple[int, ...], int]:
+    """Return the kernel's integers behind the planes' step, and the work space."""
+    width, outputs, k, s, pad, d = (
+        f[-1] for f in (windows.signal, windows.output, windows.size, windows.stride, windows.pad,
+                        windows.dilation)
+    )  # fmt: skip
+    count = (outputs - 1) * s + 1
+    room = max(count + (k - 1) * d, pad + width) + _SLACK
+    return (prod(windows.output[:-1]), width, outputs, k, s, pad, d, room), room + count + _SLACK
+
+
 def maxima_and_places(
     windows: Windows, x: Array, out: Array, places: Numbers, workers: int | None
 ) -> None:
@@ -311,6 +377,11 @@ def _indexed(windows: Windows, size: int) -> Plan:
 
 # Those whose places are found by loops of their own.
 _INDEXED = ((2, 2), (3, 1), (3, 2), (3, 3), (1, 1))
+
+
+def _bands(windows: Windows, x: Array, workers: int | None, some: Any) -> None:
+    """Call some(first plane, last, samples and outputs per plane) for bands of planes."""
+    _shared(x, prod(windows.signal), prod(windows.output), workers, some)
 
 
 def _shared(x: Array, plane: int, result: int, workers: int | None, some: Any) -> None:
