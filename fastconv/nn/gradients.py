@@ -344,8 +344,8 @@ def _by_weight(
     return result
 
 
-def _correlate(layer: Layer, x: Array, gradient: Array, result: Array, settings: Settings) -> bool:
-    """Compute the gradient by the weight; return whether kernels alone moved its numbers."""
+def _correlate(layer: Layer, x: Array, gradient: Array, result: Array, settings: Settings) -> None:
+    """Compute the gradient by the weight."""
     n, groups, inputs = layer.inputs, layer.groups, layer.images
     axes = range(layer.ndim)
     if settings.channels_last:
@@ -356,14 +356,13 @@ def _correlate(layer: Layer, x: Array, gradient: Array, result: Array, settings:
         samples = x.reshape(n, groups, inputs, *layer.signal)
         samples = samples.transpose(2, 1, 0, *(3 + a for a in axes))
         gradient_view = np.swapaxes(gradient, 0, 1)
-    moved, alone = arrange.packed(x, samples, "samples")
+    moved = arrange.packed(x, samples, "samples")
     moved = moved.reshape(inputs, groups * n, *layer.signal)
-    filters, also = arrange.packed(gradient, gradient_view, "turned")
+    filters = arrange.packed(gradient, gradient_view, "turned")
     shape = (inputs, groups * layer.outputs, *layer.output)
     sums = result.reshape(shape)
     if inputs > 1:
         sums = scratch(result.size, result.dtype, "phase").reshape(shape)
     arguments.run(layer, LayerOperands(moved, Filters(filters), sums), settings)
     if inputs > 1:
-        also &= arrange.copy(sums, np.swapaxes(sums, 0, 1), result, result)
-    return alone and also
+        arrange.copy(sums, np.swapaxes(sums, 0, 1), result, result)

@@ -19,6 +19,7 @@ import numpy as np
 from ..filters import Filters
 from ..layer import Epilogue, Layer, LayerOperands
 from ..paths import activations, arrange
+from ..runtime import load
 from ..runtime.scratch import scratch
 from . import arguments
 from .arguments import Array, Settings
@@ -102,49 +103,44 @@ def parts_of(layer: Layer) -> tuple[Part, ...]:
 
 def transpose(
     layer: Layer, x: Array, w: Filters, out: Array, epilogue: Epilogue, settings: Settings
-) -> bool:
+) -> None:
     """Compute the transposed convolution that `layer` describes.
 
     In `layer`, `inputs` and `outputs` are the channels of x and of out in a group, and w has the
     shape (groups * inputs, outputs, *filter); stride, dilation and pad are those of the
-    convolution that is transposed. Returns whether kernels did all that `parts_of` does not do.
+    convolution that is transposed.
     """
-    alone = True
     for part in parts_of(layer):
         goal = out[part.where]
         if part.layer.inputs == 0:
-            alone &= _without_taps(layer, out, goal, epilogue)
+            _without_taps(layer, out, goal, epilogue)
             continue
-        taps, moved = _filters(layer, part, w)
-        apart = goal
+        taps, apart = _filters(layer, part, w), goal
         if not goal.flags.c_contiguous:
             apart = scratch(goal.size, out.dtype, "phase").reshape(goal.shape)
         arguments.run(part.layer, LayerOperands(x, taps, apart, epilogue), settings)
-        alone &= moved and (apart is goal or arrange.copy(apart, apart, out, goal))
-    return alone
+        if apart is not goal:
+            arrange.copy(apart, apart, out, goal)
 
 
-def _without_taps(layer: Layer, out: Array, goal: Array, epilogue: Epilogue) -> bool:
+def _without_taps(layer: Layer, out: Array, goal: Array, epilogue: Epilogue) -> None:
     """Store what becomes of sums of nothing: the activated bias."""
-    bias, alone = epilogue.bias, epilogue.compiled
-    if bias is None and epilogue.compiled:
-        return arrange.fill(arrange.zero(out.dtype), out, goal)
-    values = bias
+    values = epilogue.bias
+    if values is None and epilogue.compiled:
+        arrange.fill(arrange.zero(out.dtype), out, goal)
+        return
     if values is None or not (epilogue.activation is None or out.dtype.kind == "u"):
         values = scratch(layer.groups * layer.outputs, out.dtype, "phase")
         if not epilogue.compiled or not activations.by_name(epilogue, values):
-            alone = False
             values[...] = 0
             epilogue.apply(values)
+            load.aside()
     shape = (1, *(1,) * layer.ndim, -1) if layer.output_last else (1, -1, *(1,) * layer.ndim)
-    return arrange.fill(values.reshape(shape), out, goal) and alone
+    arrange.fill(values.reshape(shape), out, goal)
 
 
-def _filters(layer: Layer, part: Part, w: Filters) -> tuple[Filters, bool]:
-    """Return the filters of one residue, in correlation order, channels exchanged.
-
-    And whether they will be where they are now, or where kernels alone have put them.
-    """
+def _filters(layer: Layer, part: Part, w: Filters) -> Filters:
+    """Return the filters of one residue, in correlation order, channels exchanged."""
     cut: Any = (..., *(slice(p.first, None, p.step) for p in part.phases))
     shape = (layer.groups * layer.outputs, layer.inputs, *part.layer.filter)
 
@@ -158,8 +154,6 @@ def _filters(layer: Layer, part: Part, w: Filters) -> tuple[Filters, bool]:
         return Filters(kept, True)
 
     if w.keeps:
-        return w.form(
-            ("phase", layer.groups, *((p.first, p.step) for p in part.phases)), make
-        ), True
-    taps, alone = arrange.packed(w.array, turned(w.array), "turned")
-    return Filters(taps.reshape(shape)), alone
+        key = ("phase", layer.groups, *((p.first, p.step) for p in part.phases))
+        return w.form(key, make)  # type: ignore[no-any-return]
+    return Filters(arrange.packed(w.array, turned(w.array), "turned").reshape(shape))

@@ -106,12 +106,12 @@ class Call(NamedTuple):
 
 
 def compute_layer(
-    call: Call, layers: tuple[Layer, ...], run: Callable[[], bool | None], result: Array,
+    call: Call, layers: tuple[Layer, ...], run: Callable[[], None], result: Array,
     epilogue: Epilogue, settings: Settings,
 ) -> None:  # fmt: skip
     """Have ``run()`` compute a plain call into `result`, the second time on tape.
 
-    It has the engine compute `layers`, and returns False if it did anything else without kernels.
+    It has the engine compute `layers`, and does nothing else without kernels but `load.aside`.
     `result` is as the caller sees it; it is `settings.out` where that is given.
     """
     x, weight, bias = call.given
@@ -143,13 +143,12 @@ def compute_layer(
         run()
         return
     seconds = sum(v.seconds for v in _verdicts(layers, settings, keeps))
-    done: list[bool | None] = []
     operands = (x, w, bias) if out is None else (x, w, bias, out)
     tape = record(
-        lambda: done.append(run()), operands, result if out is None else None, result.shape,
-        seconds, int(out is not None),
+        run, operands, result if out is None else None, result.shape, seconds,
+        int(out is not None),
     )  # fmt: skip
-    _keep(tapes, key, None if done[0] is False else tape, seconds)
+    _keep(tapes, key, tape, seconds)
 
 
 # Where in a layer's words the slope is: behind stride, padding, dilation, groups and activation.

@@ -21,13 +21,13 @@ _DTYPES = {np.dtype(name).itemsize: name for name in KERNELS["strided_copy"].dty
 _MOST_AXES = 6
 
 
-def copy(whole: Array, source: Array, into: Array, goal: Array) -> bool:
-    """Copy `source`, a view of `whole`, to `goal`, a view of `into`; return whether by a kernel.
+def copy(whole: Array, source: Array, into: Array, goal: Array) -> None:
+    """Copy `source`, a view of `whole`, to `goal`, a view of `into`.
 
     `whole` and `into` are C-contiguous, of one dtype, and share no memory.
     """
     if source.size == 0:
-        return True
+        return
     axes = _axes(source.shape, source.strides, goal.strides, whole.itemsize)
     kernel = None
     if axes is not None and whole.dtype == into.dtype:
@@ -35,24 +35,25 @@ def copy(whole: Array, source: Array, into: Array, goal: Array) -> bool:
         kernel = load.ready("strided_copy", dtype)
     if kernel is None or axes is None:
         goal[...] = source
-        return False
+        load.aside()
+        return
     starts = ((_address(v) - _address(w)) // w.itemsize for v, w in ((source, whole), (goal, into)))
     x, out = whole.reshape(-1).view(dtype), into.reshape(-1).view(dtype)
     kernel(x, out, *starts, *axes)
-    return True
 
 
-def packed(whole: Array, view: Array, purpose: str) -> tuple[Array, bool]:
-    """Return `view` of `whole` C-contiguous, in `scratch` if it is not so; and as `copy` does."""
+def packed(whole: Array, view: Array, purpose: str) -> Array:
+    """Return `view` of `whole` C-contiguous, in `scratch` if it is not so."""
     if view.flags.c_contiguous:
-        return view, True
+        return view
     into = scratch(view.size, view.dtype, purpose).reshape(view.shape)
-    return into, copy(whole, view, into, into)
+    copy(whole, view, into, into)
+    return into
 
 
-def fill(values: Array, into: Array, goal: Array) -> bool:
+def fill(values: Array, into: Array, goal: Array) -> None:
     """Store `values`, C-contiguous and broadcast to its shape, in `goal`, a view of `into`."""
-    return copy(values, np.broadcast_to(values, goal.shape), into, goal)
+    copy(values, np.broadcast_to(values, goal.shape), into, goal)
 
 
 @lru_cache(maxsize=32)

@@ -110,6 +110,7 @@ class _Notes:
 
     def listen(self, name: str, dtype: str, loop: Callable[..., Any]) -> Callable[..., Any]:
         """Return a kernel that is written down whenever it is called."""
+        self._fits = self._fits and name != ""
         entry = load.address(name, dtype)
 
         def heard(*arguments: Any) -> None:
