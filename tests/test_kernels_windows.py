@@ -15,14 +15,34 @@ from test_kernels_direct1d import HOST, LEVELS, built, fenced
 from fastconv.kernels import KERNELS
 from fastconv.runtime.target import TARGETS
 
-NAMES = ("window_rows", "window_columns", "pool_max", "pool_mean", "pool_max_index",
-         "pool_window_max", "pool_window_mean",
-         "pool_box_mean", "pool_box_max", "pool_put", "pool_scatter", "pool_spread")
+NAMES = (
+    "window_rows",
+    "window_columns",
+    "pool_max",
+    "pool_mean",
+    "pool_max_index",
+    "pool_window_max",
+    "pool_window_mean",
+    "pool_box_mean",
+    "pool_box_max",
+    "pool_put",
+    "pool_scatter",
+    "pool_spread",
+)
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="guard pages are made by mprotect")
-CASES = [(HOST, name, dtype) for name in NAMES for dtype in ("float32", "uint8", "int32")
-         if dtype in KERNELS[name].dtypes]
-CASES += [(level, name, "float32") for level in LEVELS if level != HOST for name in NAMES
-          if "float32" in KERNELS[name].dtypes]
+CASES = [
+    (HOST, name, dtype)
+    for name in NAMES
+    for dtype in ("float32", "uint8", "int32")
+    if dtype in KERNELS[name].dtypes
+]
+CASES += [
+    (level, name, "float32")
+    for level in LEVELS
+    if level != HOST
+    for name in NAMES
+    if "float32" in KERNELS[name].dtypes
+]
 BOX, MAX, MIN = 0, 1, 2
 
 
@@ -43,7 +63,9 @@ def run_script(*args, **environment):
     result = subprocess.run(
         [sys.executable, __file__, *args],
         env={**os.environ, "PYTHONPATH": path, **environment},
-        capture_output=True, text=True, timeout=600,
+        capture_output=True,
+        text=True,
+        timeout=600,
     )
     assert result.returncode == 0, f"status {result.returncode}\n{result.stdout}{result.stderr}"
 
@@ -92,15 +114,40 @@ def check_window_rows(function, dtype, rng, at_end):
     room = max(len(left), len(right)) + chunk(dtype) + max(span, k)
     work = fenced(np.zeros(room, dtype), at_end)
     fill, lines = np.full(1, 7, dtype), rng.integers(-1, rows, rows)
-    function(x, out, work, fill, fenced(lines, at_end), fenced(left, at_end), fenced(right, at_end),
-             rows, n, k, m, lo, hi, stride, dilation, pad, op)
+    function(
+        x,
+        out,
+        work,
+        fill,
+        fenced(lines, at_end),
+        fenced(left, at_end),
+        fenced(right, at_end),
+        rows,
+        n,
+        k,
+        m,
+        lo,
+        hi,
+        stride,
+        dilation,
+        pad,
+        op,
+    )
     at = np.arange(m)[:, None] * stride + np.arange(k) * dilation - pad
     for b in range(rows):
         line = x[lines[b] * n :][:n] if lines[b] >= 0 else np.full(n, 7, dtype)
         samples = np.where((at >= 0) & (at < n), line[np.clip(at, 0, n - 1)], fill[0])
         want = reduced(samples.astype(dtype), op, dtype)
         assert np.array_equal(out[b * m : (b + 1) * m], want, equal_nan=dtype == "float32"), (
-            n, k, m, stride, dilation, pad, op, lines[b])
+            n,
+            k,
+            m,
+            stride,
+            dilation,
+            pad,
+            op,
+            lines[b],
+        )
 
 
 def check_window_columns(function, dtype, rng, at_end):
@@ -112,14 +159,33 @@ def check_window_columns(function, dtype, rng, at_end):
     x = fenced(draw(rng, dtype, outer * n * inner), at_end)
     out = fenced(np.zeros(outer * m * inner, dtype), at_end)
     work, outside = np.zeros(k * strip, dtype), np.full(strip, 7, dtype)
-    function(x, out, fenced(work, at_end), fenced(outside, at_end), fenced(lines, at_end), outer,
-             n * inner, m * inner, inner, k, m, stride, dilation, op)
+    function(
+        x,
+        out,
+        fenced(work, at_end),
+        fenced(outside, at_end),
+        fenced(lines, at_end),
+        outer,
+        n * inner,
+        m * inner,
+        inner,
+        k,
+        m,
+        stride,
+        dilation,
+        op,
+    )
     at = np.arange(m)[:, None] * stride + np.arange(k) * dilation
-    table = np.concatenate(
-        [x.reshape(outer, n, inner), np.full((outer, 1, inner), 7, dtype)], 1)
+    table = np.concatenate([x.reshape(outer, n, inner), np.full((outer, 1, inner), 7, dtype)], 1)
     want = reduced(np.moveaxis(table[:, lines[at]], 2, -1), op, dtype)
     assert np.array_equal(out.reshape(outer, m, inner), want, equal_nan=dtype == "float32"), (
-        inner, k, m, stride, dilation, op)
+        inner,
+        k,
+        m,
+        stride,
+        dilation,
+        op,
+    )
 
 
 def check_pool(name, function, dtype, rng, at_end):
@@ -153,17 +219,33 @@ def check_pool(name, function, dtype, rng, at_end):
     if name == "pool_max":
         function(x, out, outside, frame, *where, *counts)
     elif name == "pool_max_index":
-        function(x, out, outside, frame, places, where[0], fenced(numbers, at_end), where[1],
-                 *counts, 1, unit)
+        function(
+            x,
+            out,
+            outside,
+            frame,
+            places,
+            where[0],
+            fenced(numbers, at_end),
+            where[1],
+            *counts,
+            1,
+            unit,
+        )
     else:
         shares, columns = np.full(height, 2, dtype), np.full(outputs + 64, 4, dtype)
-        function(x, out, outside, frame, fenced(shares, at_end), fenced(columns, at_end), *where,
-                 *counts)
+        function(
+            x, out, outside, frame, fenced(shares, at_end), fenced(columns, at_end), *where, *counts
+        )
     for b in range(planes):
         for i in range(height):
             for j in range(outputs):
-                at = [o + j * s + t - pad for o in offsets[starts[i] : starts[i + 1]]
-                      for t in range(k) if 0 <= j * s + t - pad < width]
+                at = [
+                    o + j * s + t - pad
+                    for o in offsets[starts[i] : starts[i + 1]]
+                    for t in range(k)
+                    if 0 <= j * s + t - pad < width
+                ]
                 samples = x[b * taken * width :][at]
                 index = (b * height + i) * outputs + j
                 mean = name == "pool_mean"
@@ -198,8 +280,24 @@ def check_pool_window(name, function, dtype, rng, at_end):
     work = fenced(np.full(room + count + 64, 9, dtype), at_end)
     where = fenced(offsets.astype(np.int64), at_end), fenced(starts, at_end)
     divisors = [fenced(np.full(n, d, dtype), at_end) for n, d in ((height, 2), (outputs, 4))]
-    function(x, out, np.full(1, low).astype(dtype), work, *(divisors if mean else ()), *where,
-             planes, taken * width, height, width, outputs, k, s, pad, dilation, room)
+    function(
+        x,
+        out,
+        np.full(1, low).astype(dtype),
+        work,
+        *(divisors if mean else ()),
+        *where,
+        planes,
+        taken * width,
+        height,
+        width,
+        outputs,
+        k,
+        s,
+        pad,
+        dilation,
+        room,
+    )
     for b, i, j in np.ndindex(planes, height, outputs):
         columns = [c for t in range(k) if 0 <= (c := j * s + t * dilation - pad) < width]
         at = [o + c for o in offsets[starts[i] : starts[i + 1]] for c in columns]
@@ -231,8 +329,7 @@ def check_pool_box(name, function, dtype, rng, at_end):
     else:
         function(x, out, work, places, *where, *counts, placed)
     for b, i, j in np.ndindex(planes, height, outputs):
-        at = [o + t for o in offsets[starts[i] : starts[i + 1]]
-              for t in range(firsts[j], stops[j])]
+        at = [o + t for o in offsets[starts[i] : starts[i + 1]] for t in range(firsts[j], stops[j])]
         samples = x[b * taken * width :][at]
         index = (b * height + i) * outputs + j
         want = samples.sum(dtype=dtype) / 8 if mean else samples.max()
@@ -259,8 +356,16 @@ def check_backward(name, function, dtype, rng, at_end):
         bad = rng.integers(4) == 0 and places.size > 0
         if bad:
             places.reshape(-1)[rng.integers(places.size)] = rng.choice([-1, x_step, 1 << 40])
-        function(grad, out, fenced(places.reshape(-1), at_end), wrong, zero, planes, x_step,
-                 height * outputs)
+        function(
+            grad,
+            out,
+            fenced(places.reshape(-1), at_end),
+            wrong,
+            zero,
+            planes,
+            x_step,
+            height * outputs,
+        )
         assert wrong[0] == bad
         for b, j in np.ndindex(places.shape):
             if not 0 <= places[b, j] < x_step:
@@ -274,12 +379,23 @@ def check_backward(name, function, dtype, rng, at_end):
         stops = firsts + 1 + rng.integers(0, 1 + width - firsts - 1, outputs)
         where = [fenced(a, at_end) for a in (offsets, starts, firsts, stops)]
         shares, columns = np.full(height, 2, dtype), np.full(outputs, 4, dtype)
-        function(grad, out, fenced(shares, at_end), fenced(columns, at_end), zero, *where, planes,
-                 x_step, height, outputs)
+        function(
+            grad,
+            out,
+            fenced(shares, at_end),
+            fenced(columns, at_end),
+            zero,
+            *where,
+            planes,
+            x_step,
+            height,
+            outputs,
+        )
         for b, i, j in np.ndindex(planes, height, outputs):
             for r in met[i]:
                 want[b, r * width + firsts[j] : r * width + stops[j]] += (
-                    values[b, i * outputs + j] / 8)
+                    values[b, i * outputs + j] / 8
+                )
     assert np.array_equal(out, want.reshape(-1))
 
 

@@ -260,7 +260,8 @@ def test_a_function_of_one_array_on_tape_gives_the_same_bits(name, dtype):
         want = POOLS[name](strided)
         for _ in range(2):
             got = POOLS[name](x)
-            for one, other in zip(*(r if type(r) is tuple else (r,) for r in (got, want))):
+            pairs = [r if type(r) is tuple else (r,) for r in (got, want)]
+            for one, other in zip(*pairs, strict=True):
                 assert_fresh(one)
                 assert_identical(one, other)
 

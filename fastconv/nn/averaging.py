@@ -270,7 +270,7 @@ def _mean(
             out=out,
         )  # fmt: skip
         if found is not None:
-            return found
+            return found  # type: ignore[no-any-return]
     return reductions.means(planes, windows, shares, out, workers)
 
 

@@ -248,7 +248,7 @@ def _by_input(
 ) -> Array:
     found = _taped("input", input_size, grad_output, weight, shape, settings)
     if found is not None:
-        return found
+        return found  # type: ignore[no-any-return]
     settings.check(ndim)
     last = settings.channels_last
     g = arguments.images("grad_output", grad_output, ndim, last)
@@ -308,7 +308,7 @@ def _by_weight(
 ) -> Array:
     found = _taped("weight", weight_size, value, grad_output, shape, settings)
     if found is not None:
-        return found
+        return found  # type: ignore[no-any-return]
     settings.check(ndim)
     last = settings.channels_last
     x = arguments.images("input", value, ndim, last)

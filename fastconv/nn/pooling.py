@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy.typing as npt
@@ -270,7 +271,9 @@ def _max(
     planes = Planes(input, ndim, layout)
     windows = settle(planes.signal, *sizes)
     if key is not None:
-        by_loops = reductions.places_by_loops if return_indices else reductions.maxima_by_loops
+        by_loops: Callable[..., bool] = reductions.maxima_by_loops
+        if return_indices:
+            by_loops = reductions.places_by_loops
         shape = planes.shape(windows.output)
         found = taped.compute(
             key, (planes.given,), shape, pools.seconds(planes.given), workers,

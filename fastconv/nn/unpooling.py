@@ -128,7 +128,7 @@ def _unpool(
     )
     key = key if _are_places(indices) else None
     if key is not None and (found := taped.play(key, (input, indices))) is not None:
-        return _where_right(*found, ndim)
+        return _where_right(found, ndim)
     values, places = np.asarray(input), np.asarray(indices)
     if values.dtype.kind not in "biuf":
         raise TypeError(f"input must hold real numbers or bool, got {values.dtype}")
@@ -163,7 +163,7 @@ def _unpool(
             key, (values, flat), (*lead, *wanted), pools.seconds(values), 1, by_loop, (1,)
         )
         if found is not None:
-            return _where_right(*found, ndim)
+            return _where_right(found, ndim)
     out, flat = np.zeros(shape, values.dtype), flat.reshape(both)
     if flat.size:
         if flat.min() < 0 or flat.max() >= out.shape[1]:
@@ -186,8 +186,9 @@ def _are_places(indices: Any) -> bool:
     return type(indices) is np.ndarray and indices.dtype == np.int64
 
 
-def _where_right(result: Array, wrong: Array, ndim: int) -> Array:
+def _where_right(found: tuple[Array, Array], ndim: int) -> Array:
     """Return the result unless a place lay outside it."""
+    result, wrong = found
     if wrong[0]:
         raise ValueError(_OUTSIDE.format(prod(result.shape[-ndim:]) - 1))
     return result
@@ -242,7 +243,7 @@ def max_pool2d_backward(
     key = key if indices is None or _are_places(indices) else None
     other = input if indices is None else indices
     if key is not None and (found := taped.play(key, (grad_output, other))) is not None:
-        return _where_right(*found, 2)
+        return _where_right(found, 2)
     planes = Planes(input, 2, "NCHW")
     windows = settle(planes.signal, *sizes, ceil_mode)
     grad = _gradient(grad_output, planes, windows.output)
@@ -266,7 +267,7 @@ def max_pool2d_backward(
             ), (1,),
         )  # fmt: skip
         if found is not None:
-            return _where_right(*found, 2)
+            return _where_right(found, 2)
     if given is None:
         given = reductions.maxima_and_places(planes, windows, None, None)[1]
     elif given.size and not 0 <= given.min() <= given.max() < prod(planes.signal):
