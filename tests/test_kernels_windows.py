@@ -15,12 +15,34 @@ from test_kernels_direct1d import HOST, LEVELS, built, fenced
 from fastconv.kernels import KERNELS
 from fastconv.runtime.target import TARGETS
 
-NAMES = ("window_rows", "window_columns", "pool_max", "pool_mean", "pool_max_index",
-         "pool_box_mean", "pool_box_max", "pool_scatter", "pool_spread")
+NAMES = (
+    "window_rows",
+    "window_columns",
+    "pool_max",
+    "pool_mean",
+    "pool_max_index",
+    "pool_window_max",
+    "pool_window_mean",
+    "pool_box_mean",
+    "pool_box_max",
+    "pool_put",
+    "pool_scatter",
+    "pool_spread",
+)
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="guard pages are made by mprotect")
-CASES = [(HOST, name, dtype) for name in NAMES for dtype in ("float32", "uint8")
-         if dtype in KERNELS[name].dtypes]
-CASES += [(level, name, "float32") for level in LEVELS if level != HOST for name in NAMES]
+CASES = [
+    (HOST, name, dtype)
+    for name in NAMES
+    for dtype in ("float32", "uint8", "int32")
+    if dtype in KERNELS[name].dtypes
+]
+CASES += [
+    (level, name, "float32")
+    for level in LEVELS
+    if level != HOST
+    for name in NAMES
+    if "float32" in KERNELS[name].dtypes
+]
 BOX, MAX, MIN = 0, 1, 2
 
 
@@ -41,7 +63,9 @@ def run_script(*args, **environment):
     result = subprocess.run(
         [sys.executable, __file__, *args],
         env={**os.environ, "PYTHONPATH": path, **environment},
-        capture_output=True, text=True, timeout=600,
+        capture_output=True,
+        text=True,
+        timeout=600,
     )
     assert result.returncode == 0, f"status {result.returncode}\n{result.stdout}{result.stderr}"
 
@@ -90,15 +114,40 @@ def check_window_rows(function, dtype, rng, at_end):
     room = max(len(left), len(right)) + chunk(dtype) + max(span, k)
     work = fenced(np.zeros(room, dtype), at_end)
     fill, lines = np.full(1, 7, dtype), rng.integers(-1, rows, rows)
-    function(x, out, work, fill, fenced(lines, at_end), fenced(left, at_end), fenced(right, at_end),
-             rows, n, k, m, lo, hi, stride, dilation, pad, op)
+    function(
+        x,
+        out,
+        work,
+        fill,
+        fenced(lines, at_end),
+        fenced(left, at_end),
+        fenced(right, at_end),
+        rows,
+        n,
+        k,
+        m,
+        lo,
+        hi,
+        stride,
+        dilation,
+        pad,
+        op,
+    )
     at = np.arange(m)[:, None] * stride + np.arange(k) * dilation - pad
     for b in range(rows):
         line = x[lines[b] * n :][:n] if lines[b] >= 0 else np.full(n, 7, dtype)
         samples = np.where((at >= 0) & (at < n), line[np.clip(at, 0, n - 1)], fill[0])
         want = reduced(samples.astype(dtype), op, dtype)
         assert np.array_equal(out[b * m : (b + 1) * m], want, equal_nan=dtype == "float32"), (
-            n, k, m, stride, dilation, pad, op, lines[b])
+            n,
+            k,
+            m,
+            stride,
+            dilation,
+            pad,
+            op,
+            lines[b],
+        )
 
 
 def check_window_columns(function, dtype, rng, at_end):
@@ -110,24 +159,45 @@ def check_window_columns(function, dtype, rng, at_end):
     x = fenced(draw(rng, dtype, outer * n * inner), at_end)
     out = fenced(np.zeros(outer * m * inner, dtype), at_end)
     work, outside = np.zeros(k * strip, dtype), np.full(strip, 7, dtype)
-    function(x, out, fenced(work, at_end), fenced(outside, at_end), fenced(lines, at_end), outer,
-             n * inner, m * inner, inner, k, m, stride, dilation, op)
+    function(
+        x,
+        out,
+        fenced(work, at_end),
+        fenced(outside, at_end),
+        fenced(lines, at_end),
+        outer,
+        n * inner,
+        m * inner,
+        inner,
+        k,
+        m,
+        stride,
+        dilation,
+        op,
+    )
     at = np.arange(m)[:, None] * stride + np.arange(k) * dilation
-    table = np.concatenate(
-        [x.reshape(outer, n, inner), np.full((outer, 1, inner), 7, dtype)], 1)
+    table = np.concatenate([x.reshape(outer, n, inner), np.full((outer, 1, inner), 7, dtype)], 1)
     want = reduced(np.moveaxis(table[:, lines[at]], 2, -1), op, dtype)
     assert np.array_equal(out.reshape(outer, m, inner), want, equal_nan=dtype == "float32"), (
-        inner, k, m, stride, dilation, op)
+        inner,
+        k,
+        m,
+        stride,
+        dilation,
+        op,
+    )
 
 
 def check_pool(name, function, dtype, rng, at_end):
-    shapes = ((2, 2), (3, 2), (3, 3), (2, 1), (3, 1))
+    shapes = ((2, 2), (3, 2), (3, 3), (2, 1), (3, 1), (1, 1))
     if name == "pool_max_index":
         shapes += ((4, 2), (1, 3))
     k, s = shapes[rng.integers(len(shapes))]
     pad, height = int(rng.integers(0, k // 2 + 1)), int(rng.integers(1, 6))
     width = int(rng.choice([k, 5, 16, 33, 70, 131, 300]))
     outputs, planes = (width + 2 * pad - k) // s + 1, int(rng.integers(1, 3))
+    if outputs * s - pad < width:
+        outputs += int(rng.integers(2))  # A last window that reaches out.
     rows = rng.integers(1, 4, height)
     starts = np.concatenate([[0], np.cumsum(rows)]).astype(np.int64)
     taken = 4
@@ -137,20 +207,45 @@ def check_pool(name, function, dtype, rng, at_end):
     low = 0 if name == "pool_mean" else -np.inf if dtype == "float32" else np.iinfo(dtype).min
     outside = np.full(1, low).astype(dtype)
     where = fenced(offsets.astype(np.int64), at_end), fenced(starts, at_end)
-    counts = planes, taken * width, height, width, outputs, k, s, pad
+    step = 0
+    if rng.integers(2) and (name != "pool_max_index" or (k, s) not in ((2, 1), (4, 2), (1, 3))):
+        step = max(-(-outputs // 64) * 64 * s + k + s, width + 2 * pad)
+        where = fenced((offsets // width * step).astype(np.int64), at_end), where[1]
+    frame = fenced(np.full(taken * step + 1, 9, dtype), at_end)
+    counts = planes, taken * width, height, width, outputs, k, s, pad, step
     places = fenced(np.zeros(out.size, np.int64), at_end)
+    unit = int(rng.integers(0, 3))
+    numbers = offsets // width * width * unit if name == "pool_max_index" else offsets
     if name == "pool_max":
-        function(x, out, outside, *where, *counts)
+        function(x, out, outside, frame, *where, *counts)
     elif name == "pool_max_index":
-        function(x, out, outside, places, *where, *counts, 1)
+        function(
+            x,
+            out,
+            outside,
+            frame,
+            places,
+            where[0],
+            fenced(numbers, at_end),
+            where[1],
+            *counts,
+            1,
+            unit,
+        )
     else:
-        shares, columns = np.full(height, 2, dtype), fenced(np.full(outputs, 4, dtype), at_end)
-        function(x, out, outside, fenced(shares, at_end), columns, *where, *counts)
+        shares, columns = np.full(height, 2, dtype), np.full(outputs + 64, 4, dtype)
+        function(
+            x, out, outside, frame, fenced(shares, at_end), fenced(columns, at_end), *where, *counts
+        )
     for b in range(planes):
         for i in range(height):
             for j in range(outputs):
-                at = [o + j * s + t - pad for o in offsets[starts[i] : starts[i + 1]]
-                      for t in range(k) if 0 <= j * s + t - pad < width]
+                at = [
+                    o + j * s + t - pad
+                    for o in offsets[starts[i] : starts[i + 1]]
+                    for t in range(k)
+                    if 0 <= j * s + t - pad < width
+                ]
                 samples = x[b * taken * width :][at]
                 index = (b * height + i) * outputs + j
                 mean = name == "pool_mean"
@@ -159,7 +254,57 @@ def check_pool(name, function, dtype, rng, at_end):
                 if name == "pool_max_index":
                     spoiled = np.flatnonzero(samples != samples)
                     best = spoiled[-1] if len(spoiled) else np.argmax(samples)
-                    assert places[index] == at[best], (k, s, pad, width, places[index], at[best])
+                    row, column = divmod(at[best], width)
+                    place = (row * width + column) * unit
+                    assert places[index] == place, (k, s, pad, width, places[index], place)
+
+
+def check_pool_window(name, function, dtype, rng, at_end):
+    k, s, dilation = (int(n) for n in rng.integers(1, [7, 5, 4]))
+    span = (k - 1) * dilation + 1
+    pad, height = int(rng.integers(0, k // 2 + 1)), int(rng.integers(1, 6))
+    width = span + int(rng.choice([0, 1, 5, 16, 33, 70, 131]))
+    outputs, planes = (width + 2 * pad - span) // s + 1, int(rng.integers(0, 3))
+    if (outputs * s - pad) < width:
+        outputs += int(rng.integers(2))
+    rows = rng.integers(1, 5, height)
+    starts = np.concatenate([[0], np.cumsum(rows)]).astype(np.int64)
+    taken = 5
+    offsets = np.concatenate([np.sort(rng.choice(taken, r, False)) for r in rows]) * width
+    x = fenced(draw(rng, dtype, planes * taken * width), at_end)
+    out = fenced(np.zeros(planes * height * outputs, dtype), at_end)
+    mean = name == "pool_window_mean"
+    low = 0 if mean else -np.inf if dtype == "float32" else np.iinfo(dtype).min
+    count = (outputs - 1) * s + 1
+    room = max(count + span - 1, pad + width) + 64
+    work = fenced(np.full(room + count + 64, 9, dtype), at_end)
+    where = fenced(offsets.astype(np.int64), at_end), fenced(starts, at_end)
+    divisors = [fenced(np.full(n, d, dtype), at_end) for n, d in ((height, 2), (outputs, 4))]
+    function(
+        x,
+        out,
+        np.full(1, low).astype(dtype),
+        work,
+        *(divisors if mean else ()),
+        *where,
+        planes,
+        taken * width,
+        height,
+        width,
+        outputs,
+        k,
+        s,
+        pad,
+        dilation,
+        room,
+    )
+    for b, i, j in np.ndindex(planes, height, outputs):
+        columns = [c for t in range(k) if 0 <= (c := j * s + t * dilation - pad) < width]
+        at = [o + c for o in offsets[starts[i] : starts[i + 1]] for c in columns]
+        samples = x[b * taken * width :][at]
+        want = samples.sum(dtype=dtype) / 8 if mean else samples.max(initial=low)
+        got = out[(b * height + i) * outputs + j]
+        assert got == want or (want != want and got != got), (k, s, dilation, pad, width)
 
 
 def check_pool_box(name, function, dtype, rng, at_end):
@@ -184,8 +329,7 @@ def check_pool_box(name, function, dtype, rng, at_end):
     else:
         function(x, out, work, places, *where, *counts, placed)
     for b, i, j in np.ndindex(planes, height, outputs):
-        at = [o + t for o in offsets[starts[i] : starts[i + 1]]
-              for t in range(firsts[j], stops[j])]
+        at = [o + t for o in offsets[starts[i] : starts[i + 1]] for t in range(firsts[j], stops[j])]
         samples = x[b * taken * width :][at]
         index = (b * height + i) * outputs + j
         want = samples.sum(dtype=dtype) / 8 if mean else samples.max()
@@ -205,11 +349,28 @@ def check_backward(name, function, dtype, rng, at_end):
     out = fenced(rng.integers(-9, 9, planes * x_step).astype(dtype), at_end)
     want = out.copy().reshape(planes, x_step)
     values = grad.reshape(planes, height * outputs)
-    if name == "pool_scatter":
+    zero, wrong = fenced(np.zeros(1, dtype), at_end), fenced(np.full(1, 7), at_end)
+    want[...] = 0
+    if name in ("pool_put", "pool_scatter"):
         places = rng.integers(0, max(x_step, 1), (planes, height * outputs))
-        function(grad, out, fenced(places.reshape(-1), at_end), planes, x_step, height * outputs)
-        for b in range(planes):
-            np.add.at(want[b], places[b], values[b])
+        bad = rng.integers(4) == 0 and places.size > 0
+        if bad:
+            places.reshape(-1)[rng.integers(places.size)] = rng.choice([-1, x_step, 1 << 40])
+        function(
+            grad,
+            out,
+            fenced(places.reshape(-1), at_end),
+            wrong,
+            zero,
+            planes,
+            x_step,
+            height * outputs,
+        )
+        assert wrong[0] == bad
+        for b, j in np.ndindex(places.shape):
+            if not 0 <= places[b, j] < x_step:
+                continue
+            want[b, places[b, j]] = values[b, j] + (name == "pool_scatter") * want[b, places[b, j]]
     else:
         met = [np.sort(rng.choice(rows, rng.integers(1, rows + 1), False)) for _ in range(height)]
         starts = np.cumsum([0, *map(len, met)]).astype(np.int64)
@@ -217,10 +378,24 @@ def check_backward(name, function, dtype, rng, at_end):
         firsts = rng.integers(0, max(width, 1), outputs)
         stops = firsts + 1 + rng.integers(0, 1 + width - firsts - 1, outputs)
         where = [fenced(a, at_end) for a in (offsets, starts, firsts, stops)]
-        function(grad, out, *where, planes, x_step, height, outputs)
+        shares, columns = np.full(height, 2, dtype), np.full(outputs, 4, dtype)
+        function(
+            grad,
+            out,
+            fenced(shares, at_end),
+            fenced(columns, at_end),
+            zero,
+            *where,
+            planes,
+            x_step,
+            height,
+            outputs,
+        )
         for b, i, j in np.ndindex(planes, height, outputs):
             for r in met[i]:
-                want[b, r * width + firsts[j] : r * width + stops[j]] += values[b, i * outputs + j]
+                want[b, r * width + firsts[j] : r * width + stops[j]] += (
+                    values[b, i * outputs + j] / 8
+                )
     assert np.array_equal(out, want.reshape(-1))
 
 
@@ -234,8 +409,10 @@ def main(kind, name, level, dtype):
         function = getattr(module, f"make_{name}")(TARGETS[level], dtype)
     rng = np.random.default_rng(0)
     for trial in range(150 if kind == "built" else 12):
-        if name in ("pool_scatter", "pool_spread"):
+        if name in ("pool_put", "pool_scatter", "pool_spread"):
             check_backward(name, function, dtype, rng, trial % 2 == 0)
+        elif name.startswith("pool_window"):
+            check_pool_window(name, function, dtype, rng, trial % 2 == 0)
         elif name.startswith("pool_box"):
             check_pool_box(name, function, dtype, rng, trial % 2 == 0)
         elif name.startswith("pool"):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from ..runtime.entry import (
     BYTES_DATA,
-    CONTIGUOUS_ALIGNED,
     DATA,
     DIMENSIONS,
     FLAGS,
@@ -20,12 +19,14 @@ from ..runtime.entry import (
     traits,
 )
 
-# A tape's 64-bit words: first these.
-HEADER = ("traits", "type", "room", "release", "steps", "operands")
-# Then, for each operand, how many axes it has (-1 for None) and how long they are; the same of the
-# result; and for each step the address of its entry and, MOST_ARGUMENTS times, what a word is
-# counted from and the word. That is 0, an operand (1 to MOST_OPERANDS), the result or the room.
-MOST_OPERANDS = 3
+# A tape's 64-bit words: first these. Where `given` is not 0, that operand (1 to MOST_OPERANDS) is
+# what is returned, else a new array of the type number `type`.
+HEADER = ("room", "release", "steps", "operands", "given", "type")
+# Then, for each operand, how many axes it has (-1 for None), its dtype's traits, the flags that it
+# must have and how long the axes are; of the result how many axes and how long; and for each step
+# the address of its entry and, MOST_ARGUMENTS times, what a word is counted from and the word. That
+# is 0, an operand, the result or the room.
+MOST_OPERANDS = 4
 RESULT, ROOM = MOST_OPERANDS + 1, MOST_OPERANDS + 2
 # No kernel that is taped has more (`depthwise_last`); further ones are passed and not looked at,
 # which every calling convention that we build for allows.
@@ -37,8 +38,9 @@ _LINE = 64
 def whole_player(unit: str, size: int) -> str:
     """Return the IR of ``py_<unit>``, a METH_FASTCALL body, and of ``fc_<unit>``, the same.
 
-    (operands) -> the result of the taped calls, a new array, or None where an operand is not what
-    the tape was made for: of that dtype, those lengths, C-contiguous and aligned, and no subclass.
+    (operands) -> the result of the taped calls, or None where an operand is not what the tape was
+    made for: of that dtype, those lengths, C-contiguous, aligned and, where it is stored to,
+    writeable, and no subclass.
     Its ``self`` is a bytes object, the addresses of `FUNCTIONS` and behind them the tape.
     """
     table = BYTES_DATA + 8 * len(FUNCTIONS)
@@ -79,25 +81,30 @@ operand:
   br i1 %more, label %look, label %allocate
 look:
   %axes = load i64, ptr %q
-  %dims = getelementptr i64, ptr %q, i64 1
-  %given.slot = getelementptr ptr, ptr %args, i64 %j
-  %given = load ptr, ptr %given.slot
+  %wanted.at = getelementptr i64, ptr %q, i64 1
+  %wanted.traits = load i64, ptr %wanted.at
+  %wanted.flags.at = getelementptr i64, ptr %q, i64 2
+  %wanted.flags = load i64, ptr %wanted.flags.at
+  %dims = getelementptr i64, ptr %q, i64 3
+  %said.slot = getelementptr ptr, ptr %args, i64 %j
+  %said = load ptr, ptr %said.slot
   %absent = icmp slt i64 %axes, 0
   br i1 %absent, label %nothing, label %array
 nothing:
-  %is.none = icmp eq ptr %given, %None
+  %is.none = icmp eq ptr %said, %None
   br i1 %is.none, label %operand.next, label %decline
-array:{field("kind", "given", OBJECT_TYPE, "ptr")}
+array:{field("kind", "said", OBJECT_TYPE, "ptr")}
   %is.array = icmp eq ptr %kind, %ndarray
   br i1 %is.array, label %fields, label %decline
-fields:{traits("given")}{field("ndim", "given", NDIM, "i32")}\
-{field("flags", "given", FLAGS, "i32")}{field("lengths", "given", DIMENSIONS, "ptr")}\
-{field("data", "given", DATA, "i64")}
-  %is.dtype = icmp eq i64 %given.traits, %traits
+fields:{traits("said")}{field("ndim", "said", NDIM, "i32")}\
+{field("flags", "said", FLAGS, "i32")}{field("lengths", "said", DIMENSIONS, "ptr")}\
+{field("data", "said", DATA, "i64")}
+  %is.dtype = icmp eq i64 %said.traits, %wanted.traits
   %ndim.wide = sext i32 %ndim to i64
   %is.ndim = icmp eq i64 %ndim.wide, %axes
-  %bits = and i32 %flags, {CONTIGUOUS_ALIGNED}
-  %is.packed = icmp eq i32 %bits, {CONTIGUOUS_ALIGNED}
+  %flags.wide = zext i32 %flags to i64
+  %bits = and i64 %flags.wide, %wanted.flags
+  %is.packed = icmp eq i64 %bits, %wanted.flags
   %c0 = and i1 %is.dtype, %is.ndim
   %c1 = and i1 %c0, %is.packed
   br i1 %c1, label %length, label %decline
@@ -134,11 +141,21 @@ allocate:
   %full = icmp eq ptr %raw, null
   br i1 %full, label %decline, label %result
 result:
-  %out = call ptr %PyArray_New(ptr %ndarray, i32 %out.ndim, ptr %out.dims, i32 %typenum, \
+  %is.new = icmp eq i64 %given, 0
+  br i1 %is.new, label %new, label %old
+old:
+  %given.index = sub i64 %given, 1
+  %given.slot = getelementptr ptr, ptr %args, i64 %given.index
+  %given.array = load ptr, ptr %given.slot
+  call void %Py_IncRef(ptr %given.array)
+  br label %prepare
+new:
+  %made = call ptr %PyArray_New(ptr %ndarray, i32 %out.ndim, ptr %out.dims, i32 %typenum, \
 ptr null, ptr null, i32 0, i32 0, ptr null)
-  %failed = icmp eq ptr %out, null
+  %failed = icmp eq ptr %made, null
   br i1 %failed, label %error, label %prepare
-prepare:{field("out.data", "out", DATA, "i64")}
+prepare:
+  %out = phi ptr [ %given.array, %old ], [ %made, %new ]{field("out.data", "out", DATA, "i64")}
   %out.slot = getelementptr i64, ptr %bases, i64 {RESULT}
   store i64 %out.data, ptr %out.slot
   %raw.number = ptrtoint ptr %raw to i64

@@ -41,7 +41,7 @@ def make_pool_box_mean(target: Target, dtype: str) -> Callable[..., Any]:
         for b in range(planes):
             for i in range(height):
                 first, rows = get(starts, i), get(starts, i + 1) - get(starts, i)
-                down(x, b * x_step, offsets, first, rows, width, work)
+                down(x, b * x_step, offsets, first, rows, width, work, 0)
                 share, at = get(shares, i), (b * height + i) * outputs
                 for j in range(outputs):
                     total = get(work, get(firsts, j))
@@ -91,7 +91,7 @@ def make_pool_box_max(target: Target, dtype: str) -> Callable[..., Any]:
         for b in range(planes):
             for i in range(height):
                 first, end = get(starts, i), get(starts, i + 1)
-                down(x, b * x_step, offsets, first, end - first, width, work)
+                down(x, b * x_step, offsets, first, end - first, width, work, 0)
                 for j in range(outputs):
                     low, high = get(firsts, j), get(stops, j)
                     best = get(work, low)
@@ -118,29 +118,30 @@ def make_down(lanes: Lanes) -> Callable[..., Any]:
 
     ::
 
-        work[t] = reduction over r < rows of x[x_at + offsets[first + r] + t]   for t < width
+        work[at + t] = reduction over r < rows of x[x_at + offsets[first + r] + t]   for t < width
 
     Assumes: rows >= 1; work may be written up to the end of a vector.
     """
     a = lanes.memory
 
     def model(
-        x: Any, x_at: int, offsets: Any, first: int, rows: int, width: int, work: Any
+        x: Any, x_at: int, offsets: Any, first: int, rows: int, width: int, work: Any, at: int
     ) -> None:
-        room = -(-width // a.lanes) * a.lanes
+        room = at + -(-width // a.lanes) * a.lanes
         if room > len(work):
             raise IndexError(f"work must have {room} elements, got {len(work)}")
+        into = work[at : at + width]
         for r in range(rows):
-            at = x_at + offsets[first + r]
-            if at < 0 or at + width > len(x):
-                raise IndexError(f"samples from {at} on must lie within {len(x)}")
-            row = x[at : at + width]
-            work[:width] = lanes.model(work[:width], row) if r else row
+            start = x_at + offsets[first + r]
+            if start < 0 or start + width > len(x):
+                raise IndexError(f"samples from {start} on must lie within {len(x)}")
+            row = x[start : start + width]
+            into[:] = lanes.model(into, row) if r else row
 
     @intrinsic(model=model)
     def down(
         typingctx: Any, x: Any, x_at: Any, offsets: Any, first: Any, rows: Any, width: Any,
-        work: Any,
+        work: Any, at: Any,
     ) -> Any:
         n = types.intp
 
@@ -149,7 +150,7 @@ def make_down(lanes: Lanes) -> Callable[..., Any]:
             passed = [
                 address(context, builder, kinds[0], args[0], args[1]),
                 address(context, builder, kinds[2], args[2], args[3]), args[4], args[5],
-                address(context, builder, kinds[6], args[6], index(0)),
+                address(context, builder, kinds[6], args[6], args[7]),
             ]
             micro = function(
                 builder.module, f"down{lanes.op}_{a.dtype}", [p.type for p in passed],
@@ -158,7 +159,7 @@ def make_down(lanes: Lanes) -> Callable[..., Any]:
             builder.call(micro, passed)
             return context.get_dummy_value()
 
-        return types.none(x, n, offsets, n, n, n, work), codegen
+        return types.none(x, n, offsets, n, n, n, work, n), codegen
 
     return down
 

@@ -22,7 +22,7 @@ from .window_lanes import BOX, Lanes
 from .workspace import address
 
 # The windows (size, stride) along a row that have loops of their own; others are no affair of ours.
-SHAPES = ((2, 2), (3, 2), (3, 3), (2, 1), (3, 1))
+SHAPES = ((2, 2), (3, 2), (3, 3), (2, 1), (3, 1), (1, 1))
 
 # How far ahead samples are asked for: 64 planes of 224 x 224, 2x2, 205 us instead of 357.
 _AHEAD_BYTES, _LINE_BYTES = 4096, 64

@@ -105,10 +105,10 @@ def _taped(name: str, x: Any, which: int, slope: float) -> npt.NDArray[Any] | No
     if type(x) is not np.ndarray:
         return None
     key = name, x.dtype, x.shape, slope
-    found = taped.play(key, x)
+    found = taped.play(key, (x,))
     if found is None:
         found = taped.compute(
-            key, x, x.shape, activations.seconds(x), 1,
+            key, (x,), x.shape, activations.seconds(x), 1,
             lambda result: activations.activate(x, result, which, slope),
         )  # fmt: skip
     return found  # type: ignore[no-any-return]

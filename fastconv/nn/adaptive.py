@@ -345,12 +345,10 @@ def _adaptive(
     layout: str,
     workers: int | None,
 ) -> Any:
-    key = None
-    if not return_indices:
-        name = f"adaptive_{reduction}_pool{ndim}d"
-        key = taped.key_of(name, input, (output_size,), (), layout, None, workers)
-        if key is not None and (found := taped.play(key, input, workers)) is not None:
-            return found
+    name = f"adaptive_{reduction}_pool{ndim}d"
+    key = taped.key_of(name, input, (output_size,), (return_indices,), layout, None, workers)
+    if key is not None and (found := taped.play(key, (input,), workers)) is not None:
+        return found
     planes = Planes(input, ndim, layout)
     if reduction == "avg" and planes.dtype.kind == "b":
         raise TypeError("input must hold numbers, got bool")
@@ -366,7 +364,10 @@ def _adaptive(
     if key is not None and 0 not in outputs:
         by_loops = partial(_by_loops, planes, outputs, reduction, workers)
         shape, seconds = planes.shape(outputs), pools.seconds(planes.given)
-        found = taped.compute(key, planes.given, shape, seconds, workers, by_loops)
+        found = taped.compute(
+            key, (planes.given,), shape, seconds, workers, by_loops,
+            shape if return_indices else None,
+        )  # fmt: skip
         if found is not None:
             return found
     windows = _even(planes, outputs)
@@ -388,22 +389,26 @@ def _even(planes: Planes, outputs: tuple[int, ...]) -> Windows | None:
 
 
 def _by_loops(
-    planes: Planes, outputs: tuple[int, ...], reduction: str, workers: int | None, result: Array
-) -> bool:
+    planes: Planes, outputs: tuple[int, ...], reduction: str, workers: int | None, result: Array,
+    places: Array | None = None,
+) -> bool:  # fmt: skip
     """Store the result by compiled loops alone, or return False."""
     windows = _even(planes, outputs)
     if windows is not None and reduction == "avg":
         shares = counts(windows, True, None)
         return reductions.means_by_loops(planes, windows, shares, result, workers)
+    if windows is not None and places is not None:
+        return reductions.places_by_loops(planes, windows, result, places, workers)
     if windows is not None:
         return reductions.maxima_by_loops(planes, windows, result, workers)
     if planes.channels_last:
-        return False
+        return reductions.adaptive_last(planes, outputs, reduction, workers, result, places)
     boxes = pools.adaptive(planes.signal, outputs)
     x, into = planes.packed(), result.reshape(planes.planes, *outputs)
     if reduction == "avg":
         return reductions.box_means_by_loops(x, into, boxes, workers)
-    return pools.box_maxima(boxes, x, into, None, workers)
+    where = None if places is None else places.reshape(into.shape)
+    return pools.box_maxima(boxes, x, into, where, workers)
 
 
 def _uneven(
@@ -413,6 +418,12 @@ def _uneven(
     return_indices: bool,
     workers: int | None,
 ) -> Any:
+    if planes.channels_last:
+        result = planes.place(None, outputs, False)
+        places = np.empty(result.shape, np.int64)
+        wanted = places if return_indices else None
+        if reductions.adaptive_last(planes, outputs, reduction, workers, result, wanted):
+            return (result, places) if return_indices else result
     moved = planes.channels_last
     result = planes.place(None, outputs, moved)
     places = np.empty(result.shape, np.int64)

@@ -252,7 +252,7 @@ def _mean(
         out,
         workers,
     )
-    if key is not None and (found := taped.play(key, input, workers)) is not None:
+    if key is not None and (found := taped.play(key, (input,), workers, out)) is not None:
         return found  # type: ignore[no-any-return]
     planes = Planes(input, ndim, layout)
     if planes.dtype.kind == "b":
@@ -264,11 +264,13 @@ def _mean(
     shares = counts(windows, count_include_pad, divisor)
     if key is not None:
         found = taped.compute(
-            key, planes.given, planes.shape(windows.output), pools.seconds(planes.given), workers,
+            key, (planes.given,), planes.shape(windows.output), pools.seconds(planes.given),
+            workers,
             lambda result: reductions.means_by_loops(planes, windows, shares, result, workers),
+            out=out,
         )  # fmt: skip
         if found is not None:
-            return found
+            return found  # type: ignore[no-any-return]
     return reductions.means(planes, windows, shares, out, workers)
 
 

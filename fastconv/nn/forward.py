@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -59,11 +59,9 @@ def convolve(
         result = settled.place(known, settings.out, used)
         if result is not None:
             x, out = (value, result) if value.ndim == ndim + 2 else (value[None], result[None])
-            words = (*shape, *after[1:], settings.layout, settings.workers, settings.accuracy,
-                     settings.method)  # fmt: skip
-            taped.compute_layer(
+            _compute(
                 known.layer, LayerOperands(x, filters, out, epilogue), settings,
-                (value, weight, after.bias, result), words,
+                (value, weight, after.bias), result, shape, after,
             )  # fmt: skip
             return result
     settings.check(ndim)
@@ -84,6 +82,21 @@ def convolve(
         settled.keep(key, layer, out.shape if images.batched else out.shape[1:])
     arguments.run(layer, LayerOperands(images.stored(), w, out, epilogue), settings)
     return arguments.deliver(images, out, settings.out)
+
+
+def _compute(
+    layer: Layer, operands: LayerOperands, settings: Settings, given: Any, result: Any,
+    shape: Geometry, after: Activation,
+) -> None:  # fmt: skip
+    call = taped.Call("", 0, given, words_of(shape, after, settings))
+    run = partial(arguments.run, layer, operands, settings)
+    taped.compute_layer(call, (layer,), run, result, operands.epilogue, settings)
+
+
+def words_of(shape: Geometry, after: Activation, settings: Settings) -> tuple[Any, ...]:
+    """Return the words of a `taped.Call`."""
+    return (*shape, *after[1:], settings.layout, settings.workers, settings.accuracy,
+            settings.method)  # fmt: skip
 
 
 _NO_EPILOGUE = Epilogue()

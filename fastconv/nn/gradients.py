@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,12 @@ import numpy.typing as npt
 from .. import request
 from ..filters import Filters
 from ..layer import Epilogue, Layer, LayerOperands
-from . import arguments
+from ..paths import arrange
+from ..runtime.scratch import scratch
+from . import arguments, taped
 from .arguments import Array, Images, Settings
-from .forward import Geometry, describe
-from .phases import transpose
+from .forward import Activation, Geometry, describe, words_of
+from .phases import parts_of, transpose
 
 __all__ = [
     "conv1d_input",
@@ -243,12 +246,15 @@ def _by_input(
     shape: Geometry,
     settings: Settings,
 ) -> Array:
+    found = _taped("input", input_size, grad_output, weight, shape, settings)
+    if found is not None:
+        return found  # type: ignore[no-any-return]
     settings.check(ndim)
     last = settings.channels_last
     g = arguments.images("grad_output", grad_output, ndim, last)
     w = arguments.filters(weight, ndim, g.array.dtype)
-    input_size = _size("input_size", input_size)
-    forward = _checked(ndim, input_size, w.shape, g, shape, last)
+    sizes = _size("input_size", input_size)
+    forward = _checked(ndim, sizes, w.shape, g, shape, last)
     layer = Layer(
         forward.dtype,
         forward.images,
@@ -265,9 +271,31 @@ def _by_input(
         last,
     )
     channels = forward.groups * forward.inputs
-    out = np.empty(g.shape(channels, forward.signal), layer.dtype)
-    transpose(layer, g.stored(), w, out, Epilogue(), settings)
-    return out.reshape(input_size)
+    result = np.empty(sizes, layer.dtype)
+    out = result.reshape(g.shape(channels, forward.signal))
+    call = taped.Call("input", input_size, (grad_output, weight, None),
+                      words_of(shape, _NOTHING, settings))  # fmt: skip
+    taped.compute_layer(
+        call,
+        tuple(part.layer for part in parts_of(layer) if part.layer.inputs),
+        partial(transpose, layer, g.stored(), w, out, _NO_EPILOGUE, settings),
+        result,
+        _NO_EPILOGUE,
+        settings,
+    )
+    return result
+
+
+_NOTHING, _NO_EPILOGUE = Activation(), Epilogue()
+
+
+def _taped(
+    name: str, size: Any, value: Any, other: Any, shape: Geometry, settings: Settings
+) -> Any:
+    return taped.layer(
+        name, size, value, other, None, *shape, *_NOTHING[1:], settings.layout, None,
+        settings.workers, None, settings.method,
+    )  # fmt: skip
 
 
 def _by_weight(
@@ -278,6 +306,9 @@ def _by_weight(
     shape: Geometry,
     settings: Settings,
 ) -> Array:
+    found = _taped("weight", weight_size, value, grad_output, shape, settings)
+    if found is not None:
+        return found  # type: ignore[no-any-return]
     settings.check(ndim)
     last = settings.channels_last
     x = arguments.images("input", value, ndim, last)
@@ -286,20 +317,15 @@ def _by_weight(
         raise TypeError(
             f"grad_output must have the dtype of input, {x.array.dtype}, got {g.array.dtype}"
         )
-    weight_size = _size("weight_size", weight_size)
-    forward = _checked(ndim, x.array.shape if x.batched else x.array.shape[1:], weight_size, g,
+    sizes = _size("weight_size", weight_size)
+    forward = _checked(ndim, x.array.shape if x.batched else x.array.shape[1:], sizes, g,
                        shape, last)  # fmt: skip
-    samples, gradient = (np.moveaxis(a, -1, 1) if last else a for a in (x.array, g.array))
-    n, groups, inputs = forward.images, forward.groups, forward.inputs
     # Channels of a group become images, images become channels.
-    samples = samples.reshape(n, groups, inputs, *forward.signal)
-    samples = np.moveaxis(samples, (1, 2), (1, 0)).reshape(inputs, groups * n, *forward.signal)
-    filters = np.swapaxes(gradient, 0, 1)
     layer = Layer(
         forward.dtype,
-        inputs,
-        groups,
-        n,
+        forward.inputs,
+        forward.groups,
+        forward.images,
         forward.outputs,
         forward.signal,
         forward.output,
@@ -308,8 +334,35 @@ def _by_weight(
         forward.stride,
         forward.pad,
     )
-    out = np.zeros((inputs, groups * forward.outputs, *forward.filter), forward.dtype)
-    if n:
-        operands = LayerOperands(arguments.packed(samples), Filters(arguments.packed(filters)), out)
-        arguments.run(layer, operands, settings)
-    return np.ascontiguousarray(np.swapaxes(out, 0, 1))
+    result = np.zeros(sizes, forward.dtype)
+    if forward.images:
+        call = taped.Call("weight", weight_size, (value, grad_output, None),
+                          words_of(shape, _NOTHING, settings))  # fmt: skip
+        run = partial(_correlate, layer, arguments.packed(x.array), arguments.packed(g.array),
+                      result, settings)  # fmt: skip
+        taped.compute_layer(call, (layer,), run, result, _NO_EPILOGUE, settings)
+    return result
+
+
+def _correlate(layer: Layer, x: Array, gradient: Array, result: Array, settings: Settings) -> None:
+    """Compute the gradient by the weight."""
+    n, groups, inputs = layer.inputs, layer.groups, layer.images
+    axes = range(layer.ndim)
+    if settings.channels_last:
+        samples = x.reshape(n, *layer.signal, groups, inputs)
+        samples = samples.transpose(-1, -2, 0, *(1 + a for a in axes))
+        gradient_view = gradient.transpose(-1, 0, *(1 + a for a in axes))
+    else:
+        samples = x.reshape(n, groups, inputs, *layer.signal)
+        samples = samples.transpose(2, 1, 0, *(3 + a for a in axes))
+        gradient_view = np.swapaxes(gradient, 0, 1)
+    moved = arrange.packed(x, samples, "samples")
+    moved = moved.reshape(inputs, groups * n, *layer.signal)
+    filters = arrange.packed(gradient, gradient_view, "turned")
+    shape = (inputs, groups * layer.outputs, *layer.output)
+    sums = result.reshape(shape)
+    if inputs > 1:
+        sums = scratch(result.size, result.dtype, "phase").reshape(shape)
+    arguments.run(layer, LayerOperands(moved, Filters(filters), sums), settings)
+    if inputs > 1:
+        arrange.copy(sums, np.swapaxes(sums, 0, 1), result, result)

@@ -111,7 +111,7 @@ def conv2d(
             [1., 1.]]])
     """
     found = taped.layer(
-        input, weight, bias, stride, padding, dilation, groups, activation, negative_slope,
+        "", 0, input, weight, bias, stride, padding, dilation, groups, activation, negative_slope,
         layout, out, workers, accuracy, method,
     )  # fmt: skip
     if found is not None:
@@ -177,7 +177,7 @@ def conv1d(
     array([[1., 2., 4.]])
     """
     found = taped.layer(
-        input, weight, bias, stride, padding, dilation, groups, activation, negative_slope,
+        "", 0, input, weight, bias, stride, padding, dilation, groups, activation, negative_slope,
         layout, out, workers, accuracy, method,
     )  # fmt: skip
     if found is not None:
@@ -244,7 +244,7 @@ def conv3d(
     array([[[[8., 8.]]]])
     """
     found = taped.layer(
-        input, weight, bias, stride, padding, dilation, groups, activation, negative_slope,
+        "", 0, input, weight, bias, stride, padding, dilation, groups, activation, negative_slope,
         layout, out, workers, accuracy, method,
     )  # fmt: skip
     if found is not None:

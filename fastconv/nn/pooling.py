@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy.typing as npt
@@ -262,20 +263,25 @@ def _max(
     out: Array | None,
     workers: int | None,
 ) -> Any:
-    key = None
-    if not return_indices:
-        key = taped.key_of(_NAMES[ndim], input, sizes[:4], sizes[4:], layout, out, workers)
-        if key is not None and (found := taped.play(key, input, workers)) is not None:
-            return found
+    key = taped.key_of(
+        _NAMES[ndim], input, sizes[:4], (sizes[4], return_indices), layout, out, workers
+    )
+    if key is not None and (found := taped.play(key, (input,), workers, out)) is not None:
+        return found
     planes = Planes(input, ndim, layout)
     windows = settle(planes.signal, *sizes)
-    if return_indices:
-        return reductions.maxima_and_places(planes, windows, out, workers)
     if key is not None:
+        by_loops: Callable[..., bool] = reductions.maxima_by_loops
+        if return_indices:
+            by_loops = reductions.places_by_loops
+        shape = planes.shape(windows.output)
         found = taped.compute(
-            key, planes.given, planes.shape(windows.output), pools.seconds(planes.given), workers,
-            lambda result: reductions.maxima_by_loops(planes, windows, result, workers),
+            key, (planes.given,), shape, pools.seconds(planes.given), workers,
+            lambda *results: by_loops(planes, windows, *results, workers),
+            shape if return_indices else None, out,
         )  # fmt: skip
         if found is not None:
             return found
+    if return_indices:
+        return reductions.maxima_and_places(planes, windows, out, workers)
     return reductions.maxima(planes, windows, out, workers)

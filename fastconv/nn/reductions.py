@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ..path import Operands
 from ..paths import pools
-from ..paths.pools import Boxes, Windows
+from ..paths.pools import Boxes, Plan, Windows
 from ..planner import selector
 from ..problem import Problem
 from ..runtime import threads
@@ -26,7 +26,9 @@ def maxima(planes: Planes, windows: Windows, out: Array | None, workers: int | N
     if result.size == 0:
         return planes.deliver(result, out, False)
     if planes.channels_last:
-        result[...] = _channels_last(planes, windows, "max", planes.as_it_lies(), workers)
+        x = planes.as_it_lies()
+        if not _maxima_last(planes, windows, x, result, workers):
+            result[...] = _channels_last(planes, windows, "max", x, workers)
         return planes.deliver(result, out, False)
     x = planes.packed()
     into = result.reshape(planes.planes, *windows.output)
@@ -37,17 +39,35 @@ def maxima(planes: Planes, windows: Windows, out: Array | None, workers: int | N
 
 def maxima_by_loops(planes: Planes, windows: Windows, result: Array, workers: int | None) -> bool:
     """Store the largest samples by compiled loops alone, or return False."""
-    if planes.channels_last or not result.size:
+    if not result.size:
         return False
+    if planes.channels_last:
+        return _maxima_last(planes, windows, planes.as_it_lies(), result, workers)
     into = result.reshape(planes.planes, *windows.output)
     return _maxima_by_loops(windows, planes.packed(), into, workers)
+
+
+def _maxima_last(
+    planes: Planes, windows: Windows, x: Array, into: Array, workers: int | None
+) -> bool:
+    found = _plan_last(planes, windows)
+    return found is not None and pools.planned_maxima(found, x, into, workers)
+
+
+def _plan_last(planes: Planes, windows: Windows) -> Plan | None:
+    """Return how channels that lie last are pooled as they lie, or None."""
+    if not planes.behind[0] or not _each_meets_some(windows):
+        return None
+    return pools.plan_last(windows, planes.behind[0])
 
 
 def _maxima_by_loops(windows: Windows, x: Array, into: Array, workers: int | None) -> bool:
     if _each_meets_some(windows) and pools.maxima(windows, x, into, workers):
         return True
     boxes = pools.disjoint(windows)
-    return boxes is not None and pools.box_maxima(boxes, x, into, None, workers)
+    if boxes is not None and pools.box_maxima(boxes, x, into, None, workers):
+        return True
+    return _each_meets_some(windows) and pools.window_maxima(windows, x, into, workers)
 
 
 def maxima_and_places(
@@ -56,6 +76,12 @@ def maxima_and_places(
     """Return the largest sample of each window and its place in its plane."""
     if not _each_meets_some(windows):
         raise ValueError(f"dilation must let every window meet a sample, got {windows.dilation}")
+    if planes.channels_last and planes.dtype != np.float16:
+        # As they lie, where a loop does so.
+        result = planes.place(out, windows.output, False)
+        places = np.empty(result.shape, np.int64)
+        if places_by_loops(planes, windows, result, places, workers):
+            return planes.deliver(result, out, False), places
     moved = planes.channels_last
     result = planes.place(out, windows.output, moved)
     places = np.empty(result.shape, np.int64)
@@ -71,6 +97,21 @@ def maxima_and_places(
     return planes.deliver(result, out, moved), planes.deliver(places, None, moved)
 
 
+def places_by_loops(
+    planes: Planes, windows: Windows, result: Array, places: Array, workers: int | None
+) -> bool:
+    """Store the largest samples and their places by compiled loops alone, or return False."""
+    if not result.size or not _each_meets_some(windows):
+        return False
+    if planes.channels_last:
+        found = _plan_last(planes, windows)
+        x = planes.as_it_lies()
+        return found is not None and pools.planned_places(found, x, result, places, workers)
+    shape = (planes.planes, *windows.output)
+    into = result.reshape(shape), places.reshape(shape)
+    return pools.places_by_loop(windows, planes.packed(), *into, workers)
+
+
 def means(
     planes: Planes,
     windows: Windows,
@@ -84,7 +125,10 @@ def means(
         return planes.deliver(result, out, False)
     x = planes.as_it_lies() if planes.channels_last else planes.packed()
     into = result if planes.channels_last else result.reshape(planes.planes, *windows.output)
-    if not planes.channels_last and _means_by_loops(windows, counts, x, into, workers):
+    if planes.channels_last:
+        if _means_last(planes, _plan_last(planes, windows), counts, into, workers):
+            return planes.deliver(result, out, False)
+    elif _means_by_loops(windows, counts, x, into, workers):
         return planes.deliver(result, out, False)
     shares = _outer(counts[:-1])
     wide = np.dtype({"f": np.float32, "u": np.uint64}.get(x.dtype.kind, np.int64))
@@ -110,10 +154,43 @@ def means_by_loops(
     workers: int | None,
 ) -> bool:
     """Store the means by compiled loops alone, or return False."""
-    if planes.channels_last or not result.size:
+    if not result.size:
         return False
+    if planes.channels_last:
+        found = _plan_last(planes, windows)
+        return _means_last(planes, found, counts, result, workers)
     into = result.reshape(planes.planes, *windows.output)
     return _means_by_loops(windows, counts, planes.packed(), into, workers)
+
+
+def _means_last(
+    planes: Planes, found: Plan | None, counts: tuple[Array, ...], into: Array,
+    workers: int | None,
+) -> bool:  # fmt: skip
+    if found is None or planes.dtype.kind != "f":
+        return False
+    x = planes.as_it_lies()
+    shares = _shares_last(counts, x.dtype)
+    return pools.planned_means(found, x, into, shares, _ones(planes.behind[0], x.dtype), workers)
+
+
+def adaptive_last(
+    planes: Planes, outputs: tuple[int, ...], reduction: str, workers: int | None, into: Array,
+    places: Array | None,
+) -> bool:  # fmt: skip
+    """Pool channels that lie last to so many outputs by compiled loops alone, or return False."""
+    if not planes.behind[0] or not into.size:
+        return False
+    found = pools.adaptive_plan_last(planes.signal, outputs, planes.behind[0])
+    if found is None:
+        return False
+    if reduction == "avg":
+        lengths = pools.adaptive(planes.signal, outputs).lengths
+        return _means_last(planes, found, lengths, into, workers)
+    x = planes.as_it_lies()
+    if places is None:
+        return pools.planned_maxima(found, x, into, workers)
+    return pools.planned_places(found, x, into, places, workers)
 
 
 def _means_by_loops(
@@ -121,23 +198,26 @@ def _means_by_loops(
 ) -> bool:
     if x.dtype.kind != "f" or x.dtype.itemsize == 2:
         return False
-    shares, columns = _divisors(counts, x.dtype)
+    shares, columns = divisors_of(counts, x.dtype)
     if _each_meets_some(windows) and pools.means(windows, x, into, shares, columns, workers):
         return True
     boxes = pools.disjoint(windows)
-    return boxes is not None and pools.box_means(boxes, x, into, shares, columns, workers)
+    if boxes is not None and pools.box_means(boxes, x, into, shares, columns, workers):
+        return True
+    return pools.window_means(windows, x, into, shares, columns, workers)
 
 
 # By the counts' identities, which they keep as long as they are here.
 _kept_divisors: dict[tuple[Any, ...], tuple[Any, Array, Array]] = {}
 
 
-def _divisors(counts: tuple[Array, ...], dtype: np.dtype[Any]) -> tuple[Array, Array]:
+def divisors_of(counts: tuple[Array, ...], dtype: np.dtype[Any]) -> tuple[Array, Array]:
     """Return what the loops divide by: for each row of outputs and for each column."""
     key = (dtype, *map(id, counts))
     found = _kept_divisors.get(key)
     if found is None:
-        shares, columns = _outer(counts[:-1]).astype(dtype), counts[-1].astype(dtype)
+        shares = _outer(counts[:-1]).astype(dtype)
+        columns = np.concatenate([counts[-1], np.ones(_MOST_LANES)]).astype(dtype)
         shares.flags.writeable = columns.flags.writeable = False
         if len(_kept_divisors) >= _MOST_DIVISORS:
             _kept_divisors.clear()
@@ -145,14 +225,36 @@ def _divisors(counts: tuple[Array, ...], dtype: np.dtype[Any]) -> tuple[Array, A
     return found[1:]
 
 
+def _shares_last(counts: tuple[Array, ...], dtype: np.dtype[Any]) -> Array:
+    """Return what the loop divides the sums of each pixel by."""
+    key = (dtype, None, *map(id, counts))
+    found = _kept_divisors.get(key)
+    if found is None:
+        shares = _outer(counts).astype(dtype)
+        shares.flags.writeable = False
+        if len(_kept_divisors) >= _MOST_DIVISORS:
+            _kept_divisors.clear()
+        found = _kept_divisors[key] = counts, shares, shares
+    return found[1]
+
+
+@lru_cache(maxsize=64)
+def _ones(count: int, dtype: np.dtype[Any]) -> Array:
+    found = np.ones(count + _MOST_LANES, dtype)
+    found.flags.writeable = False
+    return found
+
+
 _MOST_DIVISORS = 256
+# Loops take whole vectors of divisors.
+_MOST_LANES = 16
 
 
 def box_means_by_loops(x: Array, into: Array, boxes: Boxes, workers: int | None) -> bool:
     """Store the means of x over boxes by the compiled loop, or return False."""
     if x.dtype.kind != "f":
         return False
-    return pools.box_means(boxes, x, into, *_divisors(boxes.lengths, x.dtype), workers)
+    return pools.box_means(boxes, x, into, *divisors_of(boxes.lengths, x.dtype), workers)
 
 
 def box_means(x: Array, into: Array, boxes: Boxes, workers: int | None) -> None:

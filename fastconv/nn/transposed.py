@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy.typing as npt
@@ -9,10 +10,10 @@ import numpy.typing as npt
 from .. import geometry
 from ..filters import Filters
 from ..layer import Layer
-from . import arguments
+from . import arguments, taped
 from .arguments import Array, Settings
-from .forward import Activation, Geometry, group_count
-from .phases import transpose
+from .forward import Activation, Geometry, group_count, words_of
+from .phases import parts_of, transpose
 
 __all__ = ["conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
 
@@ -83,6 +84,12 @@ def conv_transpose2d(
     >>> fastconv.nn.conv_transpose2d(np.ones((1, 1, 2)), np.array([[[[1.0, 2.0, 3.0]]]]), stride=2)
     array([[[1., 2., 4., 2., 3.]]])
     """
+    found = taped.layer(
+        "transposed", output_padding, input, weight, bias, stride, padding, dilation, groups,
+        activation, negative_slope, layout, out, workers, accuracy, method,
+    )  # fmt: skip
+    if found is not None:
+        return found  # type: ignore[no-any-return]
     shape = Geometry(stride, padding, dilation, groups)
     after = Activation(bias, activation, negative_slope)
     settings = Settings(layout, method, accuracy, out, workers)
@@ -144,6 +151,12 @@ def conv_transpose1d(
     >>> fastconv.nn.conv_transpose1d([[1.0, 10.0]], [[[1.0, 2.0]]])
     array([[ 1., 12., 20.]])
     """
+    found = taped.layer(
+        "transposed", output_padding, input, weight, bias, stride, padding, dilation, groups,
+        activation, negative_slope, layout, out, workers, accuracy, method,
+    )  # fmt: skip
+    if found is not None:
+        return found  # type: ignore[no-any-return]
     shape = Geometry(stride, padding, dilation, groups)
     after = Activation(bias, activation, negative_slope)
     settings = Settings(layout, method, accuracy, out, workers)
@@ -205,6 +218,12 @@ def conv_transpose3d(
     >>> fastconv.nn.conv_transpose3d(np.ones((1, 1, 1, 2)), np.ones((1, 1, 1, 1, 2)))
     array([[[[1., 2., 1.]]]])
     """
+    found = taped.layer(
+        "transposed", output_padding, input, weight, bias, stride, padding, dilation, groups,
+        activation, negative_slope, layout, out, workers, accuracy, method,
+    )  # fmt: skip
+    if found is not None:
+        return found  # type: ignore[no-any-return]
     shape = Geometry(stride, padding, dilation, groups)
     after = Activation(bias, activation, negative_slope)
     settings = Settings(layout, method, accuracy, out, workers)
@@ -275,5 +294,14 @@ def convolve_transposed(
         x.stored_last,
         x.channels_last,
     )
-    transpose(layer, x.stored(), w, out, epilogue, settings)
+    run = partial(transpose, layer, x.stored(), w, out, epilogue, settings)
+    result = out
+    if settings.out is not None and out.base is settings.out:
+        result = settings.out
+    elif not x.batched:
+        result = out.reshape(out.shape[1:])
+    call = taped.Call("transposed", output_padding, (value, weight, after.bias),
+                      words_of(shape, after, settings))  # fmt: skip
+    layers = tuple(part.layer for part in parts_of(layer) if part.layer.inputs)
+    taped.compute_layer(call, layers, run, result, epilogue, settings)
     return arguments.deliver(x, out, settings.out)

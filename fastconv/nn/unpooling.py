@@ -11,7 +11,9 @@ import numpy.typing as npt
 
 from .. import geometry
 from ..paths import pools
-from . import reductions
+from ..paths.pools import Windows
+from ..runtime.scratch import scratch
+from . import reductions, taped
 from .averaging import counts
 from .windows import Planes, Sizes, each, settle
 
@@ -121,6 +123,12 @@ def _unpool(
     padding: Sizes,
     output_size: tuple[int, ...] | None,
 ) -> Array:
+    key = taped.key_of(
+        _NAMES[ndim], input, (kernel_size, stride, padding, output_size), (), "", None, None
+    )
+    key = key if _are_places(indices) else None
+    if key is not None and (found := taped.play(key, (input, indices))) is not None:
+        return _where_right(found, ndim)
     values, places = np.asarray(input), np.asarray(indices)
     if values.dtype.kind not in "biuf":
         raise TypeError(f"input must hold real numbers or bool, got {values.dtype}")
@@ -143,13 +151,47 @@ def _unpool(
     for n, m, s in zip(usual, wanted, strides, strict=True):
         if not n - s < m < n + s or m < 0:
             raise ValueError(f"output_size must lie within a stride of {usual}, got {output_size}")
-    out = np.zeros((prod(lead), prod(wanted)), values.dtype.newbyteorder("="))
-    flat = places.reshape(len(out), prod(last)).astype(np.int64, copy=False)
+    shape, both = (prod(lead), prod(wanted)), (prod(lead), prod(last))
+
+    values, flat = _packed(values), _packed(places, np.int64)
+
+    def by_loop(result: Array, wrong: Array) -> bool:
+        return pools.put(values.reshape(both), flat.reshape(both), result.reshape(shape), wrong)
+
+    if 0 not in wanted:
+        found = taped.compute(
+            key, (values, flat), (*lead, *wanted), pools.seconds(values), 1, by_loop, (1,)
+        )
+        if found is not None:
+            return _where_right(found, ndim)
+    out, flat = np.zeros(shape, values.dtype), flat.reshape(both)
     if flat.size:
         if flat.min() < 0 or flat.max() >= out.shape[1]:
-            raise ValueError(f"indices must lie within 0..{out.shape[1] - 1}")
+            raise ValueError(_OUTSIDE.format(out.shape[1] - 1))
         np.put_along_axis(out, flat, values.reshape(flat.shape), 1)
     return out.reshape(*lead, *wanted)
+
+
+_NAMES = {1: "max_unpool1d", 2: "max_unpool2d", 3: "max_unpool3d"}
+_OUTSIDE = "indices must lie within 0..{}"
+
+
+def _packed(array: Array, dtype: Any = None) -> Array:
+    dtype = array.dtype.newbyteorder("=") if dtype is None else dtype
+    return np.asarray(np.require(array, dtype, ("C", "A")))
+
+
+def _are_places(indices: Any) -> bool:
+    """Return whether these are the numbers that the loops take."""
+    return type(indices) is np.ndarray and indices.dtype == np.int64
+
+
+def _where_right(found: tuple[Array, Array], ndim: int) -> Array:
+    """Return the result unless a place lay outside it."""
+    result, wrong = found
+    if wrong[0]:
+        raise ValueError(_OUTSIDE.format(prod(result.shape[-ndim:]) - 1))
+    return result
 
 
 def max_pool2d_backward(
@@ -196,25 +238,57 @@ def max_pool2d_backward(
     array([[[0., 2.],
             [0., 0.]]])
     """
+    sizes = (kernel_size, stride, padding, dilation)
+    key = _key_of("max_pool2d_backward", grad_output, input, sizes, (ceil_mode, indices is None))
+    key = key if indices is None or _are_places(indices) else None
+    other = input if indices is None else indices
+    if key is not None and (found := taped.play(key, (grad_output, other))) is not None:
+        return _where_right(found, 2)
     planes = Planes(input, 2, "NCHW")
-    windows = settle(planes.signal, kernel_size, stride, padding, dilation, ceil_mode)
+    windows = settle(planes.signal, *sizes, ceil_mode)
     grad = _gradient(grad_output, planes, windows.output)
-    if indices is None:
-        places = reductions.maxima_and_places(planes, windows, None, None)[1]
-    else:
-        places = np.asarray(indices)
-        if places.shape != planes.shape(windows.output) or places.dtype.kind not in "iu":
+    shape, whole = (planes.planes, prod(windows.output)), (planes.planes, prod(planes.signal))
+    given = None
+    if indices is not None:
+        given = np.asarray(indices)
+        if given.shape != planes.shape(windows.output) or given.dtype.kind not in "iu":
             raise ValueError(
                 f"indices must be integers of shape {planes.shape(windows.output)}, "
-                f"got {places.dtype} of {places.shape}"
+                f"got {given.dtype} of {given.shape}"
             )
-        if places.size and not 0 <= places.min() <= places.max() < prod(planes.signal):
-            raise ValueError(f"indices must lie within 0..{prod(planes.signal) - 1}")
-    out = np.zeros((planes.planes, prod(planes.signal)), planes.dtype)
-    shape = (planes.planes, prod(windows.output))
+        given = _packed(given, np.int64)
+    if 0 not in grad.shape:
+        other = _packed(planes.given) if given is None else given
+        found = taped.compute(
+            key, (grad, other), planes.shape(planes.signal),
+            pools.seconds(planes.given), 1,
+            lambda result, wrong: _scatter(
+                planes, windows, grad.reshape(shape), given, result.reshape(whole), wrong
+            ), (1,),
+        )  # fmt: skip
+        if found is not None:
+            return _where_right(found, 2)
+    if given is None:
+        given = reductions.maxima_and_places(planes, windows, None, None)[1]
+    elif given.size and not 0 <= given.min() <= given.max() < prod(planes.signal):
+        raise ValueError(_OUTSIDE.format(prod(planes.signal) - 1))
+    out = np.zeros(whole, planes.dtype)
     if grad.size:
-        pools.scatter(grad.reshape(shape), places.reshape(shape).astype(np.int64, copy=False), out)
+        flat = given.reshape(shape) + (np.arange(len(out)) * whole[1])[:, None]
+        np.add.at(out.reshape(-1), flat.reshape(-1), grad.reshape(-1))
     return out.reshape(planes.shape(planes.signal))
+
+
+def _scatter(
+    planes: Planes, windows: Windows, grad: Array, places: Array | None, out: Array, wrong: Array
+) -> bool:
+    """Add the gradient up at its places, those of the maxima if none are given, by loops alone."""
+    if places is None:
+        maxima = scratch(grad.size, planes.dtype, "maxima").reshape(planes.shape(windows.output))
+        places = scratch(grad.size, np.int64, "places").reshape(maxima.shape)
+        if not reductions.places_by_loops(planes, windows, maxima, places, 1):
+            return False
+    return pools.scatter(grad, places.reshape(grad.shape), out, wrong)
 
 
 def avg_pool2d_backward(
@@ -259,15 +333,27 @@ def avg_pool2d_backward(
     array([[[0.5, 0.5],
             [0.5, 0.5]]])
     """
+    sizes = (kernel_size, stride, padding)
+    flags = (ceil_mode, count_include_pad)
+    key = _key_of("avg_pool2d_backward", grad_output, input, (*sizes, divisor_override), flags)
+    if key is not None and (found := taped.play(key, (grad_output,))) is not None:
+        return found  # type: ignore[no-any-return]
     planes = Planes(input, 2, "NCHW")
-    windows = settle(planes.signal, kernel_size, stride, padding, 1, ceil_mode)
+    windows = settle(planes.signal, *sizes, 1, ceil_mode)
     grad = _gradient(grad_output, planes, windows.output)
-    rows, columns = counts(windows, count_include_pad, divisor_override)
+    shares = counts(windows, count_include_pad, divisor_override)
+    if planes.dtype.itemsize > 2:
+        divisors = reductions.divisors_of(shares, planes.dtype)
+        found = taped.compute(
+            key, (grad,), planes.shape(planes.signal), pools.seconds(planes.given), 1,
+            lambda result: pools.spread(windows, grad, result, *divisors),
+        )  # fmt: skip
+        if found is not None:
+            return found  # type: ignore[no-any-return]
+    rows, columns = shares
     share = grad / (rows[:, None] * columns).astype(planes.dtype)
     share = share.reshape(planes.planes, *windows.output)
     out = np.zeros((planes.planes, *planes.signal), planes.dtype)
-    if out.size and pools.spread(windows, share, out):
-        return out.reshape(planes.shape(planes.signal))
     for tap in product(*(range(k) for k in windows.size)):
         to: list[slice] = []
         came: list[slice] = []
@@ -280,6 +366,16 @@ def avg_pool2d_backward(
             to.append(slice(first, first + max(hi - lo - 1, 0) * s + (hi > lo), s))
         out[:, to[0], to[1]] += share[:, came[0], came[1]]
     return out.reshape(planes.shape(planes.signal))
+
+
+def _key_of(
+    name: str, grad: Any, input: Any, sizes: tuple[Any, ...], flags: tuple[Any, ...]
+) -> Any:
+    """Return all that a gradient follows from besides its numbers, or None."""
+    if type(input) is not np.ndarray or type(grad) is not np.ndarray or grad.dtype != input.dtype:
+        return None
+    key = taped.key_of(name, grad, sizes, flags, "", None, None)
+    return key and (key, input.shape)
 
 
 def _gradient(grad_output: npt.ArrayLike, planes: Planes, output: tuple[int, ...]) -> Array:

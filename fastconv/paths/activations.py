@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from ..kernels import KERNELS
+from ..layer import Epilogue
 from ..runtime import load
 
-__all__ = ["activate", "seconds"]
+__all__ = ["activate", "by_name", "seconds"]
 
 Array = npt.NDArray[Any]
 
@@ -35,6 +36,14 @@ def activate(x: Array, out: Array, which: int, slope: float = 0.0) -> bool:
         return False
     kernel(x.reshape(-1), out.reshape(-1), _slope(slope, dtype), x.size, which)
     return True
+
+
+def by_name(epilogue: Epilogue, out: Array) -> bool:
+    """Store a layer's activated bias in out, if the loop is ready for it."""
+    if epilogue.bias is None:
+        return False
+    which = {"relu": RELU, "leaky_relu": LEAKY_RELU}[epilogue.activation]
+    return activate(epilogue.bias, out, which, epilogue.negative_slope)
 
 
 @lru_cache(maxsize=64)

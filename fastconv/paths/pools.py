@@ -22,8 +22,10 @@ Numbers = npt.NDArray[np.int64]
 
 # Windows along a row (size, stride) that the loops are unrolled for, and the most rows of a window
 # that are read one by one: beyond them two scans cost less.
-SHAPES = ((2, 2), (3, 2), (3, 3), (2, 1), (3, 1))
+SHAPES = ((2, 2), (3, 2), (3, 3), (2, 1), (3, 1), (1, 1))
 _MOST_ROWS = 9
+# Planes that are copied between what lies outside, so that no window meets an end, are this small.
+_FRAME_BYTES, _FRAMED_OUTPUTS = 64 << 10, 64
 # Samples of one band, and what a core pools in a second: benchmark group pooling.
 _BAND_BYTES, _BYTES_PER_SECOND = 1 << 20, 4e10
 
@@ -58,6 +60,113 @@ class Windows(NamedTuple):
         """Whether the unrolled loops serve them."""
         along = (self.size[-1], self.stride[-1])
         return along in SHAPES and self.dilation[-1] == 1 and prod(self.size[:-1]) <= _MOST_ROWS
+
+
+class Plan(NamedTuple):
+    """What the unrolled loops take besides numbers.
+
+    Parameters
+    ----------
+    offsets, numbers, starts : ndarray of int64
+        Where the rows are that each row of outputs meets, which place their first sample has, and
+        where each list starts.
+    counts : tuple of int
+        height, width, outputs, k, s, pad and the step of framed rows, 0 for none.
+    frame : int
+        The elements of the frame.
+    unit : int
+        How far places of neighbouring columns are apart.
+    plane, result : int
+        Samples and outputs of a plane.
+    """
+
+    offsets: Numbers
+    numbers: Numbers
+    starts: Numbers
+    counts: tuple[int, ...]
+    frame: int
+    unit: int
+    plane: int
+    result: int
+
+
+@lru_cache(maxsize=256)
+def plan(windows: Windows, size: int, shaped: bool) -> Plan:
+    """Return how windows along rows of `size`-byte elements are walked.
+
+    `shaped` says whether a loop is unrolled for them.
+    """
+    offsets, starts = table(windows)
+    width, outputs, k, s = (f[-1] for f in (windows.signal, windows.output, windows.size,
+                                            windows.stride))  # fmt: skip
+    pad, height, plane = windows.pad[-1], prod(windows.output[:-1]), prod(windows.signal)
+    # Whole vectors of the widest target, and what they meet.
+    lanes = _SLACK // size
+    step = max(-(-outputs // lanes) * lanes * s + k + s, width + 2 * pad)
+    frame = plane // width * step + _SLACK
+    beyond = pad > 0 or (outputs - 1) * s + k > width
+    if not (shaped and beyond and outputs <= _FRAMED_OUTPUTS and frame * size <= _FRAME_BYTES):
+        step = frame = 0
+    numbers = offsets
+    if step:
+        offsets = offsets // width * step
+        offsets.flags.writeable = False
+    counts = height, width, outputs, k, s, pad, step
+    return Plan(offsets, numbers, starts, counts, frame, 1, plane, height * outputs)
+
+
+@lru_cache(maxsize=256)
+def plan_last(windows: Windows, channels: int) -> Plan | None:
+    """Return the same where channels lie beside each other: the outputs of a pixel are a row.
+
+    None where axis by axis costs less, since windows are large and share most samples.
+    """
+    taps = prod(windows.size)
+    if taps * prod(windows.output) > _MOST_MET:
+        return None
+    if taps > _MOST_TAPS and disjoint(windows) is None:
+        return None
+    met = [
+        [np.array(met_samples(windows, a, i)) for i in range(windows.output[a])]
+        for a in range(len(windows.signal))
+    ]
+    return _last(met, windows.signal, channels)
+
+
+# The most samples of windows that overlap (7 x 7 at stride 1 costs as much axis by axis), and of
+# all windows of a plane together: their places take memory.
+_MOST_TAPS, _MOST_MET = 49, 1 << 20
+
+
+@lru_cache(maxsize=256)
+def adaptive_plan_last(
+    signal: tuple[int, ...], outputs: tuple[int, ...], channels: int
+) -> Plan | None:
+    """Return the same for the windows of `adaptive`."""
+    boxes = adaptive(signal, outputs)
+    if prod(int(lengths.sum()) for lengths in boxes.lengths) > _MOST_MET:
+        return None
+    met = [
+        [np.arange(first, stop) for first, stop in zip(axis.first, axis.stop, strict=True)]
+        for axis in boxes.axes
+    ]
+    return _last(met, signal, channels)
+
+
+def _last(met: list[list[Any]], signal: tuple[int, ...], channels: int) -> Plan:
+    numbers, starts = [], [0]
+    for window in product(*met):
+        at = np.zeros(1, np.int64)
+        for samples, n in zip(window, signal, strict=True):
+            at = (at[:, None] * n + samples).reshape(-1)
+        numbers.append(at)
+        starts.append(starts[-1] + len(at))
+    every = np.concatenate(numbers)
+    found = every * channels, every, np.array(starts, np.int64)
+    for array in found:
+        array.flags.writeable = False
+    counts = len(numbers), channels, channels, 1, 1, 0, 0
+    return Plan(*found, counts, 0, 0, prod(signal) * channels, len(numbers) * channels)
 
 
 class Table(NamedTuple):
@@ -103,65 +212,171 @@ def maxima(windows: Windows, x: Array, out: Array, workers: int | None) -> bool:
 
     Every window must meet a sample.
     """
+    return windows.plain and planned_maxima(plan(windows, x.itemsize, True), x, out, workers)
+
+
+def planned_maxima(found: Plan, x: Array, out: Array, workers: int | None) -> bool:
+    """Take the maxima of x into out, if a loop is ready; return whether it was."""
     dtype, outside = _beyond(x.dtype)
-    if not windows.plain or (kernel := load.ready("pool_max", dtype)) is None:
+    if dtype not in KERNELS["pool_max"].dtypes:
         return False
-    offsets, starts = table(windows)
+    if (kernel := load.ready("pool_max", dtype)) is None:
+        return False
     x, out = x.view(dtype).reshape(-1), out.view(dtype).reshape(-1)
 
     def some(lo: int, hi: int, plane: int, result: int) -> None:
-        kernel(x[lo * plane :], out[lo * result :], outside, offsets, starts, hi - lo, plane,
-               *_counts(windows))  # fmt: skip
+        kernel(x[lo * plane :], out[lo * result :], outside, _frame(found, dtype), found.offsets,
+               found.starts, hi - lo, plane, *found.counts)  # fmt: skip
 
-    _bands(windows, x, workers, some)
+    _shared(x, found.plane, found.result, workers, some)
     return True
+
+
+def _frame(found: Plan, dtype: str) -> Array:
+    return scratch(found.frame, dtype, "frame") if found.frame else _nothing(dtype)
 
 
 def means(
     windows: Windows, x: Array, out: Array, shares: Array, columns: Array, workers: int | None
 ) -> bool:
-    """Take the sums of x over shares * columns into out, if a loop is ready for it."""
+    """Take the sums of x over shares * columns into out, if a loop is ready for it.
+
+    There are columns on to the end of a vector.
+    """
+    if not windows.plain:
+        return False
+    return planned_means(plan(windows, x.itemsize, True), x, out, shares, columns, workers)
+
+
+def planned_means(
+    found: Plan, x: Array, out: Array, shares: Array, columns: Array, workers: int | None
+) -> bool:
+    """Take the means of x into out, if a loop is ready for it."""
     dtype = x.dtype.name
-    if dtype not in ("float64", "float32") or not windows.plain:
+    if dtype not in KERNELS["pool_mean"].dtypes:
         return False
     if (kernel := load.ready("pool_mean", dtype)) is None:
         return False
     outside = _nothing(dtype)
-    offsets, starts = table(windows)
     x, out = x.reshape(-1), out.reshape(-1)
 
     def some(lo: int, hi: int, plane: int, result: int) -> None:
-        kernel(x[lo * plane :], out[lo * result :], outside, shares, columns, offsets, starts,
-               hi - lo, plane, *_counts(windows))  # fmt: skip
+        kernel(x[lo * plane :], out[lo * result :], outside, _frame(found, dtype), shares, columns,
+               found.offsets, found.starts, hi - lo, plane, *found.counts)  # fmt: skip
+
+    _shared(x, found.plane, found.result, workers, some)
+    return True
+
+
+def window_maxima(windows: Windows, x: Array, out: Array, workers: int | None) -> bool:
+    """Take the maxima of any windows that are worth a pass each, if a loop is ready for it.
+
+    Every window must meet a sample.
+    """
+    dtype, outside = _beyond(x.dtype)
+    if dtype not in KERNELS["pool_window_max"].dtypes or not _is_small(windows):
+        return False
+    if (kernel := load.ready("pool_window_max", dtype)) is None:
+        return False
+    offsets, starts = table(windows)
+    counts, space = _window_counts(windows)
+    x, out = x.view(dtype).reshape(-1), out.view(dtype).reshape(-1)
+
+    def some(lo: int, hi: int, plane: int, result: int) -> None:
+        work = scratch(space, dtype, "row")
+        kernel(x[lo * plane :], out[lo * result :], outside, work, offsets, starts, hi - lo, plane,
+               *counts)  # fmt: skip
 
     _bands(windows, x, workers, some)
     return True
+
+
+def window_means(
+    windows: Windows, x: Array, out: Array, shares: Array, columns: Array, workers: int | None
+) -> bool:
+    """Take the means of any windows that are worth a pass each, if a loop is ready for it."""
+    dtype = x.dtype.name
+    if dtype not in KERNELS["pool_window_mean"].dtypes or not _is_small(windows):
+        return False
+    if (kernel := load.ready("pool_window_mean", dtype)) is None:
+        return False
+    offsets, starts = table(windows)
+    counts, space = _window_counts(windows)
+    x, out = x.reshape(-1), out.reshape(-1)
+
+    def some(lo: int, hi: int, plane: int, result: int) -> None:
+        work = scratch(space, dtype, "row")
+        kernel(x[lo * plane :], out[lo * result :], _nothing(dtype), work, shares, columns,
+               offsets, starts, hi - lo, plane, *counts)  # fmt: skip
+
+    _bands(windows, x, workers, some)
+    return True
+
+
+# Larger windows cost less by two scans, axis by axis.
+_SMALL = 16
+
+
+def _is_small(windows: Windows) -> bool:
+    return prod(windows.size[:-1]) <= _SMALL and windows.size[-1] <= _SMALL
+
+
+@lru_cache(maxsize=256)
+def _window_counts(windows: Windows) -> tuple[tuple[int, ...], int]:
+    """Return the kernel's integers behind the planes' step, and the work space."""
+    width, outputs, k, s, pad, d = (
+        f[-1] for f in (windows.signal, windows.output, windows.size, windows.stride, windows.pad,
+                        windows.dilation)
+    )  # fmt: skip
+    count = (outputs - 1) * s + 1
+    room = max(count + (k - 1) * d, pad + width) + _SLACK
+    return (prod(windows.output[:-1]), width, outputs, k, s, pad, d, room), room + count + _SLACK
 
 
 def maxima_and_places(
     windows: Windows, x: Array, out: Array, places: Numbers, workers: int | None
 ) -> None:
     """Take the maxima and the flat place of each in its plane: the first; of NaN the last."""
-    dtype, outside = _beyond(x.dtype)
-    small = prod(windows.signal) < 1 << 31
-    kernel = load.ready("pool_max_index", dtype) if small else None
-    if kernel is None:
+    if not places_by_loop(windows, x, out, places, workers):
         search(x, out, places, [_starts(windows, a) for a in range(len(windows.signal))])
-        return
-    offsets, starts = table(windows)
+
+
+def places_by_loop(
+    windows: Windows, x: Array, out: Array, places: Numbers, workers: int | None
+) -> bool:
+    """Take the maxima and their places if a loop is ready; return whether it was."""
+    return planned_places(_indexed(windows, x.itemsize), x, out, places, workers,
+                          windows.dilation[-1])  # fmt: skip
+
+
+def planned_places(
+    found: Plan, x: Array, out: Array, places: Numbers, workers: int | None, dilation: int = 1
+) -> bool:
+    """Take the maxima and their places as a plan has it, if a loop is ready for it."""
+    dtype, outside = _beyond(x.dtype)
+    if dtype not in KERNELS["pool_max_index"].dtypes or found.plane >= 1 << 31:
+        return False
+    if (kernel := load.ready("pool_max_index", dtype)) is None:
+        return False
     x, out, places = x.view(dtype).reshape(-1), out.view(dtype).reshape(-1), places.reshape(-1)
 
     def some(lo: int, hi: int, plane: int, result: int) -> None:
-        kernel(x[lo * plane :], out[lo * result :], outside, places[lo * result :], offsets,
-               starts, hi - lo, plane, *_counts(windows), windows.dilation[-1])  # fmt: skip
+        kernel(x[lo * plane :], out[lo * result :], outside, _frame(found, dtype),
+               places[lo * result :], found.offsets, found.numbers, found.starts, hi - lo, plane,
+               *found.counts, dilation, found.unit)  # fmt: skip
 
-    _bands(windows, x, workers, some)
+    _shared(x, found.plane, found.result, workers, some)
+    return True
 
 
 @lru_cache(maxsize=256)
-def _counts(windows: Windows) -> tuple[int, ...]:
-    return (prod(windows.output[:-1]), windows.signal[-1], windows.output[-1], windows.size[-1],
-            windows.stride[-1], windows.pad[-1])  # fmt: skip
+def _indexed(windows: Windows, size: int) -> Plan:
+    along = (windows.size[-1], windows.stride[-1])
+    return plan(windows, size, windows.dilation[-1] == 1 and along in _INDEXED)
+
+
+# Those whose places are found by loops of their own.
+_INDEXED = ((2, 2), (3, 1), (3, 2), (3, 3), (1, 1))
 
 
 def _bands(windows: Windows, x: Array, workers: int | None, some: Any) -> None:
@@ -367,20 +582,40 @@ def search(x: Array, out: Array, places: Numbers, axes: Sequence[Axis]) -> None:
 # ---------------------------------------------------------------- backwards
 
 
-def scatter(values: Array, places: Numbers, out: Array) -> None:
-    """Add values (planes, outputs) to out (planes, samples) at their places."""
+def put(values: Array, places: Numbers, out: Array, wrong: Numbers) -> bool:
+    """Store values (planes, outputs) in out (planes, samples) at their places, zeros elsewhere.
+
+    Returns whether a loop is ready for it; ``wrong[0]`` is whether a place lies outside.
+    """
+    dtype = _MOVED.get(out.dtype.itemsize, "")
+    return _by_places("pool_put", dtype, values, places, out, wrong)
+
+
+def scatter(values: Array, places: Numbers, out: Array, wrong: Numbers) -> bool:
+    """Add values (planes, outputs) up in out (planes, samples) at their places; as `put`."""
+    return _by_places("pool_scatter", out.dtype.name, values, places, out, wrong)
+
+
+def _by_places(
+    name: str, dtype: str, values: Array, places: Numbers, out: Array, wrong: Numbers
+) -> bool:
+    if dtype not in KERNELS[name].dtypes or (kernel := load.ready(name, dtype)) is None:
+        return False
     planes, samples = out.shape
-    dtype = out.dtype.name
-    if dtype in KERNELS["pool_scatter"].dtypes and (kernel := load.ready("pool_scatter", dtype)):
-        where = np.require(places, np.int64, ("C", "A")).reshape(-1)
-        kernel(values.reshape(-1), out.reshape(-1), where, planes, samples, values.shape[1])
-        return
-    flat = places + (np.arange(planes) * samples)[:, None]
-    np.add.at(out.reshape(-1), flat.reshape(-1), values.reshape(-1))
+    kernel(values.reshape(-1).view(dtype), out.reshape(-1).view(dtype), places.reshape(-1), wrong,
+           _nothing(dtype), planes, samples, values.shape[1])  # fmt: skip
+    return True
 
 
-def spread(windows: Windows, shares: Array, out: Array) -> bool:
-    """Add shares (planes, *output) to all samples of their windows, if a loop is ready for it."""
+# Elements that are moved, not looked at.
+_MOVED = {np.dtype(name).itemsize: name for name in KERNELS["pool_put"].dtypes}
+
+
+def spread(windows: Windows, grad: Array, out: Array, shares: Array, columns: Array) -> bool:
+    """Add grad (planes, *output) over shares * columns up in all samples of its windows.
+
+    Returns whether a loop is ready for it.
+    """
     dtype = out.dtype.name
     if dtype not in KERNELS["pool_spread"].dtypes:
         return False
@@ -388,6 +623,7 @@ def spread(windows: Windows, shares: Array, out: Array) -> bool:
         return False
     boxes = _all_boxes(windows)
     last, plane = boxes.axes[-1], prod(windows.signal)
-    kernel(shares.reshape(-1), out.reshape(-1), *boxes.rows, last.first, last.stop,
-           out.size // plane, plane, len(boxes.rows.starts) - 1, len(last.first))  # fmt: skip
+    kernel(grad.reshape(-1), out.reshape(-1), shares, columns, _nothing(dtype), *boxes.rows,
+           last.first, last.stop, out.size // plane, plane, len(boxes.rows.starts) - 1,
+           len(last.first))  # fmt: skip
     return True

@@ -92,13 +92,27 @@ def _heard(name: str, dtype: str, found: Loaded) -> Loaded:
 
 @contextmanager
 def listening(listener: Callable[[str, str, Loaded], Loaded]) -> Iterator[None]:
-    """Have ``listener(name, dtype, kernel)`` replace every kernel that this thread asks for."""
+    """Have ``listener(name, dtype, kernel)`` replace every kernel that this thread asks for.
+
+    No name stands for what is done without one; see `aside`.
+    """
     here = threading.get_ident()
     _listeners[here] = listener
     try:
         yield
     finally:
         del _listeners[here]
+
+
+def aside() -> None:
+    """Tell who listens to this thread that numbers change without a kernel."""
+    listener = _listeners.get(threading.get_ident())
+    if listener is not None:
+        listener("", "", _nothing)
+
+
+def _nothing(*arguments: object) -> None:
+    return None
 
 
 def whole(name: str, dtype: str) -> Whole | None:

@@ -17,6 +17,7 @@ import numpy as np
 from ..kernels.player import MOST_ARGUMENTS, MOST_OPERANDS, RESULT, ROOM
 from ..records import NamedTuple
 from . import bind, load, scratch
+from .entry import CONTIGUOUS_ALIGNED, WRITEABLE
 
 __all__ = ["Tape", "can_record", "record"]
 
@@ -50,9 +51,10 @@ def can_record() -> bool:
 def record(
     run: Callable[[], Any],
     operands: Sequence[np.ndarray[Any, Any] | None],
-    result: np.ndarray[Any, Any],
+    result: np.ndarray[Any, Any] | None,
     shape: tuple[int, ...],
     seconds: float,
+    stored: int = 0,
 ) -> Tape | None:
     """Call ``run()`` and return a tape of the kernel calls it made, or None if there can be none.
 
@@ -65,15 +67,18 @@ def record(
     run : callable
         Computes `result`.
     operands : sequence of ndarray or None
-        What `play` will be given: of one dtype, C-contiguous and aligned.
-    result : ndarray
-        Where the result goes, of the same dtype.
+        What `play` will be given: C-contiguous and aligned.
+    result : ndarray or None
+        Where the result goes; None where that is the last operand, which `play` returns then.
     shape : tuple of int
         What `play` returns has this shape.
     seconds : float
         How long a call may take: for longer ones the interpreter's lock is released.
+    stored : int
+        How many of the last operands are stored to. Nobody looks whether they share memory with
+        others when the tape is played.
     """
-    notes = _Notes(operands, result)
+    notes = _Notes(operands, result, stored)
     with load.listening(notes.listen):
         run()
     return notes.tape(shape, seconds)
@@ -83,9 +88,12 @@ class _Notes:
     """The kernel calls so far, as words."""
 
     def __init__(
-        self, operands: Sequence[np.ndarray[Any, Any] | None], result: np.ndarray[Any, Any]
+        self,
+        operands: Sequence[np.ndarray[Any, Any] | None],
+        result: np.ndarray[Any, Any] | None,
+        stored: int,
     ) -> None:
-        self._operands, self._result = operands, result
+        self._operands, self._result, self._stored = operands, result, stored
         self._places = [
             (slot, _address(array), array.nbytes)
             for slot, array in [*enumerate(operands, 1), (RESULT, result)]
@@ -102,6 +110,7 @@ class _Notes:
 
     def listen(self, name: str, dtype: str, loop: Callable[..., Any]) -> Callable[..., Any]:
         """Return a kernel that is written down whenever it is called."""
+        self._fits = self._fits and name != ""
         entry = load.address(name, dtype)
 
         def heard(*arguments: Any) -> None:
@@ -149,11 +158,16 @@ class _Notes:
             starts[purpose] = room
             room += -(-size // _LINE) * _LINE
         assert len(self._operands) <= MOST_OPERANDS
-        dtype = self._result.dtype
-        words = [bind.traits(dtype), dtype.num, room + _LINE, int(seconds > _RELEASE_SECONDS)]
-        words += [len(self._steps), len(self._operands)]
-        for operand in self._operands:
-            words += [-1] if operand is None else [operand.ndim, *operand.shape]
+        count, result = len(self._operands), self._result
+        given, number = (count, 0) if result is None else (0, result.dtype.num)
+        words = [room + _LINE, int(seconds > _RELEASE_SECONDS), len(self._steps), count]
+        words += [given, number]
+        for j, operand in enumerate(self._operands):
+            if operand is None:
+                words += [-1, 0, 0]
+                continue
+            flags = WRITEABLE if j >= count - self._stored else CONTIGUOUS_ALIGNED
+            words += [operand.ndim, bind.traits(operand.dtype), flags, *operand.shape]
         words += [len(shape), *shape]
         for entry, arguments in self._steps:
             words.append(entry)

@@ -21,7 +21,7 @@ from .slab import (
     SLACK,
     activation_of,
     apply_callable,
-    around,
+    around_in_scratch,
     kernel_dtype,
     no_bias,
     slope_of,
@@ -186,7 +186,7 @@ def _volumes(layer: Layer, operands: LayerOperands, found: BlockPlan, one: Any) 
     images = operands.x.view(kernel_dtype(layer.dtype))
     for image in range(layer.images):
         lead = np.moveaxis(images[image], -1, 0) if layer.input_last else images[image]
-        samples = around(lead, *found.slab).reshape(-1)
+        samples = around_in_scratch(images[image], lead, *found.slab).reshape(-1)
         _all_bands(one, samples, image, len(found.bands), operands.workers)
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from ...layer import Epilogue, Layer
+from ...runtime.scratch import scratch
+from .. import arrange
 
 # What copying or reading whole vectors may touch beyond the last sample of a frame.
 SLACK = 128
@@ -56,10 +59,28 @@ def apply_callable(
 def around(x: Any, starts: Sequence[int], sides: Sequence[int]) -> Any:
     """Return, of each channel of x, the box from `starts` with `sides`; zeros outside."""
     slab = np.zeros((len(x), *sides), x.dtype)
+    source, goal = _meeting(x.shape[1:], starts, sides)
+    slab[goal] = x[source]
+    return slab
+
+
+def around_in_scratch(whole: Any, x: Any, starts: Sequence[int], sides: Sequence[int]) -> Any:
+    """Return the same of a view x of `whole`, by kernels where they are ready."""
+    slab = scratch(len(x) * prod(sides), x.dtype, "slab").reshape(len(x), *sides)
+    source, goal = _meeting(x.shape[1:], starts, sides)
+    if goal != (slice(None), *(slice(0, side) for side in sides)):
+        arrange.fill(arrange.zero(x.dtype), slab, slab)
+    arrange.copy(whole, x[source], slab, slab[goal])
+    return slab
+
+
+def _meeting(
+    shape: tuple[int, ...], starts: Sequence[int], sides: Sequence[int]
+) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Return what the box from `starts` with `sides` meets, and where it lies in the box."""
     source, goal = [slice(None)], [slice(None)]
-    for start, side, n in zip(starts, sides, x.shape[1:], strict=True):
+    for start, side, n in zip(starts, sides, shape, strict=True):
         lo, hi = max(start, 0), min(start + side, n)
         source.append(slice(lo, max(lo, hi)))
         goal.append(slice(lo - start, max(lo, hi) - start))
-    slab[tuple(goal)] = x[tuple(source)]
-    return slab
+    return tuple(source), tuple(goal)
