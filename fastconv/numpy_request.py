@@ -85,9 +85,10 @@ def explained(
 
         return explain2d(a, v, mode, boundary, stride, settings)
     settings.check()
-    made = settled("convolve", np.asarray(a), np.asarray(v), mode, axis, stride)
+    a, v = np.asarray(a), np.asarray(v)
+    made = settled("convolve", a, v, mode, axis, stride)
     table = request.explain(made, settings)
-    plain = settings._replace(out=None).plain and np.result_type(a) == np.result_type(v)
+    plain = settings._replace(out=None).plain and a.dtype == v.dtype
     if plain and short_rows.pays(made):
         note = "plain calls go row by row, past the planner: so few are sooner had like that"
         return table._replace(notes=(*table.notes, note))

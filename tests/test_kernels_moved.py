@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_kernels_direct1d import HOST, LEVELS, built, fenced
+from test_kernels_direct1d import HOST, built, fenced, lower
 
 from fastconv.kernels import KERNELS
 from fastconv.runtime.target import TARGETS
@@ -18,7 +18,7 @@ from fastconv.runtime.target import TARGETS
 NAMES = ("strided_copy", "unfold", "fold")
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="guard pages are made by mprotect")
 CASES = [(HOST, name, dtype) for name in NAMES for dtype in KERNELS[name].dtypes]
-CASES += [(level, name, "int32") for level in LEVELS if level != HOST for name in NAMES]
+CASES += [(level, name, "int32") for j, name in enumerate(NAMES) for level in lower(j)]
 
 
 @pytest.mark.parametrize(("level", "name", "dtype"), CASES)

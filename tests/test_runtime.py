@@ -39,12 +39,13 @@ def run(program, tmp_path, *, package=PACKAGE, **environment):
     return finished.stdout
 
 
+# The kernel that is built soonest.
 SUM = """
     import numpy as np
     import fastconv
     from fastconv.runtime import load
-    x, w, out = np.arange(9, dtype="i1"), np.ones(3, "i1"), np.empty(11, "i1")
-    load.kernel("rows", "int8")(x, w, out, 1, 0, 0, 0, 9, 3, 11, 1, 1, 2)
+    x, out = np.arange(64.0), np.empty(64)
+    load.kernel("copy", "float64")(x, out, 64, 1)
     print(out.sum())
 """
 
@@ -58,17 +59,17 @@ def copy_package(tmp_path):
 @needs_linker
 def test_an_edited_kernel_is_never_answered_by_a_stale_build(tmp_path):
     package = copy_package(tmp_path)
-    assert float(run(SUM, tmp_path, package=package)) == 108
-    source = package / "kernels" / "direct1d.py"
+    assert float(run(SUM, tmp_path, package=package)) == 2016
+    source = package / "kernels" / "limits.py"
     text = source.read_text()
-    # The edit: every kernel factory returns a loop that stores nothing.
-    edited = text + "\n\ndef _idle(x, w, out, rows, a, b, c, n, k, m, s, d, p):\n"
-    edited += "    for i in range(m):\n        out[i] = out[i] * 0 + 5\n\n\n"
-    edited += "def make_rows(target, dtype):\n    return _idle\n"
+    # The edit: the kernel's factory returns another loop.
+    edited = text + "\n\ndef _other(x, out, n, rounds):\n"
+    edited += "    for i in range(n):\n        out[i] = 5\n\n\n"
+    edited += "def make_copy(target, dtype):\n    return _other\n"
     source.write_text(edited)
-    assert float(run(SUM, tmp_path, package=package)) == 55
+    assert float(run(SUM, tmp_path, package=package)) == 320
     source.write_text(text)
-    assert float(run(SUM, tmp_path, package=package)) == 108
+    assert float(run(SUM, tmp_path, package=package)) == 2016
 
 
 @pytest.mark.parametrize("module", sorted({k.module for k in KERNELS.values()}))
@@ -97,7 +98,7 @@ def test_a_kernels_key_covers_all_that_it_imports(module):
 def test_a_damaged_cache_file_is_rebuilt(tmp_path, damage):
     package = copy_package(tmp_path)
     run(SUM, tmp_path, package=package)
-    (built,) = (tmp_path / "cache").rglob("rows_int8-*.so")
+    (built,) = (tmp_path / "cache").rglob("copy_float64-*.so")
     content = bytearray(built.read_bytes())
     if damage == "truncated":
         content = content[: len(content) // 2]
@@ -108,7 +109,7 @@ def test_a_damaged_cache_file_is_rebuilt(tmp_path, damage):
     else:
         content = bytearray(b"\x7fELF" + bytes(5000))
     built.write_bytes(bytes(content))
-    assert float(run(SUM, tmp_path, package=package)) == 108
+    assert float(run(SUM, tmp_path, package=package)) == 2016
     assert cache.intact(str(built))
 
 
@@ -173,7 +174,7 @@ def test_two_processes_fill_one_cache(tmp_path):
         runner.start()
     for runner in runners:
         runner.join()
-    assert [float(r) for r in results] == [108, 108]
+    assert [float(r) for r in results] == [2016, 2016]
 
 
 @needs_linker
@@ -185,7 +186,7 @@ def test_a_cache_that_others_can_write_is_not_used(tmp_path):
     home.mkdir()
     run(SUM, tmp_path, package=copy_package(tmp_path), HOME=str(home), XDG_CACHE_HOME="")
     assert not list(folder.iterdir())
-    assert list((home / ".cache" / "fastconv").rglob("rows_int8-*.so"))
+    assert list((home / ".cache" / "fastconv").rglob("copy_float64-*.so"))
 
 
 @needs_linker

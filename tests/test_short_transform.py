@@ -66,3 +66,17 @@ def test_recipes_are_few_and_small():
     key = (10**6, 10**6, 10**6 - 1, np.dtype("float64"))
     assert short_transform._recipes[key] is None  # Its table is larger than fused.MOST_PREPARED.
     assert fused.MOST_PREPARED < 10**6
+
+
+@pytest.mark.parametrize("dtype", ["complex128", "complex64"])
+@pytest.mark.parametrize("face", ["convolve", "correlate"])
+def test_long_complex_filters_are_the_engines(face, dtype):
+    rng = np.random.default_rng(3)
+    call = getattr(fastconv, face)
+    x, w = (rng.standard_normal((2, n)).T @ (1, 1j) for n in (1400, 1000))
+    x, w = x.astype(dtype), w.astype(dtype)
+    for mode in ("full", "same"):
+        assert_identical(call(x, w, mode), call(x, w, mode, method="fused_complex"))
+    x[700] = np.nan
+    got, want = call(x, w, "same"), getattr(np, face)(x, w, "same")
+    np.testing.assert_array_equal(np.isnan(got), np.isnan(want))
