@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from scipy.signal._upfirdn import _upfirdn_modes as UPFIRDN_MODES
 
 from fastconv import signal
+from fastconv.signal import flat
 
 MODES = ["full", "same", "valid"]
 DTYPES = list("?bBhHiIlLefdFD")
@@ -273,3 +274,18 @@ def test_whoever_replaces_scipys_names_gets_no_recursion():
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0] == "[1, 4, 10, 12, 9]"
+
+
+def test_a_small_direct_call_takes_no_transform_whoever_answers(monkeypatch):
+    asked = []
+
+    def engine(a, v, **keywords):
+        asked.append(keywords["accuracy"])
+        return np.convolve(a, v)
+
+    monkeypatch.setattr(flat, "shortcut", lambda dtype: lambda *arguments: None)
+    monkeypatch.setattr(flat.numpy_api, "convolve", engine)
+    x, w = np.ones((3, 4, 5)), np.ones((2, 3, 2))
+    for method in ("direct", "auto"):
+        assert_like_scipys("convolve", x, w, method=method)
+    assert asked == ["componentwise", None]

@@ -49,6 +49,7 @@ def convolved(x: Any, w: Any, mode: str, most: int) -> Array | None:
     """
     if x.dtype.char not in _DTYPES or not (x.size and w.size):
         return None
+    accuracy = "componentwise" if most <= DIRECT_PRODUCTS else None
     if x.dtype.kind in "biu":
         most = _MOST_LOOPED
     if mode == "valid" and any(n < k for n, k in zip(x.shape, w.shape, strict=True)):
@@ -63,7 +64,7 @@ def convolved(x: Any, w: Any, mode: str, most: int) -> Array | None:
     longer, shorter = lines if lines[0].size >= lines[1].size else lines[::-1]
     result = shortcut(x.dtype)(longer, shorter, 2, CONVOLVE, None)
     if result is None:
-        result = numpy_api.convolve(longer, shorter)
+        result = numpy_api.convolve(longer, shorter, accuracy=accuracy)
     result = result.reshape(full)
     if mode == "full":
         return result
