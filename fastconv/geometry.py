@@ -15,6 +15,10 @@ from .records import NamedTuple
 # scipy.ndimage's: reflect (d c b a | a b c d), mirror (d c b | a b c d), nearest, wrap.
 BOUNDARIES = ("zero", "fill", "reflect", "mirror", "nearest", "wrap")
 
+# Bands are cut the same way for any number of workers, so that results do not depend on it. 2**23
+# products take one thread some 0.1 ms; at most 2**17 outputs leave enough bands to share out.
+_BAND_PRODUCTS, _BAND_OUTPUTS = 1 << 23, 1 << 17
+
 
 def span(k: int, dilation: int) -> int:
     """Return how many consecutive samples a window of k taps covers."""
@@ -113,6 +117,11 @@ def met(n: int, k: int, m: int, stride: int, dilation: int, pad: int) -> tuple[i
     lo = min(k, max(0, -(((m - 1) * stride - pad) // dilation)))
     hi = min(k, max(lo, (n - 1 + pad) // dilation + 1))
     return lo, hi
+
+
+def band(taps: int) -> int:
+    """Return how many outputs of a direct loop with so many taps make one band."""
+    return max(1, min(_BAND_OUTPUTS, _BAND_PRODUCTS // taps))
 
 
 def bands(count: int, size: int) -> list[tuple[int, int]]:

@@ -349,7 +349,6 @@ def _by_bands(kernel: Any, x: Array, w: Array, out: Array, pad: int) -> None:
         kernel(x, w, out, 1, 0, 0, 0, n, k, m, 1, 1, pad)
         return
     from . import geometry
-    from .paths.planes import band
     from .planner.rates import rates
     from .runtime import threads
 
@@ -358,4 +357,4 @@ def _by_bands(kernel: Any, x: Array, w: Array, out: Array, pad: int) -> None:
 
     row = rates("direct", out.dtype.name, "1d")
     seconds = row.multiply_adds * n * k + row.bytes_moved * out.itemsize * (n + m)
-    threads.run(some_outputs, geometry.bands(m, band(k)), threads.worthwhile(seconds))
+    threads.run(some_outputs, geometry.bands(m, geometry.band(k)), threads.worthwhile(seconds))

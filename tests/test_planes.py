@@ -1,5 +1,7 @@
 """The 2-D loop in its other services: volumes, strides, images of another dtype, float16."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 from agreement import assert_identical, assert_within
@@ -8,8 +10,9 @@ from hypothesis import strategies as st
 from reference import BOUNDARIES, correlate_nd
 
 import fastconv
+from fastconv.kernels import direct2d
 from fastconv.path import Operands
-from fastconv.paths import PATHS
+from fastconv.paths import PATHS, planes
 from fastconv.problem import Problem
 
 LONGEST = {2: (40, 8), 3: (12, 5), 4: (6, 3)}
@@ -38,15 +41,16 @@ def images(draw):
     return Problem(dtype, batch, shared, n, k, m, stride, dilation, pad, (rule,) * ndim)
 
 
-@given(images(), st.integers(0, 2**32), st.sampled_from("?Bhb"), st.integers(1, 2))
-def test_the_direct_path_is_the_definition(problem, seed, narrow, workers):
+@given(images(), st.integers(0, 2**32), st.sampled_from("?Bhb"), st.integers(1, 2), st.booleans())
+def test_the_direct_path_is_the_definition(problem, seed, narrow, workers, copied):
     rng = np.random.default_rng(seed)
     x = (rng.standard_normal((problem.batch, *problem.signal)) * 5).astype(problem.dtype)
     if problem.ndim == 2 and np.dtype(narrow).itemsize < x.itemsize:
         x = x.astype(narrow)  # Converted by the path.
     w = rng.standard_normal((1 if problem.shared_filter else problem.batch, *problem.filter)) * 5
     w, out = w.astype(problem.dtype), np.full((problem.batch, *problem.output), 7, problem.dtype)
-    PATHS["direct"].execute(problem, Operands(x, w, out, 3, workers))
+    with mock.patch.object(planes, "_RIM_BYTES", 0 if copied else planes._RIM_BYTES):
+        PATHS["direct"].execute(problem, Operands(x, w, out, 3, workers))
     keywords = {
         "stride": problem.stride,
         "dilation": problem.dilation,
@@ -97,6 +101,24 @@ def test_a_tap_that_is_not_finite_meets_no_sample_outside_with_strides_either():
         PATHS["direct"].execute(problem, Operands(x[None], w[None], out))
         want = correlate_nd(x, w, (1, 2), (4, 6), stride=stride)
         np.testing.assert_array_equal(np.isinf(out[0]), np.isinf(want))
+
+
+def test_rims_of_large_filters_are_those_of_a_continued_image():
+    assert planes._RIM_BYTES == direct2d.WORKSPACE_BYTES
+    rng = np.random.default_rng(5)
+    x, w = rng.integers(-9, 9, (2, 90, 70)).astype("f"), rng.integers(-9, 9, (60, 50)).astype("f")
+    x[0, 40, 30] = np.nan
+    for rules in (("zero", "zero"), ("reflect", "reflect"), ("fill", "fill"), ("wrap", "zero")):
+        problem = Problem(
+            "float32", 2, True, x.shape[1:], w.shape, (149, 119), (1, 1), (1, 1), (59, 49), rules
+        )
+        for value in (w[7, 7], np.inf) if rules != ("wrap", "zero") else (w[7, 7],):
+            taps, (out, want) = w.copy(), np.empty((2, 2, 149, 119), "f")
+            taps[7, 7] = value
+            fill = 3 if "fill" in rules else 0
+            PATHS["direct"].execute(problem, Operands(x, taps[None], out, fill, 2))
+            PATHS["library"].execute(problem, Operands(x, taps[None], want, fill))
+            np.testing.assert_array_equal(out, want)
 
 
 def test_half_precision_is_rounded_once():

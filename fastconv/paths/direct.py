@@ -13,7 +13,6 @@ from ..path import BAND_BYTES, SLACK, Box, Guarantee, Operands, Path, Space, Wor
 from ..problem import Problem
 from ..runtime import load, threads
 from ..runtime.scratch import scratch
-from . import planes
 
 # Strided outputs go through phases where each has this many taps: taking the samples apart costs as
 # much as three taps of the strided loop. At stride 2 and 31 taps phases are five times faster.
@@ -48,9 +47,13 @@ def guarantee(problem: Problem) -> Guarantee:
 
 def work(problem: Problem) -> Work:
     """Return the products and the bytes of one pass."""
-    size = np.dtype(problem.dtype).itemsize
+    size, calls = np.dtype(problem.dtype).itemsize, 1
+    if problem.ndim > 2:
+        from . import planes
+
+        calls = planes.volume_calls(problem)
     return Work(
-        calls=1 if problem.ndim < 3 else planes.volume_calls(problem),
+        calls=calls,
         multiply_adds=problem.multiply_adds,
         bytes_moved=size * (problem.outputs + problem.batch * prod(problem.signal) * problem.inner),
     )
@@ -72,8 +75,10 @@ def space(problem: Problem) -> Space:
         copies = 4 * (samples + taps + 2 * problem.outputs)
         return Space(inside.shared + copies, inside.each)
     if not _is_rows(problem):
+        from . import planes
+
         return planes.space(problem)
-    outputs, of_band = problem.outputs, planes.band(problem.taps)
+    outputs, of_band = problem.outputs, geometry.band(problem.taps)
     bands = BAND_BYTES * (problem.batch + outputs // max(1, min(outputs, of_band)))
     return Space(bands + (_phase_bytes(problem) if _takes_phases(problem) else 0), SLACK)
 
@@ -107,22 +112,28 @@ def execute(problem: Problem, operands: Operands) -> list[Box]:
     ((name, dtype),) = kernels(problem)
     kernel = load.kernel(name, dtype)
     x, w, out = operands.x, operands.w.view(dtype), operands.out.view(dtype)
+    if _is_rows(problem):
+        run = _columns if problem.inner > 1 else _rows
+        run(problem, kernel, x.view(dtype), w, out, operands.workers)
+    else:
+        _planes(problem, kernel, x, w, out, operands)
+    return []
+
+
+def _planes(problem: Problem, kernel: Any, x: Any, w: Any, out: Any, operands: Operands) -> None:
+    from . import planes
+
     if x.dtype != problem.dtype:
-        planes.run_converting(problem, kernel, x, w, out, operands.fill, operands.workers)
-        return []
-    x = x.view(dtype)
-    if problem.inner > 1:
-        _columns(problem, kernel, x, w, out, operands.workers)
-    elif _is_rows(problem):
-        _rows(problem, kernel, x, w, out, operands.workers)
-    elif problem.ndim > 2:
+        planes.run_copied(problem, kernel, x, w, out, operands.fill, operands.workers)
+        return
+    x = x.view(out.dtype)
+    if problem.ndim > 2:
         planes.run_volume(problem, kernel, x, w, out, operands.fill, operands.workers)
     elif planes.strides_columns(problem):
         planes.run_strided(problem, kernel, x, w, out, operands.fill, operands.workers)
     else:
         run = planes.runner(problem, kernel, x.dtype.type(operands.fill))
         run(x, w, out, operands.workers)
-    return []
 
 
 def _halves(problem: Problem, operands: Operands) -> list[Box]:
@@ -148,8 +159,8 @@ def _rows(problem: Problem, kernel: Any, x: Any, w: Any, out: Any, workers: int)
     if problem.batch > 1 and x.strides[0] == 0:
         x, x_step = x[0], 0  # One signal, which would be copied for each filter.
     x, w, out = x.reshape(-1), w.reshape(-1), out.reshape(-1)
-    if problem.batch > 1 or m <= planes.band(k):
-        rows = max(1, planes.band(k) // max(m, 1))
+    if problem.batch > 1 or m <= geometry.band(k):
+        rows = max(1, geometry.band(k) // max(m, 1))
         last = (x_step, w_step, m, n, k, m, s, d, p)
 
         def some_rows(lo: int, hi: int) -> None:
@@ -161,7 +172,7 @@ def _rows(problem: Problem, kernel: Any, x: Any, w: Any, out: Any, workers: int)
     def some_outputs(lo: int, hi: int) -> None:
         kernel(x, w, out[lo:], 1, 0, 0, 0, n, k, hi - lo, s, d, p - lo * s)
 
-    threads.run(some_outputs, geometry.bands(m, planes.band(k)), workers)
+    threads.run(some_outputs, geometry.bands(m, geometry.band(k)), workers)
 
 
 def _columns(problem: Problem, kernel: Any, x: Any, w: Any, out: Any, workers: int) -> None:
@@ -180,7 +191,7 @@ def _columns(problem: Problem, kernel: Any, x: Any, w: Any, out: Any, workers: i
             lo += rows
 
     # Whole register tiles of 8 rows; single rows take three times as long.
-    height = max(16, planes.band(k) // inner // 8 * 8)
+    height = max(16, geometry.band(k) // inner // 8 * 8)
     threads.run(some, geometry.bands(problem.batch * m, height), workers)
 
 

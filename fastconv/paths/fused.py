@@ -16,7 +16,7 @@ from ..problem import Problem
 from ..records import NamedTuple
 from ..runtime import load, threads
 from ..runtime.scratch import scratch
-from . import fft_tables, several_filters
+from . import fft_tables
 from .block_costs import FIRST_HALF, costs, together
 
 DTYPES = ("float64", "float32")
@@ -245,6 +245,8 @@ def _compute(problem: Problem, operands: Operands, x: Any) -> Any:
 
 def _compute_several(problem: Problem, operands: Operands, x: Any) -> Any:
     """Run the kernel over all blocks of one signal, some filters at a time."""
+    from . import several_filters
+
     (k,), dtype, cut = problem.filter, problem.dtype, _cut(problem)
     plan = fft_tables.transform(cut.size, dtype)
     of_filter, of_signal = _loops(plan.size, several=True)

@@ -15,7 +15,7 @@ from ..path import BAND_BYTES, SLACK, Box, Guarantee, Operands, Path, Space, Wor
 from ..problem import Problem
 from ..runtime import load, threads
 from ..runtime.scratch import scratch
-from . import fft_tables, several_filters
+from . import fft_tables
 from .block_costs import FIRST_HALF, together
 from .fft_tables import PARTS
 
@@ -242,6 +242,8 @@ def _cut(problem: Problem, size: int) -> geometry.Blocks:
 
 def _compute_several(problem: Problem, operands: Operands, x: Any) -> Any:
     """Run the kernel over all blocks of one signal, some filters at a time."""
+    from . import several_filters
+
     part = PARTS[problem.dtype]
     plan = fft_tables.transform(_size(problem), part)
     made = several_filters.Several(

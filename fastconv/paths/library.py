@@ -19,11 +19,11 @@ _numpy_correlate: Any = multiarray.correlate
 _VALID, _SAME, _FULL = 0, 1, 2
 # Real floats of more taps than this are dot products by BLAS; a call from Python costs as many.
 _DOTTED, _LOOPED_TAPS, _CALL_DOTS = ("float64", "float32"), 11, 500
-# Tap by tap NumPy adds up images of more outputs than this some four times as fast as SciPy's loop,
-# rows of so many bytes at a time. To import scipy.signal takes 0.4 s.
-_FEW_OUTPUTS, _ROWS_BYTES = 1 << 11, 1 << 17
-# A product of SciPy's loop over volumes costs as many of an image's.
-_OF_VOLUMES = 6
+# Tap by tap NumPy adds up more outputs than this some four times as fast as SciPy's loop, so many
+# bytes of them at a time. To import scipy.signal takes 0.4 s.
+_FEW_OUTPUTS, _BAND_BYTES = 1 << 11, 1 << 17
+# A product of a volume costs as many of an image's: tap by tap, and in SciPy's loop.
+_OF_VOLUMES, _OF_FEW = 2, 6
 # What scipy.signal's 2-D loop has no type for.
 _NOT_2D = ("bool", "float16")
 
@@ -59,7 +59,7 @@ def work(problem: Problem) -> Work:
         calls = _CALL_DOTS * problem.batch + dots
     products = problem.multiply_adds * prod(problem.stride)
     if problem.ndim > 2:
-        products *= _OF_VOLUMES
+        products *= _OF_VOLUMES if prod(problem.output) > _FEW_OUTPUTS else _OF_FEW
     return Work(
         calls=calls,
         multiply_adds=products,
@@ -132,8 +132,8 @@ def _box(problem: Problem, x: Any, w: Any, out: Any, fill: Any) -> None:
         )
     ]
     outside = x.dtype.type(fill if "fill" in problem.boundary else 0)
-    if problem.ndim == 2 and (out.size > _FEW_OUTPUTS or "scipy.signal" not in sys.modules):
-        _by_rows(problem, x, w, out, outside, *indices)
+    if out.size > _FEW_OUTPUTS or "scipy.signal" not in sys.modules:
+        _by_bands(problem, x, w, out, outside, indices)
         return
     # The compiled loops: scipy.signal's public names may have been replaced by ours.
     from scipy.signal._sigtools import _convolve2d, _correlateND
@@ -152,24 +152,25 @@ def _box(problem: Problem, x: Any, w: Any, out: Any, fill: Any) -> None:
     out[...] = result[tuple(slice(None, None, s) for s in problem.stride)]
 
 
-def _by_rows(
-    problem: Problem, x: Any, w: Any, out: Any, outside: Any, rows: Any, columns: Any
-) -> None:
-    """Add one NumPy product per tap, for some rows of an image that stay in the cache."""
-    (oh, ow), (kh, _), (sr, sc) = problem.output, problem.filter, problem.stride
-    there = columns >= 0
-    high = max(1, _ROWS_BYTES // (ow * out.itemsize))
-    room = np.empty((min(high, oh), ow), out.dtype)
+def _by_bands(problem: Problem, x: Any, w: Any, out: Any, outside: Any, indices: list[Any]) -> None:
+    """Add one NumPy product per tap, for some rows or planes that stay in the cache."""
+    stride, k, (m, *ms) = problem.stride[0], problem.filter[0], problem.output
+    first, *others = indices
+    there = [index >= 0 for index in others]
+    kept = [index[index >= 0] for index in others]
+    high = max(1, _BAND_BYTES // (prod(ms) * out.itemsize))
+    room = np.empty((min(high, m), *ms), out.dtype)
     with np.errstate(invalid="ignore", over="ignore"):
-        for lo, hi in geometry.bands(oh, high):
-            read = rows[lo * sr : (hi - 1) * sr + kh]
-            around = np.full((len(read), len(columns)), outside)
-            around[np.ix_(read >= 0, there)] = x[np.ix_(read[read >= 0], columns[there])]
+        for lo, hi in geometry.bands(m, high):
+            read = first[lo * stride : (hi - 1) * stride + k]
+            around = np.full((len(read), *map(len, others)), outside)
+            around[np.ix_(read >= 0, *there)] = x[np.ix_(read[read >= 0], *kept)]
             total, products = out[lo:hi], room[: hi - lo]
             total[...] = 0
-            for u, v in np.ndindex(*w.shape):
-                met = around[u : u + (hi - lo - 1) * sr + 1 : sr, v : v + (ow - 1) * sc + 1 : sc]
-                total += np.multiply(met, w[u, v], out=products)
+            for tap in np.ndindex(*w.shape):
+                axes = zip(tap, problem.stride, total.shape, strict=True)
+                met = around[tuple(slice(t, t + (n - 1) * s + 1, s) for t, s, n in axes)]
+                total += np.multiply(met, w[tap], out=products)
 
 
 def _by_taps(problem: Problem, x: Any, w: Any, out: Any, fill: Any) -> None:

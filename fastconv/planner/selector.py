@@ -103,7 +103,7 @@ def _too_large(path: Path, problem: Problem) -> str:
     if path.local:
         return ""
     # What a transform would spread goes to a local path.
-    local = (p for p in that_may_serve(problem) if p.local and p.space is not None)
+    local = (p for p in that_may_serve(problem, False) if p.local and p.space is not None)
     mends = any(not p.supports(problem) and not _too_large(p, problem) for p in local)
     return "" if mends else "leaves no room for the local path that mends it"
 
@@ -112,7 +112,7 @@ def fits(problem: Problem, method: str, accuracy: str | None) -> bool:
     """Return whether a path with that name and guarantee keeps within the problem's room."""
     return any(
         not _verdict(path, problem, accuracy).why_not
-        for path in that_may_serve(problem)
+        for path in that_may_serve(problem, True)
         if method in (AUTO, path.name)
     )
 
@@ -126,7 +126,8 @@ def rank(problem: Problem, method: str = AUTO, accuracy: str | None = None) -> t
     ValueError
         If `method` or `accuracy` leaves none.
     """
-    promising = _in_order(problem, accuracy, that_may_serve(problem))
+    asked = method != AUTO or accuracy is not None
+    promising = _in_order(problem, accuracy, that_may_serve(problem, asked))
     usable = [v for v in promising if not v.why_not]
     if method != AUTO:
         named = tuple(v for v in usable if v.name == method)
