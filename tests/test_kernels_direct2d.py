@@ -3,6 +3,7 @@
 As for the 1-D kernels, a case runs in a process of its own, on arrays beside guard pages.
 """
 
+import functools
 import os
 import subprocess
 import sys
@@ -113,6 +114,7 @@ def draw_case(rng, small=False):
         "rule": str(rng.choice(RULES)), "planes": int(rng.integers(1, 3)),
         "shared": bool(rng.random() < 0.5), "gap": int(rng.choice([0, 0, 1, 5])),
         "how": int(rng.choice([0, 0, 0, 1, 2])), "begin": begin, "end": shape[0],
+        "leading": int(rng.choice([0, 0, 1, 3])),
     }
 
 
@@ -131,9 +133,14 @@ class Images:
 
         self.x_step, x_size = plane_of(height, self.x_row, width)
         self.out_step, out_size = plane_of(oh, self.out_row, ow)
-        self.w_step = 0 if case["shared"] else kh * kw
+        taps = max(case["leading"], 1) * kh * kw
+        self.w_step = 0 if case["shared"] else taps
         self.x = self.fence(draw(rng, dtype, x_size))
-        self.w = self.fence(draw(rng, dtype, self.w_step * (planes - 1) + kh * kw))
+        self.w = self.fence(draw(rng, dtype, self.w_step * (planes - 1) + taps))
+        numbers = rng.integers(-1, planes, (case["leading"], planes))
+        if case["how"] != 1:
+            numbers[:1] = np.maximum(numbers[:1], 0)  # The first is stored.
+        self.sources = self.fence(numbers.astype(np.int64).reshape(-1))
         self.fill = self.fence(draw(rng, dtype, 1))
         self.blank = draw(rng, dtype, out_size)
         spans = [(m - 1) * s + (t - 1) * d + 1 if m else 0 for m, s, t, d in zip(
@@ -148,10 +155,10 @@ class Images:
         case = self.case
         with np.errstate(all="ignore"):
             function(
-                self.x, self.w, out, *self.maps, self.fill, case["planes"],
+                self.x, self.w, out, *self.maps, self.fill, self.sources, case["planes"],
                 self.x_step, self.w_step, self.out_step, self.x_row, self.out_row, case["n"][1],
                 *case["k"], begin, end, case["shape"][1], *case["stride"], *case["dilation"],
-                case["pad"][1], int(case["rule"] == "zero"), case["how"],
+                case["pad"][1], int(case["rule"] == "zero"), case["how"], case["leading"],
             )
         return out
 
@@ -160,23 +167,35 @@ class Images:
         part = np.pad(part, (0, rows * row - len(part)))
         return part.reshape(rows, row)[:, :columns]
 
+    def defined(self, b, source, tap):
+        """The sums that plane `source` contributes to plane b with the taps from `tap` on."""
+        case, (kh, kw) = self.case, self.case["k"]
+        x = self.plane(self.x, source, self.x_step, case["n"][0], self.x_row, case["n"][1])
+        w = self.w[b * self.w_step + tap :][: kh * kw].reshape(kh, kw)
+        return textbook(x, w, *self.maps, case["stride"], case["dilation"], case["shape"],
+                        self.fill[0], case["rule"] == "zero")
+
     def check(self, out):
         """Compare `out` with the definition, rows outside the band and gaps included."""
         case, (oh, ow), taps = self.case, self.case["shape"], np.prod(self.case["k"])
-        want_all = self.blank.copy()
+        want_all, leading = self.blank.copy(), case["leading"]
+        sources = self.sources.reshape(leading, case["planes"])
         for b in range(case["planes"]):
-            x = self.plane(self.x, b, self.x_step, case["n"][0], self.x_row, case["n"][1])
-            w = self.w[b * self.w_step :][:taps].reshape(case["k"])
             with np.errstate(all="ignore"):
-                want, size = textbook(x, w, *self.maps, case["stride"], case["dilation"],
-                                      (oh, ow), self.fill[0], case["rule"] == "zero")
+                parts = [self.defined(b, source, t * taps)
+                         for t, source in enumerate(sources[:, b] if leading else [b])
+                         if source >= 0]
+                want = functools.reduce(np.add, [part for part, _ in parts],
+                                        np.zeros((oh, ow), out.dtype))
+                size = sum((part for _, part in parts), np.zeros((oh, ow)))
                 old = self.plane(self.blank, b, self.out_step, oh, self.out_row, ow)
                 if case["how"] == 1:
-                    want = old + want
+                    want = old + want if parts else old
                     size += sum(np.nan_to_num(abs(part)) for part in (1.0 * old.real, old.imag))
             band = slice(case["begin"], case["end"])
             got = self.plane(out, b, self.out_step, oh, self.out_row, ow)
-            problem = disagreement(got[band], want[band], size[band], taps + 1)
+            problem = disagreement(got[band], want[band], size[band],
+                                   max(leading, 1) * taps + 1)
             assert not problem, f"{problem}: plane {b}, {case}"
             for i in range(case["begin"], case["end"]):
                 at = b * self.out_step + i * self.out_row
@@ -195,7 +214,7 @@ def plain_case(n, k, rule, how=0):
     return {
         "n": n, "k": k, "stride": (1, 1), "dilation": (1, 1), "pad": [t // 2 for t in k],
         "shape": n, "rule": rule, "planes": 1, "shared": True, "gap": 0, "how": how,
-        "begin": 0, "end": n[0],
+        "begin": 0, "end": n[0], "leading": 0,
     }
 
 

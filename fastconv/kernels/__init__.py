@@ -59,7 +59,7 @@ KERNELS: dict[str, Kernel] = {
         Kernel("columns", "direct1d_columns", (*FLOATS, *COMPLEX, *INTEGERS, "bool"),
                ("T", "T", "T"), 13),
         Kernel("plane", "direct2d", (*FLOATS, *COMPLEX, *INTEGERS, "bool"),
-               ("T", "T", "T", "int64", "int64", "T"), 19, one_call=True),
+               ("T", "T", "T", "int64", "int64", "T", "int64"), 20, one_call=True),
         Kernel("separable", "separable2d", (*FLOATS, *INTEGERS[:3]),
                ("T",) * 5 + ("int64", "int64", "T", "int64"), 10),
         Kernel("ordered", "ordered", ("float64",), ("T", "T", "T", "int64", "int64"), 10),

@@ -39,6 +39,10 @@ def make_plane(target: Target, dtype: str) -> Callable[..., Any]:
     sum starts from +0 and runs over u, then v, whatever the tile. `how` is 0 to store it, 1 to
     add it to what `out` holds, 2 to store it without bringing `out` into the cache.
 
+    With `leading` > 0, for volumes, plane b is the sum of so many sums: that of plane
+    sources[t*planes + b] of x, of none where this is -1, and the filter t further. The first is
+    stored (unless `how` is 1), the others are added.
+
     Assumes: plane b of x, w, out starts at b*x_step, b*w_step, b*out_step; a row of x is
     contiguous and x_row_step from the next, likewise out; a filter is kh*kw contiguous taps;
     col_map[c] == c - pad_c wherever 0 <= c - pad_c < width; out overlaps neither x nor w.
@@ -58,11 +62,11 @@ def make_plane(target: Target, dtype: str) -> Callable[..., Any]:
     widest = max(three_wide, tall_wide, two_wide, one_wide) + 2 * lanes * most_rows
 
     def plane(
-        x: Any, w: Any, out: Any, row_map: Any, col_map: Any, fill: Any,
+        x: Any, w: Any, out: Any, row_map: Any, col_map: Any, fill: Any, sources: Any,
         planes: int, x_step: int, w_step: int, out_step: int, x_row_step: int, out_row_step: int,
         width: int, kh: int, kw: int, row_begin: int, row_end: int, ow: int,
         stride_r: int, stride_c: int, dil_r: int, dil_c: int, pad_c: int,
-        skip_outside: int, how: int,
+        skip_outside: int, how: int, leading: int,
     ) -> None:
         if ow <= 0:
             return
@@ -73,7 +77,7 @@ def make_plane(target: Target, dtype: str) -> Callable[..., Any]:
         work = workspace(out, size)
         reach = (kw - 1) * dil_c
         plain = stride_r == 1 and stride_c == 1 and dil_r == 1 and dil_c == 1
-        if plain and planes == 1 and not skip_outside and how == STORE and suits(
+        if plain and planes == 1 and leading == 0 and not skip_outside and how == STORE and suits(
             row_end - row_begin, ow, kh, kw
         ):
             small(x, w, out, row_map, col_map, get(fill, 0), work, 0, 0,
@@ -84,19 +88,30 @@ def make_plane(target: Target, dtype: str) -> Callable[..., Any]:
         packed_rows = (most_rows - 1) * stride_r + (kh - 1) * tap_step + 1
         fits = widest + reach + packed_rows * packed_row <= size
         tiled = stride_c == 1 and kh * kw > 0 and widest + reach <= size
-        for b in range(planes):
-            x_at, w_at = b * x_step, b * w_step
+        t, b = 0, -1
+        for number in range(max(leading, 1) * planes):
+            b += 1
+            if b == planes:
+                t, b = t + 1, 0
+            x_at, w_at, what = b * x_step, b * w_step + t * kh * kw, how
+            if leading:
+                source = get(sources, number)
+                if source < 0:
+                    continue
+                x_at = source * x_step
+                if t > 0:
+                    what = ACCUMULATE
             # A packed zero times a tap is no change to a sum if the tap is finite.
             total = zero_like(fill)
-            for t in range(kh * kw):
-                total = madd(total, get(w, w_at + t), total)
+            for tap in range(kh * kw):
+                total = madd(total, get(w, w_at + tap), total)
             with_rims = fits and (not skip_outside or total == zero_like(fill))
             if not tiled:
                 c0, c1 = 0, 0
             if not (tiled and with_rims):
                 exact(x, w, out, row_map, col_map, fill, x_at, w_at, b * out_step, x_row_step,
                       out_row_step, kh, kw, row_begin, row_end, ow, c0, c1, stride_r, stride_c,
-                      dil_r, dil_c, skip_outside, how)
+                      dil_r, dil_c, skip_outside, what)
             if not tiled:
                 continue
             for begin in range(row_begin, min(row_begin + unit, row_end)):
@@ -116,10 +131,10 @@ def make_plane(target: Target, dtype: str) -> Callable[..., Any]:
                             kind = kw // 2 + 2
                     elif shared and kh >= 2 and left >= 2:
                         kind, height, wide = 2, 2, two_wide
-                    end = rows if how != ACCUMULATE else done + left // height * height
+                    end = rows if what != ACCUMULATE else done + left // height * height
                     band(kind, height, wide, x, w, out, row_map, col_map, fill, work,
                          x_at, w_at, out_at, x_row_step, out_row, width, kh, kw, map_at, unit,
-                         stride_r, tap_step, done, end, ow, dil_c, pad_c, skip_outside, how,
+                         stride_r, tap_step, done, end, ow, dil_c, pad_c, skip_outside, what,
                          int(with_rims))
                     done = end
 

@@ -42,12 +42,14 @@ def whole_plane(unit: str, size: int) -> str:
     the edge repeated.
     """
     element = f"i{8 * size}"
-    # py_plane's arguments: one plane, no steps, strides and dilations 1, nothing left out, stored.
+    # py_plane's arguments: one plane, no steps, strides and dilations 1, nothing left out, stored,
+    # no sources.
     run = (
         f"call void @fc_{unit}(ptr %x.data, i64 0, ptr %taps, i64 0, ptr %out.data, i64 0, "
-        "ptr %rows, i64 0, ptr %columns, i64 0, ptr %zero, i64 1, i64 1, i64 0, i64 0, i64 0, "
+        "ptr %rows, i64 0, ptr %columns, i64 0, ptr %zero, i64 1, ptr %rows, i64 0, "
+        "i64 1, i64 0, i64 0, i64 0, "
         "i64 %width, i64 %ow, i64 %width, i64 %kh, i64 %kw, i64 0, i64 %oh, i64 %ow, "
-        "i64 1, i64 1, i64 1, i64 1, i64 %pad.c, i64 0, i64 0)"
+        "i64 1, i64 1, i64 1, i64 1, i64 %pad.c, i64 0, i64 0, i64 0)"
     )
     new = (
         "call ptr %PyArray_New(ptr %ndarray, i32 2, ptr %shape, i32 %type, "

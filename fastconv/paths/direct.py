@@ -49,9 +49,9 @@ def work(problem: Problem) -> Work:
     """Return the products and the bytes of one pass."""
     size, calls = np.dtype(problem.dtype).itemsize, 1
     if problem.ndim > 2:
-        from . import planes
+        from . import volumes
 
-        calls = planes.volume_calls(problem)
+        calls = volumes.calls(problem)
     return Work(
         calls=calls,
         multiply_adds=problem.multiply_adds,
@@ -75,9 +75,9 @@ def space(problem: Problem) -> Space:
         copies = 4 * (samples + taps + 2 * problem.outputs)
         return Space(inside.shared + copies, inside.each)
     if not _is_rows(problem):
-        from . import planes
+        from . import planes, volumes
 
-        return planes.space(problem)
+        return planes.space(problem) if problem.ndim < 3 else volumes.space(problem)
     outputs, of_band = problem.outputs, geometry.band(problem.taps)
     bands = BAND_BYTES * (problem.batch + outputs // max(1, min(outputs, of_band)))
     return Space(bands + (_phase_bytes(problem) if _takes_phases(problem) else 0), SLACK)
@@ -121,14 +121,14 @@ def execute(problem: Problem, operands: Operands) -> list[Box]:
 
 
 def _planes(problem: Problem, kernel: Any, x: Any, w: Any, out: Any, operands: Operands) -> None:
-    from . import planes
+    from . import planes, volumes
 
     if x.dtype != problem.dtype:
         planes.run_copied(problem, kernel, x, w, out, operands.fill, operands.workers)
         return
     x = x.view(out.dtype)
     if problem.ndim > 2:
-        planes.run_volume(problem, kernel, x, w, out, operands.fill, operands.workers)
+        volumes.run(problem, kernel, x, w, out, operands.fill, operands.workers)
     elif planes.strides_columns(problem):
         planes.run_strided(problem, kernel, x, w, out, operands.fill, operands.workers)
     else:

@@ -1,9 +1,8 @@
-"""How the 2-D loop serves images, volumes, strided columns and images of another dtype."""
+"""How the 2-D loop serves images: strided columns, images of another dtype, large filters."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import product
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -16,17 +15,17 @@ from ..runtime import threads
 from ..runtime.scratch import scratch
 
 # What the 2-D loop does with a result; streaming stores pay once `out` leaves the last cache.
-_STORE, _ADD, _STREAM = 0, 1, 2
+STORE, ADD, _STREAM = 0, 1, 2
 STREAM_BYTES = 8 << 20
-# Results of a volume that are added to while they lie in a second-level cache, and converted
-# samples of an image.
+# Results that lie in a second-level cache, and copied samples of an image.
 _BLOCK_BYTES, _CONVERTED_BYTES = 1 << 18, 1 << 21
 _APART_PRODUCTS = 25
 # What the loop has for rims (`kernels.direct2d`); no tile has more rows, no vector more bytes.
 _RIM_BYTES, _TILE_ROWS, _VECTOR_BYTES = 40 << 10, 8, 64
+_NO_SOURCES = np.empty(0, np.int64)
 
 
-def arguments(problem: Problem, fill: Any, how: int = _STORE) -> tuple[Any, ...]:
+def arguments(problem: Problem, fill: Any, how: int = STORE) -> tuple[Any, ...]:
     """Return what the 2-D loop takes after its three arrays, for all rows of all planes.
 
     A 1-D problem is a plane of one row.
@@ -39,8 +38,8 @@ def arguments(problem: Problem, fill: Any, how: int = _STORE) -> tuple[Any, ...]
     x_step = 0 if problem.shared_signal else height * width
     w_step = 0 if problem.shared_filter else kh * kw
     planes = (problem.batch, x_step, w_step, oh * ow)
-    return (rows, columns, np.asarray(fill).reshape(1), *planes, width, ow, width, kh, kw, 0, oh,
-            ow, sr, sc, dr, dc, pc, skip, how)  # fmt: skip
+    return (rows, columns, np.asarray(fill).reshape(1), _NO_SOURCES, *planes, width, ow, width, kh,
+            kw, 0, oh, ow, sr, sc, dr, dc, pc, skip, how, 0)  # fmt: skip
 
 
 def _last_two(problem: Problem) -> list[tuple[Any, Any]]:
@@ -68,14 +67,14 @@ def runner(
         return lambda x, w, out, workers: run_copied(problem, kernel, x, w, out, fill, workers)
     if how is None:
         size = np.dtype(problem.dtype).itemsize
-        how = _STREAM if problem.outputs * size >= STREAM_BYTES else _STORE
+        how = _STREAM if problem.outputs * size >= STREAM_BYTES else STORE
     all_rows = arguments(problem, fill, how)
     # A multiple of 40 rows: whole register tiles of 2, 5 and 8 rows.
     height, width = problem.output[-2] if problem.ndim > 1 else 1, problem.output[-1]
     of_band = max(40, geometry.band(problem.taps) // max(width, 1) // 40 * 40)
     bands = geometry.bands(problem.batch * height, of_band)
     maps, (_, x_step, w_step, out_step), steps, rest = (
-        all_rows[:3], all_rows[3:7], all_rows[7:12], all_rows[14:]
+        all_rows[:4], all_rows[4:8], all_rows[8:13], all_rows[15:]
     )  # fmt: skip
 
     def run(x: Any, w: Any, out: Any, workers: int) -> None:
@@ -101,124 +100,6 @@ def runner(
     return run
 
 
-def run_volume(
-    problem: Problem, kernel: Any, x: Any, w: Any, out: Any, fill: Any, workers: int
-) -> None:
-    """Add up planes over the leading axes, some slices and rows of results at a time.
-
-    The slices that a block of results reads are copied with their columns continued beyond both
-    ends: every row would be met by each leading tap, and its rim be made anew.
-    """
-    if out.size == 0:
-        return
-    lead = range(problem.ndim - 2)
-    taps = list(np.ndindex(*problem.filter[:-2]))
-    sources = _sources(problem)
-    skip = all(rule == "zero" for rule in problem.boundary)
-    # A zero in place of a missing sample is multiplied: not with taps that are not finite.
-    continued = not skip or w.dtype.kind not in "fc" or bool(np.isfinite(w).all())
-    plane = problem.part((0,) * problem.ndim, problem.output, 1)
-    columns = geometry.source_map(
-        -problem.pad[-1],
-        (problem.output[-1] - 1) * problem.stride[-1]
-        + geometry.span(problem.filter[-1], problem.dilation[-1]),
-        problem.signal[-1],
-        problem.boundary[-1],
-    )
-    if continued:
-        plane = plane._replace(signal=(*plane.signal[:-1], len(columns)), pad=(*plane.pad[:-1], 0))
-    value = x.dtype.type(fill if not skip else 0)
-    inside = arguments(plane, x.dtype.type(fill))
-    outside = (np.full_like(inside[0], -1), *inside[1:])
-    oh, slices = problem.output[-2], problem.output[-3]
-    rows, deep = _block(problem, out.itemsize)
-
-    def block(b: int, i: tuple[int, ...], first: int, last: int) -> None:
-        """Make slices first..last-1 of the last leading axis, at position i of the others."""
-        here = out[(b, *i, slice(first, last))]
-        of_taps = sources[(slice(None), *i, slice(first, last))]
-        met = np.unique(of_taps)
-        met = met[met >= 0]
-        samples = _slices(x[b], met)
-        if continued and len(met):
-            shape = (*samples.shape[:-1], len(columns))
-            padded = scratch(prod(shape), x.dtype).reshape(shape)
-            _take(samples, columns, -problem.pad[-1], 1, value, padded)
-            samples = padded
-        # From here on slices are numbered as they lie in `samples`.
-        local = np.where(of_taps < 0, -1, np.searchsorted(met, of_taps)).tolist()
-        begun = not skip or -1 not in local[0]
-        if not begun:
-            here[...] = 0
-        for top, bottom in geometry.bands(oh, rows):
-            for u, (tap, of_slices) in enumerate(zip(taps, local, strict=True)):
-                how = _STORE if u == 0 and begun else _ADD
-                for at, count, source in _runs(of_slices):
-                    if source < 0 and skip:
-                        continue
-                    known = outside if source < 0 else inside
-                    kernel(
-                        samples[max(source, 0) :].reshape(-1), w[(b % len(w), *tap)].reshape(-1),
-                        here[at:].reshape(-1), *known[:3], count, known[4], 0, *known[6:12],
-                        top, bottom, *known[14:-1], how,
-                    )  # fmt: skip
-
-    blocks = [
-        (b, i, first, last)
-        for b in range(problem.batch)
-        for i in product(*(range(problem.output[a]) for a in lead[:-1]))
-        for first, last in geometry.bands(slices, deep)
-    ]
-
-    def some_blocks(lo: int, hi: int) -> None:
-        for j in range(lo, hi):
-            block(*blocks[j])
-
-    threads.run(some_blocks, geometry.bands(len(blocks), 1), workers)
-
-
-def _slices(volume: Any, met: Any) -> Any:
-    """Return the slices with these numbers."""
-    slices = volume.reshape(-1, *volume.shape[-2:])
-    if len(met) and met[-1] - met[0] == len(met) - 1:
-        return slices[met[0] : met[-1] + 1]
-    return slices[met]
-
-
-def volume_calls(problem: Problem) -> int:
-    """Return about how many calls of the loop a volume takes."""
-    size = problem.outputs * np.dtype(problem.dtype).itemsize
-    return max(1, size // _BLOCK_BYTES) * prod(problem.filter[:-2])
-
-
-def _sources(problem: Problem) -> Any:
-    """Return the number of the slice that each leading tap of each slice meets, -1 outside."""
-    ndim = problem.ndim - 2
-    total: Any = np.zeros((1,) * (2 * ndim), np.int64)
-    outside: Any = False
-    for a in range(ndim):
-        k, m, n = problem.filter[a], problem.output[a], problem.signal[a]
-        s, d = problem.stride[a], problem.dilation[a]
-        count = max(0, (m - 1) * s + geometry.span(k, d))
-        found = geometry.source_map(-problem.pad[a], count, n, problem.boundary[a])
-        shape = [1] * (2 * ndim)
-        shape[a], shape[ndim + a] = k, m
-        here = found[np.add.outer(np.arange(k) * d, np.arange(m) * s)].reshape(shape)
-        total, outside = total * n + here, outside | (here < 0)
-    return np.where(outside, -1, total).reshape(-1, *problem.output[:ndim])
-
-
-def _runs(sources: list[int]) -> Iterator[tuple[int, int, int]]:
-    """Yield (first, count, source of the first) for runs of slices whose sources are neighbours."""
-    at = 0
-    while at < len(sources):
-        count, first = 1, sources[at]
-        while first >= 0 and at + count < len(sources) and sources[at + count] == first + count:
-            count += 1
-        yield at, count, first
-        at += count
-
-
 def strides_columns(problem: Problem) -> bool:
     """Return whether an image's columns are strided, which the loop takes one by one."""
     return problem.ndim == 2 and problem.stride[1] > 1
@@ -231,8 +112,6 @@ def space(problem: Problem) -> Space:
         problem.output, problem.stride, problem.filter, problem.dilation, strict=True)]  # fmt: skip
     maps = 24 * sum(max(0, r) for r in reach[-2:]) + SLACK
     maps += BAND_BYTES * problem.batch * (problem.output[-2] if ndim > 1 else 1)
-    if ndim > 2:
-        return _volume_space(problem, maps, max(0, reach[-1]), size)
     if not strides_columns(problem):
         if not _rims_overflow(problem):
             return Space(maps, 0)
@@ -241,31 +120,6 @@ def space(problem: Problem) -> Space:
         maps += _phase_bytes(problem)
     width = (problem.output[1] - 1) * problem.stride[1] + 1
     return Space(maps + 24 * max(0, width), max(40 * max(width, 1) * size, _BLOCK_BYTES) + SLACK)
-
-
-def _volume_space(problem: Problem, maps: int, columns: int, size: int) -> Space:
-    """Return the numbers of slices, and copies of the slices that a block reads."""
-    lead, height = problem.ndim - 2, problem.signal[-2]
-    numbers = prod(problem.filter[:lead]) * prod(problem.output[:lead])
-    _, deep = _block(problem, size)
-    reach = (deep - 1) * problem.stride[lead - 1]
-    reach += geometry.span(problem.filter[lead - 1], problem.dilation[lead - 1])
-    slices = min(reach, problem.signal[lead - 1]) * prod(
-        min(k, n) for k, n in zip(problem.filter[: lead - 1], problem.signal, strict=False)
-    )
-    of_block = slices * height * (problem.signal[-1] + columns) * size
-    here = 200 * deep * prod(problem.filter[:lead])
-    blocks = 200 * -(-prod(problem.output[:lead]) // deep) * problem.batch
-    return Space(maps + 40 * numbers + blocks, of_block + here + SLACK)
-
-
-def _block(problem: Problem, size: int) -> tuple[int, int]:
-    """Return how many rows and slices of a volume's results are made at a time."""
-    oh, ow = problem.output[-2:]
-    row_bytes = max(1, ow * size)
-    # Whole register tiles of 2, 5 and 8 rows.
-    rows = min(max(oh, 1), max(40, _BLOCK_BYTES // row_bytes // 40 * 40))
-    return rows, max(1, _BLOCK_BYTES // (row_bytes * rows))
 
 
 def _apart(problem: Problem) -> bool:
@@ -311,8 +165,8 @@ def _all_columns(
         here = known[0][lo * problem.stride[0] :]
         for b in range(problem.batch):
             kernel(
-                x[b].reshape(-1), w[b % len(w)].reshape(-1), rows.reshape(-1), here, *known[1:3],
-                1, 0, 0, 0, *known[7:12], 0, hi - lo, *known[14:],
+                x[b].reshape(-1), w[b % len(w)].reshape(-1), rows.reshape(-1), here, *known[1:4],
+                1, 0, 0, 0, *known[8:13], 0, hi - lo, *known[15:],
             )  # fmt: skip
             out[b, lo:hi] = rows[:, ::s]
 
@@ -337,18 +191,18 @@ def _by_phases(
         found = columns[r::s][: ow - 1 + taps.shape[-1]]
         samples = scratch(problem.batch * height * len(found), x.dtype)
         samples = samples.reshape(problem.batch, height, len(found))
-        _take(x, found, r - problem.pad[1], s, value, samples)
+        take(x, found, r - problem.pad[1], s, value, samples)
         phase = problem._replace(
             signal=samples.shape[1:],
             filter=taps.shape[1:],
             stride=(problem.stride[0], 1),
             pad=(problem.pad[0], 0),
         )
-        run = runner(phase, kernel, x.dtype.type(fill), _ADD if r else _STORE)
+        run = runner(phase, kernel, x.dtype.type(fill), ADD if r else STORE)
         run(samples, taps, out, workers)
 
 
-def _take(x: Any, columns: Any, first: int, step: int, value: Any, samples: Any) -> None:
+def take(x: Any, columns: Any, first: int, step: int, value: Any, samples: Any) -> None:
     """Set samples[..., j] = x[..., columns[j]], or `value` where that is -1.
 
     Those of columns first + step*j that exist stand for themselves.
@@ -408,9 +262,9 @@ def run_copied(
         wide = problem._replace(
             signal=(*problem.signal[:-1], len(columns)), pad=(*problem.pad[:-1], 0)
         )
-    whole = arguments(wide, out.dtype.type(fill))
+    how = _STREAM if problem.outputs * out.itemsize >= STREAM_BYTES else STORE
+    whole = arguments(wide, out.dtype.type(fill), how)
     value = out.dtype.type(0 if skip else fill)
-    how = _STREAM if problem.outputs * out.itemsize >= STREAM_BYTES else _STORE
     signals = 1 if problem.shared_signal else problem.batch
     filters = 1 if problem.shared_filter else problem.batch
     x = (x[:1] if problem.shared_signal else x).reshape(signals, height, width)
@@ -430,13 +284,13 @@ def run_copied(
             shape = (len(source), wide.signal[-1])
             samples = scratch(prod(shape), x.dtype if x.dtype == out.dtype else problem.dtype)
             if continued:
-                _take(source, columns, -pc, 1, value, samples.reshape(shape))
+                take(source, columns, -pc, 1, value, samples.reshape(shape))
             else:
                 samples.reshape(shape)[...] = source
             kernel(
                 samples.view(out.dtype), w[b % filters], out[b, lo:hi].reshape(-1),
-                local.astype(np.int64), *whole[1:3], 1, 0, 0, 0, *whole[7:12], 0, hi - lo,
-                *whole[14:-1], how,
+                local.astype(np.int64), *whole[1:4], 1, 0, 0, 0, *whole[8:13], 0, hi - lo,
+                *whole[15:],
             )  # fmt: skip
 
     if ow and len(rows):

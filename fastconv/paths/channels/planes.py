@@ -97,7 +97,7 @@ def execute(layer: Layer, operands: LayerOperands) -> None:
             for o, c in product(*pairs):
                 samples, goal = x[x_at + c * size :], sums[out_at + o * pixels :]
                 taps = w[job.w_at + o * layer.taps + c * filter_taps :]
-                kernel(samples, taps, goal, *maps, *job.counts, _STORE if c == 0 else _ADD)
+                kernel(samples, taps, goal, *maps, *job.counts, _STORE if c == 0 else _ADD, 0)
             if not bare:
                 _activate(layer, epilogue, results[n], job)
 
@@ -157,7 +157,7 @@ def _bands(layer: Layer) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
 
 
 @lru_cache(maxsize=256)
-def _maps(layer: Layer, dtype: Any) -> tuple[Any, Any, Any]:
+def _maps(layer: Layer, dtype: Any) -> tuple[Any, ...]:
     """Return, for the virtual rows and columns, the image's own; -1 where a zero stands."""
     maps = [
         geometry.source_map(-p, (m - 1) * s + geometry.span(k, d), n, "fill")
@@ -171,7 +171,7 @@ def _maps(layer: Layer, dtype: Any) -> tuple[Any, Any, Any]:
             strict=True,
         )
     ]
-    found = maps[0], maps[1], np.zeros(1, dtype)
+    found = maps[0], maps[1], np.zeros(1, dtype), np.empty(0, np.int64)
     for array in found:
         array.flags.writeable = False
     return found
