@@ -20,8 +20,9 @@ _VALID, _SAME, _FULL = 0, 1, 2
 # Real floats of more taps than this are dot products by BLAS; a call from Python costs as many.
 _DOTTED, _LOOPED_TAPS, _CALL_DOTS = ("float64", "float32"), 11, 500
 # Tap by tap NumPy adds up more outputs than this some four times as fast as SciPy's loop, so many
-# bytes of them at a time. To import scipy.signal takes 0.4 s.
-_FEW_OUTPUTS, _BAND_BYTES = 1 << 11, 1 << 17
+# bytes of them at a time. To import scipy.signal takes 0.4 s. A row of few taps by its own loop
+# costs as much as so many taps (1024^2 float64, 5 x 5: 47 ms tap by tap, 27 row by row).
+_FEW_OUTPUTS, _BAND_BYTES, _ROW_PRODUCTS = 1 << 11, 1 << 18, 4
 # A product of a volume costs as many of an image's: tap by tap, and in SciPy's loop.
 _OF_VOLUMES, _OF_FEW = 2, 6
 # What scipy.signal's 2-D loop has no type for.
@@ -58,6 +59,8 @@ def work(problem: Problem) -> Work:
         dots = problem.outputs * prod(problem.stride) if problem.taps > _LOOPED_TAPS else 0
         calls = _CALL_DOTS * problem.batch + dots
     products = problem.multiply_adds * prod(problem.stride)
+    if _by_rows(problem):
+        products = products * _ROW_PRODUCTS // max(_ROW_PRODUCTS, problem.filter[-1])
     if problem.ndim > 2:
         products *= _OF_VOLUMES if prod(problem.output) > _FEW_OUTPUTS else _OF_FEW
     return Work(
@@ -153,24 +156,54 @@ def _box(problem: Problem, x: Any, w: Any, out: Any, fill: Any) -> None:
 
 
 def _by_bands(problem: Problem, x: Any, w: Any, out: Any, outside: Any, indices: list[Any]) -> None:
-    """Add one NumPy product per tap, for some rows or planes that stay in the cache."""
+    """Add up NumPy's products for some rows or planes that stay in the cache."""
     stride, k, (m, *ms) = problem.stride[0], problem.filter[0], problem.output
     first, *others = indices
     there = [index >= 0 for index in others]
     kept = [index[index >= 0] for index in others]
     high = max(1, _BAND_BYTES // (prod(ms) * out.itemsize))
-    room = np.empty((min(high, m), *ms), out.dtype)
+    add = _add_rows if _by_rows(problem) else _add_taps
     with np.errstate(invalid="ignore", over="ignore"):
         for lo, hi in geometry.bands(m, high):
             read = first[lo * stride : (hi - 1) * stride + k]
             around = np.full((len(read), *map(len, others)), outside)
             around[np.ix_(read >= 0, *there)] = x[np.ix_(read[read >= 0], *kept)]
-            total, products = out[lo:hi], room[: hi - lo]
-            total[...] = 0
-            for tap in np.ndindex(*w.shape):
-                axes = zip(tap, problem.stride, total.shape, strict=True)
-                met = around[tuple(slice(t, t + (n - 1) * s + 1, s) for t, s, n in axes)]
-                total += np.multiply(met, w[tap], out=products)
+            add(around, w, problem.stride, out[lo:hi])
+
+
+def _by_rows(problem: Problem) -> bool:
+    """Return whether rows of taps are quicker than taps: where NumPy has a loop for them."""
+    return problem.ndim > 1 and problem.dtype in _DOTTED and problem.filter[-1] <= _LOOPED_TAPS
+
+
+def _add_taps(around: Any, w: Any, strides: tuple[int, ...], total: Any) -> None:
+    """Set `total` to the sum of one product per tap."""
+    total[...], products = 0, np.empty_like(total)
+    for tap in np.ndindex(*w.shape):
+        met = around[_met(tap, strides, total.shape)]
+        total += np.multiply(met, w[tap], out=products)
+
+
+def _add_rows(around: Any, w: Any, strides: tuple[int, ...], total: Any) -> None:
+    """Set `total` to the sum of one correlation per row of taps, of all rows as one line.
+
+    What windows of two rows give lies beyond each row's end.
+    """
+    width, k = around.shape[-1], w.shape[-1]
+    sums = np.zeros((*total.shape[:-1], width), total.dtype)
+    line = sums.reshape(-1)[: sums.size - k + 1]
+    for tap in np.ndindex(*w.shape[:-1]):
+        met = around[_met(tap, strides[:-1], total.shape[:-1])]
+        line += _numpy_correlate(met.reshape(-1), w[tap], _VALID)
+    total[...] = sums[_met((0,), strides[-1:], total.shape[-1:], lead=(...,))]
+
+
+def _met(
+    tap: tuple[int, ...], strides: tuple[int, ...], shape: tuple[int, ...], lead: Any = ()
+) -> tuple[Any, ...]:
+    """Return the index of the samples that meet a tap."""
+    axes = zip(tap, strides, shape, strict=True)
+    return (*lead, *(slice(t, t + (n - 1) * s + 1, s) for t, s, n in axes))
 
 
 def _by_taps(problem: Problem, x: Any, w: Any, out: Any, fill: Any) -> None:
