@@ -7,6 +7,9 @@ from math import gcd, prod
 from . import geometry
 from .records import NamedTuple
 
+# Up to so many a compiled entry answers plain calls, with operands as they are.
+_FEW_PRODUCTS = 1 << 20
+
 
 class Structure(NamedTuple):
     """What is special about a filter, as far as an algorithm may use it.
@@ -125,6 +128,25 @@ class Problem(NamedTuple):
         output = tuple(hi - lo for lo, hi in zip(lows, highs, strict=True))
         one = self.shared_signal and batch > 1
         return self._replace(batch=batch, output=output, pad=pad, shared_signal=one)
+
+    @property
+    def narrow(self) -> bool:
+        """Whether one plain image or volume has fewer columns than its one filter, and is large."""
+        if self.ndim < 2 or self.signal[-1] >= self.filter[-1] or self.batch != 1:
+            return False
+        if self.outputs * self.taps <= _FEW_PRODUCTS:
+            return False
+        plain = set(self.boundary) == {"zero"} and set(self.dilation) == {1}
+        return plain and self.reduction == "sum" and min(self.signal) > 0
+
+    def exchanged(self) -> Problem:
+        """Return the problem where signal and filter, both turned around, take each other's place.
+
+        For zeros outside and no dilation.
+        """
+        axes = zip(self.signal, self.filter, self.pad, strict=True)
+        pad = tuple(n - k + p for n, k, p in axes)
+        return self._replace(signal=self.filter, filter=self.signal, pad=pad)
 
     def phases(self) -> list[tuple[int, int, slice, Problem]]:
         """Return the problems without gaps that this one with gaps falls apart into.

@@ -166,7 +166,7 @@ def answer(request: Request, settings: Settings) -> Array:
     signals = _signals_of_several_filters(request)
     if signals and settings.max_memory is None:
         return _answer_each(request, settings, signals)
-    request = _without_zero_taps(request, settings)
+    request = _without_zero_taps(_wider_first(request), settings)
     found = _examine(request, settings)
     problem = request.problem
     if found.structure is not None:
@@ -269,6 +269,17 @@ def _as_it_is(request: Request, problem: Problem, settings: Settings) -> Array |
     return np.broadcast_to(x, (*request.batch, *problem.signal)).reshape(-1, *problem.signal)
 
 
+def _wider_first(request: Request) -> Request:
+    """Let an image that is narrower than its filter be the filter: loops run along wide rows."""
+    problem = request.problem
+    if not problem.narrow:
+        return request
+    turned = (slice(None, None, -1),) * problem.ndim
+    x, w = request.x.reshape(problem.signal), request.w.reshape(problem.filter)
+    problem = problem.exchanged()._replace(shared_filter=True)
+    return request._replace(problem=problem, x=w[turned], w=x[turned])
+
+
 def _without_zero_taps(request: Request, settings: Settings) -> Request:
     """Leave out rows and columns of zeros at the filter's ends, where no product is NaN."""
     if not settings.structure or request.dtype.kind not in "iufc":
@@ -345,7 +356,7 @@ def _answer_interleaved(
 def explain(request: Request, settings: Settings) -> Explanation:
     """Return which path would answer, and why."""
     words = _words(request, settings)
-    request = _without_zero_taps(request, settings)
+    request = _without_zero_taps(_wider_first(request), settings)
     found = _examine(request, settings)
     problem = request.problem._replace(structure=found.structure)
     problem = _limited(request, problem, settings)

@@ -56,7 +56,11 @@ def keep(key: Hashable, problem: Problem, dtype: np.dtype[Any]) -> None:
         return
     # The entry of a whole call is sooner done than any other path has begun: 4x4 int32 samples with
     # 2x2 taps take it 3 us, and NumPy's loops, which the rates prefer, 190.
-    if not short_way(problem) and selector.choose(problem).name != direct.PATH.name:
+    brief = short_way(problem)
+    exchanged = problem.narrow
+    if exchanged:
+        problem = problem.exchanged()
+    if not brief and selector.choose(problem).name != direct.PATH.name:
         return
     ((name, loop_dtype),) = direct.kernels(problem)
     kernel = load.ready(name, loop_dtype)
@@ -68,14 +72,28 @@ def keep(key: Hashable, problem: Problem, dtype: np.dtype[Any]) -> None:
         front.extend("plane", dtype, whole)
     if len(_recipes) >= _MOST_RECIPES:
         _recipes.clear()
-    _recipes[key] = _recipe(kernel, problem, dtype, np.dtype(loop_dtype))
+    found = _recipe(kernel, problem, dtype, np.dtype(loop_dtype))
+    _recipes[key] = _exchanged(found) if exchanged else found
+
+
+def _exchanged(found: Recipe) -> Recipe:
+    """Return the recipe for an image that is its filter's filter."""
+
+    def answer(x: Array, w: Array, out: Array | None = None) -> Array | None:
+        if out is not None and np.may_share_memory(out, x):
+            return None
+        return found(w[::-1, ::-1].copy(), x[::-1, ::-1].copy(), out)
+
+    return answer
 
 
 def short_way(problem: Problem) -> str:
     """Return in words how a plain call of this problem goes past the planner, if it does."""
     reads = [m + k - 1 for m, k in zip(problem.output, problem.filter, strict=True)]
     small = problem.outputs * problem.taps <= BRIEF_PRODUCTS and problem.taps <= MOST_TAPS
-    inside = all(k <= n for k, n in zip(problem.filter, problem.signal, strict=True))
+    inside = problem.boundary == ("zero", "zero") or all(
+        k <= n for k, n in zip(problem.filter, problem.signal, strict=True)
+    )
     if not small or not inside or max(reads) > MOST_ROWS or problem.stride != (1, 1):
         return ""
     ((name, loop_dtype),) = direct.kernels(problem)

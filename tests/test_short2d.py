@@ -84,7 +84,8 @@ def test_what_is_not_plain_is_declined():
     within = np.ones(100)
     shared = within[:42].reshape(6, 7)
     for declined in (
-        (x[:, ::2], w), (x.T, w), (w, x), (x, np.ones((1, 9))), (x, w.astype("f")), (x, w[0]),
+        (x[:, ::2], w), (x.T, w), (w, x, "valid"), (x, np.ones((1, 9)), "same", "wrap"),
+        (w, x, "full", "symm"), (x, w.astype("f")), (x, w[0]), (np.ones((0, 3)), w),
         (x, [[1.0]]), ([[1.0]], w), (x, np.ones((0, 3))), (x, x.view(np.matrix)), (None, w),
         (np.ones((9, 2000)), w), (np.ones((800, 800)), w), (np.ones((40, 40)), np.ones((20, 20))),
     ):  # fmt: skip
@@ -96,11 +97,48 @@ def test_what_is_not_plain_is_declined():
         assert call(shared, w, out=out) is None
 
 
+@pytest.mark.parametrize("function", ["convolve2d", "correlate2d"])
+def test_a_filter_may_be_larger_than_its_image(function):
+    call, rng = entry(function, "d"), np.random.default_rng(6)
+    for shape, k in (((3, 3), (6, 7)), ((1, 9), (5, 2)), ((8, 2), (2, 11)), ((1, 1), (16, 16))):
+        x, w = rng.integers(-9, 9, shape) * 1.0, rng.integers(-9, 9, k) * 1.0
+        for mode in ("full", "same"):
+            expected = getattr(scipy.signal, function)(x, w, mode)
+            np.testing.assert_array_equal(call(x, w, mode), expected)
+
+
+@pytest.mark.parametrize("dtype", ["d", "i", "D"])
+def test_images_crosswise_their_filters_take_each_others_place(dtype):
+    rng = np.random.default_rng(7)
+    for shape, k in (((300, 2), (2, 300)), ((200, 10), (9, 201)), ((90, 30), (150, 31))):
+        x, w = (rng.integers(-9, 9, s).astype(dtype) for s in (shape, k))
+        whole = scipy.signal.fftconvolve(x.astype("D"), w.astype("D"))
+        expected = np.rint(whole if dtype == "D" else whole.real).astype(dtype)
+        first = [(t - 1) // 2 for t in k]
+        middle = expected[first[0] :, first[1] :][: shape[0], : shape[1]]
+        for face in (fastconv.signal.convolve2d, fastconv.signal.convolve):
+            for _ in range(2):  # The second call finds the recipe that the first one kept.
+                np.testing.assert_array_equal(np.rint(face(x, w)), expected)
+                np.testing.assert_array_equal(np.rint(face(x, w, "same")), middle)
+        if dtype == "d":
+            x[3, 1] = np.nan  # Reaches the windows that it lies in.
+            nan = np.isnan(fastconv.signal.convolve(x, w, accuracy="componentwise"))
+            np.testing.assert_array_equal(nan, np.isnan(_spread(x, w)))
+
+
+def _spread(x, w):
+    """NaN where the definition has it."""
+    seen = np.zeros([n + k - 1 for n, k in zip(x.shape, w.shape, strict=True)])
+    for i, j in np.argwhere(np.isnan(x)):
+        seen[i : i + w.shape[0], j : j + w.shape[1]] = np.nan
+    return seen
+
+
 def test_explain_names_the_entry_where_it_answers():
     entry("convolve2d", "d")
     words = "straight to plane_float64"
     assert words in str(fastconv.explain(np.ones((9, 9)), np.ones((3, 3))))
-    for shape, k, stride in (((9, 9), (3, 3), 2), ((2000, 9), (3, 3), 1), ((3, 3), (4, 4), 1)):
+    for shape, k, stride in (((9, 9), (3, 3), 2), ((2000, 9), (3, 3), 1), ((30, 30), (17, 17), 1)):
         table = fastconv.explain(np.ones(shape), np.ones(k), stride=stride)
         assert words not in str(table)
 

@@ -2,8 +2,9 @@
 
 ``whole_plane_<dtype>`` (see `runtime.entry`; it asks for no longest filter) returns the 2-D
 convolution or correlation in `out` or a new array, or None where it is not a plain case: two arrays
-of one dtype, the image contiguous and no smaller than the filter on either axis, small enough for
-the tables on its stack, and an `out` of just that kind apart from the image.
+of one dtype, the image contiguous and, unless zeros are outside, no smaller than the filter on
+either axis, small enough for the tables on its stack, and an `out` of just that kind apart from the
+image.
 """
 
 from __future__ import annotations
@@ -113,7 +114,11 @@ extents:{_fields("x", ("flags", "dims"))}{_fields("w", ("dims",))}
   %rule = sdiv i64 %what, {RULE}
   %type = trunc i64 %type.wide to i32
   %is.full = icmp eq i64 %extent, 2
-  %is.same = icmp eq i64 %extent, 1{_axis("r", "height", "kh", "oh", 0)}\
+  %is.same = icmp eq i64 %extent, 1
+  %is.valid = icmp eq i64 %extent, 0
+  %continued = icmp ne i64 %rule, 0
+  %bound = or i1 %is.valid, %continued
+  %unbound = xor i1 %bound, true{_axis("r", "height", "kh", "oh", 0)}\
 {_axis("c", "width", "kw", "ow", 1)}
   %rows.read = add i64 %oh, %k.less.r
   %columns.read = add i64 %ow, %k.less.c
@@ -250,7 +255,10 @@ def _axis(a: str, n: str, k: str, m: str, index: int) -> str:
   %{k} = load i64, ptr %{k}.at
   %k.less.{a} = sub i64 %{k}, 1
   %some.{a} = icmp sgt i64 %{k}, 0
-  %within.{a} = icmp sle i64 %{k}, %{n}
+  %there.{a} = icmp sgt i64 %{n}, 0
+  %beyond.{a} = and i1 %there.{a}, %unbound
+  %inside.{a} = icmp sle i64 %{k}, %{n}
+  %within.{a} = or i1 %inside.{a}, %beyond.{a}
   %fits.{a} = and i1 %some.{a}, %within.{a}
   %halved.{a} = select i1 %keep, i64 %k.less.{a}, i64 %{k}
   %half.{a} = sdiv i64 %halved.{a}, 2

@@ -22,6 +22,8 @@ _BLOCK_BYTES, _CONVERTED_BYTES = 1 << 18, 1 << 21
 _APART_PRODUCTS = 25
 # What the loop has for rims (`kernels.direct2d`); no tile has more rows, no vector more bytes.
 _RIM_BYTES, _TILE_ROWS, _VECTOR_BYTES = 40 << 10, 8, 64
+# Rows of results that meet other taps than the next ones: a call of the loop takes some 3 us.
+_LEAST_ROWS = 40
 _NO_SOURCES = np.empty(0, np.int64)
 
 
@@ -63,6 +65,8 @@ def runner(
     problem: Problem, kernel: Any, fill: Any, how: int | None = None
 ) -> Callable[[Any, Any, Any, int], None]:
     """Return what runs the 2-D loop on (x, w, out, workers); all else is settled once."""
+    if how is None and _is_lower(problem):
+        return _in_parts(problem, kernel, fill)
     if how is None and _rims_overflow(problem):
         return lambda x, w, out, workers: run_copied(problem, kernel, x, w, out, fill, workers)
     if how is None:
@@ -96,6 +100,39 @@ def runner(
                 lo += end - row
 
         threads.run(some_rows, bands, workers)
+
+    return run
+
+
+def _is_lower(problem: Problem) -> bool:
+    """Return whether most rows of the one filter lie outside the image for most results."""
+    if problem.ndim != 2 or problem.batch > 1 or problem.boundary != ("zero", "zero"):
+        return False
+    plain = problem.stride == problem.dilation == (1, 1)
+    return plain and problem.filter[0] > 2 * problem.signal[0] + _LEAST_ROWS
+
+
+def _in_parts(problem: Problem, kernel: Any, fill: Any) -> Callable[[Any, Any, Any, int], None]:
+    """Return `runner` for an image lower than its filter: some rows with the taps that meet it."""
+    (height, _), (kh, kw), (oh, ow), (pad, pad_c) = (
+        problem.signal, problem.filter, problem.output, problem.pad
+    )  # fmt: skip
+    parts = []
+    for lo, hi in geometry.bands(oh, max(_LEAST_ROWS, height)):
+        first, last = geometry.met(height, kh, hi - lo, 1, 1, pad - lo)
+        part = problem._replace(
+            filter=(last - first, kw), output=(hi - lo, ow), pad=(pad - lo - first, pad_c)
+        )
+        some = runner(part, kernel, fill, STORE) if last > first else None
+        parts.append((lo, hi, first, last, some))
+
+    def run(x: Any, w: Any, out: Any, workers: int) -> None:
+        w, out = w.reshape(kh, kw), out.reshape(oh, ow)
+        for lo, hi, first, last, some in parts:
+            if some is None:
+                out[lo:hi] = 0
+            else:
+                some(x, w[first:last], out[lo:hi], workers)
 
     return run
 

@@ -27,14 +27,6 @@ DIRECT_PRODUCTS, MOST_PRODUCTS, _MOST_LOOPED = 1 << 17, 1 << 23, 1 << 20
 _DTYPES = "fdFDbBhHiIlL"
 
 
-def suits(x: Any, w: Any) -> bool:
-    """Return whether this is the short way: images that hold their filter have a shorter one."""
-    if x.ndim != 2:
-        return True
-    (height, width), (rows, columns) = x.shape, w.shape
-    return bool(height < rows or width < columns)
-
-
 def convolved(x: Any, w: Any, mode: str, most: int) -> Array | None:
     """Return the convolution of two small arrays, or None where another way must answer.
 
