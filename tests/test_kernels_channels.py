@@ -4,12 +4,11 @@ As for the 1-D kernels, a case runs in a process of its own, on arrays beside gu
 """
 
 import os
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from apart import run_apart
 from reference_layers import conv, winograd_bound
 from test_kernels_direct1d import HOST, built, fenced, lower
 
@@ -28,22 +27,12 @@ MODELS = [("x86-64-v4", "float32"), ("x86-64-v2", "complex64"), ("x86-64-v3", "i
 
 @pytest.mark.parametrize(("level", "dtype"), CASES)
 def test_the_built_kernels_are_the_textbook_loops_within_their_arrays(level, dtype):
-    run_script("built", level, dtype, NUMBA_OPT="0")
+    run_apart(main, "built", level, dtype, NUMBA_OPT="0")
 
 
 @pytest.mark.parametrize(("level", "dtype"), MODELS)
 def test_the_kernels_are_the_textbook_loops_without_the_jit(level, dtype):
-    run_script("model", level, dtype, NUMBA_DISABLE_JIT="1")
-
-
-def run_script(*args, **environment):
-    path = os.pathsep.join([str(Path(__file__).resolve().parents[1]), *sys.path])
-    result = subprocess.run(
-        [sys.executable, __file__, *args],
-        env={**os.environ, "PYTHONPATH": path, **environment},
-        capture_output=True, text=True, timeout=600,
-    )
-    assert result.returncode == 0, f"status {result.returncode}\n{result.stdout}{result.stderr}"
+    run_apart(main, "model", level, dtype, NUMBA_DISABLE_JIT="1")
 
 
 # ---------------------------------------------------------------- arrays

@@ -1,18 +1,17 @@
 """The direct 1-D kernels equal the textbook loop at every dtype and level, within their arrays.
 
-Each case runs in a process of its own (this file as a script), on arrays that end or begin exactly
+Each case runs in a process of its own (`apart`), on arrays that end or begin exactly
 at a page that may not be touched: a kernel that reads or writes outside its arrays dies of it.
 """
 
 import ctypes
 import mmap
 import os
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from apart import run_apart
 
 from fastconv.kernels import KERNELS
 from fastconv.runtime import build, cache
@@ -48,30 +47,20 @@ CASES += [(level, dtype) for j, dtype in enumerate(SOME) for level in lower(j)]
 @pytest.mark.parametrize("kernel", ["rows", "columns"])
 @pytest.mark.parametrize(("level", "dtype"), CASES)
 def test_a_built_kernel_is_the_textbook_loop_within_its_arrays(kernel, level, dtype):
-    run_script("built", kernel, level, dtype, NUMBA_OPT="0")
+    run_apart(main, "built", kernel, level, dtype, NUMBA_OPT="0")
 
 
 @pytest.mark.parametrize("kernel", ["rows", "columns"])
 @pytest.mark.parametrize("level", ["x86-64-v4", "x86-64-v2"])
 @pytest.mark.parametrize("dtype", SOME)
 def test_a_kernel_is_the_textbook_loop_without_the_jit(kernel, level, dtype):
-    run_script("model", kernel, level, dtype, NUMBA_DISABLE_JIT="1")
+    run_apart(main, "model", kernel, level, dtype, NUMBA_DISABLE_JIT="1")
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_short_lengths_have_no_cliff_in_outputs(dtype):
     # Every n and k around the sizes at which a row changes hands between kernels.
-    run_script("dense", "rows", HOST, dtype, NUMBA_OPT="0")
-
-
-def run_script(*args, **environment):
-    path = os.pathsep.join([str(Path(__file__).resolve().parents[1]), *sys.path])
-    result = subprocess.run(
-        [sys.executable, __file__, *args],
-        env={**os.environ, "PYTHONPATH": path, **environment},
-        capture_output=True, text=True, timeout=600,
-    )
-    assert result.returncode == 0, f"status {result.returncode}\n{result.stdout}{result.stderr}"
+    run_apart(main, "dense", "rows", HOST, dtype, NUMBA_OPT="0")
 
 
 # ---------------------------------------------------------------- the definition

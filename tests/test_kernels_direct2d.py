@@ -4,12 +4,11 @@ As for the 1-D kernels, a case runs in a process of its own, on arrays beside gu
 """
 
 import os
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from apart import run_apart
 from test_kernels_direct1d import CASES, HOST, SOME, built, disagreement, draw, fenced
 
 from fastconv.runtime.target import TARGETS
@@ -19,38 +18,28 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="guard pages are made
 
 @pytest.mark.parametrize(("level", "dtype"), CASES)
 def test_a_built_plane_is_the_textbook_loop_within_its_arrays(level, dtype):
-    run_script("built", level, dtype, NUMBA_OPT="0")
+    run_apart(main, "built", level, dtype, NUMBA_OPT="0")
 
 
 @pytest.mark.parametrize("level", ["x86-64-v4", "x86-64-v2"])
 @pytest.mark.parametrize("dtype", SOME)
 def test_a_plane_is_the_textbook_loop_without_the_jit(level, dtype):
-    run_script("model", level, dtype, NUMBA_DISABLE_JIT="1")
+    run_apart(main, "model", level, dtype, NUMBA_DISABLE_JIT="1")
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "complex64"])
 def test_rows_do_not_depend_on_the_band_they_are_computed_in(dtype):
-    run_script("bands", HOST, dtype, NUMBA_OPT="0")
+    run_apart(main, "bands", HOST, dtype, NUMBA_OPT="0")
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "complex64"])
 def test_a_tap_that_is_not_finite_stays_within_its_window(dtype):
-    run_script("wild", HOST, dtype, NUMBA_OPT="0")
+    run_apart(main, "wild", HOST, dtype, NUMBA_OPT="0")
 
 
 @pytest.mark.parametrize("dtype", ["float64", "int8"])
 def test_a_filter_too_large_for_the_workspace_is_right(dtype):
-    run_script("large", HOST, dtype, NUMBA_OPT="0")
-
-
-def run_script(*args, **environment):
-    path = os.pathsep.join([str(Path(__file__).resolve().parents[1]), *sys.path])
-    result = subprocess.run(
-        [sys.executable, __file__, *args],
-        env={**os.environ, "PYTHONPATH": path, **environment},
-        capture_output=True, text=True, timeout=600,
-    )
-    assert result.returncode == 0, f"status {result.returncode}\n{result.stdout}{result.stderr}"
+    run_apart(main, "large", HOST, dtype, NUMBA_OPT="0")
 
 
 # ---------------------------------------------------------------- the definition
