@@ -130,17 +130,17 @@ def check_channels(functions, level, dtype, rng, arrays, small):
         px, ch, width * px, 0, outputs, activation,
     )
     samples, weights = wide(x), wide(w)
-    want = np.zeros((outputs, rows, width), samples.dtype)
-    total = np.zeros((outputs, rows, width), np.longdouble)
+    parts = np.empty((inputs, kh, kw, rows, width), samples.dtype)
+    for u, v in np.ndindex(kh, kw):
+        parts[:, u, v] = samples[:, u * dr :, v * dc :][:, : (rows - 1) * sr + 1 or None : sr,
+                                                        : (width - 1) * sc + 1 or None : sc
+                                                        ][:, :rows, :width]
+    parts, weights = parts.reshape(taps, rows * width), weights.reshape(outputs, taps)
     with np.errstate(all="ignore"):
-        want += wide(bias)[:outputs, None, None]
-        total += abs(wide(bias))[:outputs, None, None].astype(np.longdouble)
-        for c, u, v in np.ndindex(inputs, kh, kw):
-            part = samples[c, u * dr :, v * dc :][: (rows - 1) * sr + 1 or None : sr,
-                                                 : (width - 1) * sc + 1 or None : sc]
-            part = part[:rows, :width]
-            want += part * weights[:, c, u, v, None, None]
-            total += abs(part).astype(np.longdouble) * abs(weights[:, c, u, v, None, None])
+        want = (wide(bias)[:outputs, None] + weights @ parts).reshape(outputs, rows, width)
+        total = abs(bias[:outputs, None]) + (
+            abs(weights).astype(np.float64) @ abs(parts).astype(np.float64))
+        total = total.reshape(outputs, rows, width)
         want = activate(want, activation, slope)
     got = out.reshape(shape)
     got = np.moveaxis(got, -1, 0) if last_out else got

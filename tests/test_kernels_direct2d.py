@@ -63,15 +63,20 @@ def source_map(rule, begin, length, n):
 def textbook(x, w, rows, columns, stride, dilation, shape, fill, skip):
     """The sum over taps in order; also the sum of absolute products."""
     out, size = np.zeros(shape, x.dtype), np.zeros(shape)
-    i, j = (np.arange(n) * s for n, s in zip(shape, stride, strict=True))
+    if not out.size:
+        return out, size
     padded = np.pad(x, ((0, 1), (0, 1)), constant_values=fill)  # Index -1 finds the fill value.
-    for u, v in np.ndindex(*w.shape):
-        r, c = rows[i + u * dilation[0]][:, None], columns[j + v * dilation[1]][None, :]
-        outside = (r < 0) | (c < 0)
-        samples = padded[np.where(outside, -1, r), np.where(outside, -1, c)]
-        used = ~outside if skip else np.ones(shape, bool)
-        out[used] += samples[used] * w[u, v]
-        size[used] += np.abs(samples[used].astype("D")) * abs(complex(w[u, v]))
+    outside = (rows < 0)[:, None] | (columns < 0)
+    r, c = np.where(outside, -1, rows[:, None]), np.where(outside, -1, columns)
+    extended = padded[r, c]
+    magnitudes = np.abs(extended.astype("D"))
+    for taps in np.ndindex(*w.shape):
+        begins = [t * d for t, d in zip(taps, dilation, strict=True)]
+        at = tuple(slice(b, b + (m - 1) * s + 1, s)
+                   for b, m, s in zip(begins, shape, stride, strict=True))
+        used = ~outside[at] if skip else True
+        np.add(out, extended[at] * w[taps], out=out, where=used)
+        np.add(size, magnitudes[at] * abs(complex(w[taps])), out=size, where=used)
     return out, size
 
 

@@ -57,13 +57,14 @@ def draw(rng, size):
 
 def textbook(x, w, m, pad):
     out, size = np.zeros(m, np.float32), np.zeros(m)
-    x, w, samples = x.astype(np.float32), w.astype(np.float32), np.arange(m) - pad
+    x, w = x.astype(np.float32), w.astype(np.float32)
     with np.errstate(all="ignore"):
-        for t, tap in enumerate(w):
-            inside = (samples + t >= 0) & (samples + t < len(x))
-            products = x[samples[inside] + t] * tap
-            out[inside] += products
-            size[inside] += np.abs(products)
+        for ahead, tap in zip(range(pad, pad - len(w), -1), w, strict=True):
+            first, last = max(0, ahead), min(m, len(x) + ahead)
+            if first < last:  # These outputs have a sample under this tap.
+                products = x[first - ahead : last - ahead] * tap
+                out[first:last] += products
+                size[first:last] += np.abs(products)
         return out.astype(HALF), size
 
 
