@@ -9,6 +9,7 @@ where x~ is x continued beyond its ends by a boundary rule. The faces (`convolve
 """
 
 import math
+from functools import reduce
 
 import numpy as np
 
@@ -85,15 +86,30 @@ def correlate_nd(x, w, pad, shape, *, stride=1, dilation=1, boundary="zero", fil
     """
     x, w = np.asarray(x), np.asarray(w)
     dtype = np.result_type(x, w)
-    x, w = x.astype(dtype), w.astype(dtype)
+    w = w.astype(dtype)
     stride, dilation, boundary = (per_axis(v, x.ndim) for v in (stride, dilation, boundary))
-    out = np.empty(shape, dtype)
+    out = np.zeros(shape, dtype)
+    if not out.size:
+        return out
+    # x~ from the first sample that any output meets to the last.
+    places = [
+        [BOUNDARIES[b](j - p, n) for j in range((m - 1) * s + (k - 1) * d + 1)]
+        for b, p, n, m, s, k, d in zip(
+            boundary, pad, x.shape, shape, stride, w.shape, dilation, strict=True
+        )
+    ]
+    at = np.ix_(*[np.array([-1 if j is None else j for j in axis], int) for axis in places])
+    inside = reduce(np.logical_and, [j >= 0 for j in at])
+    around = np.full([n + 1 for n in x.shape], dtype.type(fill))  # Index -1 finds something.
+    around[tuple(map(slice, x.shape))] = x
+    continued, met = np.where(inside, around[at], dtype.type(fill)), inside | ("fill" in boundary)
     with np.errstate(all="ignore"):
-        for i in np.ndindex(*shape):
-            total = dtype.type(0)
-            for t, value in window(x, i, w.shape, pad, stride, dilation, boundary, fill):
-                total = total + value * w[t]
-            out[i] = total
+        for t in np.ndindex(*w.shape):
+            under = tuple(
+                slice(u * d, u * d + (m - 1) * s + 1, s)
+                for u, d, m, s in zip(t, dilation, shape, stride, strict=True)
+            )
+            np.add(out, continued[under] * w[t], out=out, where=met[under])
     return out
 
 
