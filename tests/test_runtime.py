@@ -1,6 +1,7 @@
 """Building, caching, loading and threads: what holds when things go wrong around a kernel."""
 
 import ctypes
+import importlib
 import os
 import shutil
 import subprocess
@@ -12,8 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from apart import run_apart
 
 import fastconv
+from fastconv import kernels
 from fastconv.kernels import KERNELS
 from fastconv.runtime import bind, cache, load, locks, settings, target, threads
 
@@ -74,22 +77,16 @@ def test_an_edited_kernel_is_never_answered_by_a_stale_build(tmp_path):
 
 @pytest.mark.parametrize("module", sorted({k.module for k in KERNELS.values()}))
 def test_a_kernels_key_covers_all_that_it_imports(module):
-    program = f"""
-        import sys, importlib, fastconv
-        ours = [m for m in sys.modules if m.startswith("fastconv.kernels.")]
-        for name in ours:
-            del sys.modules[name]
-        importlib.import_module("fastconv.kernels.{module}")
-        print(*[m.rpartition(".")[2] for m in sys.modules if m.startswith("fastconv.kernels.")])
-    """
-    finished = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)],
-        env=os.environ | {"PYTHONPATH": str(PACKAGE.parent)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    imported = {f"{name}.py" for name in finished.stdout.split()}
+    run_apart(import_alone, module)
+
+
+def import_alone(module):
+    folder = "fastconv.kernels."
+    for name in [name for name in sys.modules if name.startswith(folder)]:
+        del sys.modules[name]
+        delattr(kernels, name.removeprefix(folder))
+    importlib.import_module(folder + module)
+    imported = {name.removeprefix(folder) + ".py" for name in sys.modules if folder in name}
     assert imported == set(cache.source_modules(module))
 
 
