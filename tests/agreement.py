@@ -9,6 +9,8 @@ def assert_identical(result, expected):
     assert type(result) is type(expected)
     assert result.dtype == expected.dtype, f"{result.dtype} is not {expected.dtype}"
     assert result.shape == expected.shape, f"{result.shape} is not {expected.shape}"
+    if result.dtype.kind in "biufc" and result.tobytes() == expected.tobytes():
+        return
     np.testing.assert_array_equal(result, expected)
     if result.dtype.kind in "fc":
         for part in (np.real, np.imag):
@@ -47,6 +49,9 @@ def assert_same_kind(result, expected):
     Of a complex number only whether it is finite is compared: which part becomes NaN depends on how
     a BLAS multiplies, NumPy's own answer included.
     """
+    alike = np.shape(result) == np.shape(expected)
+    if alike and np.isfinite(result).all() and np.isfinite(expected).all():
+        return
     if np.iscomplexobj(expected):
         np.testing.assert_array_equal(np.isfinite(result), np.isfinite(expected))
         return

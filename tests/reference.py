@@ -9,6 +9,7 @@ where x~ is x continued beyond its ends by a boundary rule. The faces (`convolve
 """
 
 import math
+from functools import reduce
 
 import numpy as np
 
@@ -77,33 +78,58 @@ def per_axis(value, ndim):
     return value if isinstance(value, tuple) else (value,) * ndim
 
 
-def correlate_nd(x, w, pad, shape, *, stride=1, dilation=1, boundary="zero", fill=0):
-    """Correlate x with w in any number of dimensions, in the arithmetic of their common dtype.
+def terms(x, size, pad, shape, *, stride=1, dilation=1, boundary="zero", fill=0):
+    """Yield each tap, what all outputs meet under it, and where they meet anything.
 
     `pad` and `shape` have one entry per axis, the others one for all axes or one per axis.
+    """
+    stride, dilation, boundary = (per_axis(v, x.ndim) for v in (stride, dilation, boundary))
+    if 0 in shape:
+        return
+    # x~ from the first sample that any output meets to the last.
+    places = [
+        [BOUNDARIES[b](j - p, n) for j in range((m - 1) * s + (k - 1) * d + 1)]
+        for b, p, n, m, s, k, d in zip(
+            boundary, pad, x.shape, shape, stride, size, dilation, strict=True
+        )
+    ]
+    at = np.ix_(*[np.array([-1 if j is None else j for j in axis], int) for axis in places])
+    inside = reduce(np.logical_and, [j >= 0 for j in at])
+    around = np.full([n + 1 for n in x.shape], x.dtype.type(fill))  # Index -1 finds something.
+    around[tuple(map(slice, x.shape))] = x
+    continued, met = np.where(inside, around[at], x.dtype.type(fill)), inside | ("fill" in boundary)
+    for t in np.ndindex(*size):
+        under = tuple(
+            slice(u * d, u * d + (m - 1) * s + 1, s)
+            for u, d, m, s in zip(t, dilation, shape, stride, strict=True)
+        )
+        yield t, continued[under], met[under]
+
+
+def correlate_nd(x, w, pad, shape, **rules):
+    """Correlate x with w in any number of dimensions, in the arithmetic of their common dtype.
+
     Integers wrap, booleans are OR of ANDs, and the sum starts from +0, as in NumPy.
     """
     x, w = np.asarray(x), np.asarray(w)
     dtype = np.result_type(x, w)
     x, w = x.astype(dtype), w.astype(dtype)
-    stride, dilation, boundary = (per_axis(v, x.ndim) for v in (stride, dilation, boundary))
-    out = np.empty(shape, dtype)
+    out = np.zeros(shape, dtype)
     with np.errstate(all="ignore"):
-        for i in np.ndindex(*shape):
-            total = dtype.type(0)
-            for t, value in window(x, i, w.shape, pad, stride, dilation, boundary, fill):
-                total = total + value * w[t]
-            out[i] = total
+        for t, values, met in terms(x, w.shape, pad, shape, **rules):
+            np.add(out, values * w[t], out=out, where=met)
     return out
 
 
-def maximum_nd(x, size, pad, shape, *, stride=1, dilation=1, lowest=-np.inf):
+def maximum_nd(x, size, pad, shape, *, lowest=-np.inf, **rules):
     """The largest sample of each window; NaN wins; `lowest` where a window meets nothing."""
-    stride, dilation, boundary = (per_axis(v, x.ndim) for v in (stride, dilation, "zero"))
-    out = np.empty(shape, x.dtype)
-    for i in np.ndindex(*shape):
-        met = [value for _, value in window(x, i, size, pad, stride, dilation, boundary, 0)]
-        out[i] = np.max(met) if met else lowest
+    out, seen = np.empty(shape, x.dtype), np.zeros(shape, bool)
+    for _, values, met in terms(x, size, pad, shape, **rules):
+        np.maximum(out, values, out=out, where=met & seen)
+        np.copyto(out, values, where=met & ~seen)
+        seen |= met
+    if not seen.all():
+        out[~seen] = lowest
     return out
 
 

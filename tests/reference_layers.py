@@ -21,14 +21,15 @@ def conv(x, w, bias=None, stride=1, pads=(), dilation=1, groups=1):
     outputs, inputs = len(w) // groups, w.shape[1]
     out = np.zeros((len(x), len(w), *shape), x.dtype)
     with np.errstate(all="ignore"):
-        for f, c, t in np.ndindex(len(w), inputs, int(np.prod(w.shape[2:]))):
+        for group, c, t in np.ndindex(groups, inputs, int(np.prod(w.shape[2:]))):
             tap = np.unravel_index(t, w.shape[2:])
-            channel = f // outputs * inputs + c
+            channel, filters = group * inputs + c, slice(group * outputs, (group + 1) * outputs)
             window = tuple(
                 slice(t * d, t * d + (m - 1) * s + 1, s)
                 for t, d, m, s in zip(tap, dilation, shape, stride, strict=True)
             )
-            out[:, f] += around[(slice(None), channel, *window)] * w[(f, c, *tap)]
+            samples = around[(slice(None), slice(channel, channel + 1), *window)]
+            out[:, filters] += samples * w[(filters, c, *tap)].reshape(-1, *(1,) * ndim)
         if bias is not None:
             out += bias.reshape(-1, *(1,) * ndim)
     return out

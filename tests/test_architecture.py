@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 import textwrap
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -28,11 +29,12 @@ KNOW_MODES = (*FACES, "fastconv.cli", "fastconv.integrations")
 MODES = ("full", "same", "valid")
 
 
-def modules(root=PACKAGE):
+@cache
+def modules():
     """The syntax tree of each module by its dotted name."""
     trees = {}
-    for file in sorted(root.rglob("*.py")):
-        parts = ("fastconv", *file.relative_to(root).with_suffix("").parts)
+    for file in sorted(PACKAGE.rglob("*.py")):
+        parts = ("fastconv", *file.relative_to(PACKAGE).with_suffix("").parts)
         name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
         trees[name] = ast.parse(file.read_text(encoding="utf-8"))
         trees[name].is_package = file.name == "__init__.py"
@@ -44,11 +46,8 @@ def imports(name, tree, names=()):
 
     `from .paths import direct` imports fastconv.paths.direct where that is a module in `names`.
     """
-    inside = {id(n) for f in ast.walk(tree) if isinstance(f, FUNCTIONS) for n in ast.walk(f)}
-    inside |= {id(n) for f in ast.walk(tree) if for_types_only(f) for n in ast.walk(f)}
     package = name if getattr(tree, "is_package", False) else name.rpartition(".")[0]
-    for node in ast.walk(tree):
-        eager = id(node) not in inside
+    for node, eager in import_statements(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name, eager
@@ -63,6 +62,15 @@ def imports(name, tree, names=()):
                 whole = f"{base}.{alias.name}"
                 external = not base.startswith("fastconv")
                 yield whole if whole in names or external else base, eager
+
+
+@cache
+def import_statements(tree):
+    """Each import statement, and whether it runs when its module is imported."""
+    inside = {id(n) for f in ast.walk(tree) if isinstance(f, FUNCTIONS) for n in ast.walk(f)}
+    inside |= {id(n) for f in ast.walk(tree) if for_types_only(f) for n in ast.walk(f)}
+    statements = (ast.Import, ast.ImportFrom)
+    return [(n, id(n) not in inside) for n in ast.walk(tree) if isinstance(n, statements)]
 
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)

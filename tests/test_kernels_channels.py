@@ -4,12 +4,11 @@ As for the 1-D kernels, a case runs in a process of its own, on arrays beside gu
 """
 
 import os
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from apart import run_apart
 from reference_layers import conv, winograd_bound
 from test_kernels_direct1d import HOST, built, fenced, lower
 
@@ -28,22 +27,12 @@ MODELS = [("x86-64-v4", "float32"), ("x86-64-v2", "complex64"), ("x86-64-v3", "i
 
 @pytest.mark.parametrize(("level", "dtype"), CASES)
 def test_the_built_kernels_are_the_textbook_loops_within_their_arrays(level, dtype):
-    run_script("built", level, dtype, NUMBA_OPT="0")
+    run_apart(main, "built", level, dtype, NUMBA_OPT="0")
 
 
 @pytest.mark.parametrize(("level", "dtype"), MODELS)
 def test_the_kernels_are_the_textbook_loops_without_the_jit(level, dtype):
-    run_script("model", level, dtype, NUMBA_DISABLE_JIT="1")
-
-
-def run_script(*args, **environment):
-    path = os.pathsep.join([str(Path(__file__).resolve().parents[1]), *sys.path])
-    result = subprocess.run(
-        [sys.executable, __file__, *args],
-        env={**os.environ, "PYTHONPATH": path, **environment},
-        capture_output=True, text=True, timeout=600,
-    )
-    assert result.returncode == 0, f"status {result.returncode}\n{result.stdout}{result.stderr}"
+    run_apart(main, "model", level, dtype, NUMBA_DISABLE_JIT="1")
 
 
 # ---------------------------------------------------------------- arrays
@@ -141,17 +130,17 @@ def check_channels(functions, level, dtype, rng, arrays, small):
         px, ch, width * px, 0, outputs, activation,
     )
     samples, weights = wide(x), wide(w)
-    want = np.zeros((outputs, rows, width), samples.dtype)
-    total = np.zeros((outputs, rows, width), np.longdouble)
+    parts = np.empty((inputs, kh, kw, rows, width), samples.dtype)
+    for u, v in np.ndindex(kh, kw):
+        parts[:, u, v] = samples[:, u * dr :, v * dc :][:, : (rows - 1) * sr + 1 or None : sr,
+                                                        : (width - 1) * sc + 1 or None : sc
+                                                        ][:, :rows, :width]
+    parts, weights = parts.reshape(taps, rows * width), weights.reshape(outputs, taps)
     with np.errstate(all="ignore"):
-        want += wide(bias)[:outputs, None, None]
-        total += abs(wide(bias))[:outputs, None, None].astype(np.longdouble)
-        for c, u, v in np.ndindex(inputs, kh, kw):
-            part = samples[c, u * dr :, v * dc :][: (rows - 1) * sr + 1 or None : sr,
-                                                 : (width - 1) * sc + 1 or None : sc]
-            part = part[:rows, :width]
-            want += part * weights[:, c, u, v, None, None]
-            total += abs(part).astype(np.longdouble) * abs(weights[:, c, u, v, None, None])
+        want = (wide(bias)[:outputs, None] + weights @ parts).reshape(outputs, rows, width)
+        total = abs(bias[:outputs, None]) + (
+            abs(weights).astype(np.float64) @ abs(parts).astype(np.float64))
+        total = total.reshape(outputs, rows, width)
         want = activate(want, activation, slope)
     got = out.reshape(shape)
     got = np.moveaxis(got, -1, 0) if last_out else got

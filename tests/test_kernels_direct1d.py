@@ -1,21 +1,22 @@
 """The direct 1-D kernels equal the textbook loop at every dtype and level, within their arrays.
 
-Each case runs in a process of its own (this file as a script), on arrays that end or begin exactly
+Each case runs in a process of its own (`apart`), on arrays that end or begin exactly
 at a page that may not be touched: a kernel that reads or writes outside its arrays dies of it.
 """
 
 import ctypes
 import mmap
 import os
-import subprocess
 import sys
-from pathlib import Path
+from functools import cache
 
 import numpy as np
 import pytest
+from apart import run_apart
 
 from fastconv.kernels import KERNELS
-from fastconv.runtime import build, cache
+from fastconv.runtime import build
+from fastconv.runtime import cache as files
 from fastconv.runtime.target import TARGETS, _cpu_features, host_target
 
 DTYPES = KERNELS["rows"].dtypes
@@ -48,30 +49,20 @@ CASES += [(level, dtype) for j, dtype in enumerate(SOME) for level in lower(j)]
 @pytest.mark.parametrize("kernel", ["rows", "columns"])
 @pytest.mark.parametrize(("level", "dtype"), CASES)
 def test_a_built_kernel_is_the_textbook_loop_within_its_arrays(kernel, level, dtype):
-    run_script("built", kernel, level, dtype, NUMBA_OPT="0")
+    run_apart(main, "built", kernel, level, dtype, NUMBA_OPT="0")
 
 
 @pytest.mark.parametrize("kernel", ["rows", "columns"])
 @pytest.mark.parametrize("level", ["x86-64-v4", "x86-64-v2"])
 @pytest.mark.parametrize("dtype", SOME)
 def test_a_kernel_is_the_textbook_loop_without_the_jit(kernel, level, dtype):
-    run_script("model", kernel, level, dtype, NUMBA_DISABLE_JIT="1")
+    run_apart(main, "model", kernel, level, dtype, NUMBA_DISABLE_JIT="1")
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_short_lengths_have_no_cliff_in_outputs(dtype):
     # Every n and k around the sizes at which a row changes hands between kernels.
-    run_script("dense", "rows", HOST, dtype, NUMBA_OPT="0")
-
-
-def run_script(*args, **environment):
-    path = os.pathsep.join([str(Path(__file__).resolve().parents[1]), *sys.path])
-    result = subprocess.run(
-        [sys.executable, __file__, *args],
-        env={**os.environ, "PYTHONPATH": path, **environment},
-        capture_output=True, text=True, timeout=600,
-    )
-    assert result.returncode == 0, f"status {result.returncode}\n{result.stdout}{result.stderr}"
+    run_apart(main, "dense", "rows", HOST, dtype, NUMBA_OPT="0")
 
 
 # ---------------------------------------------------------------- the definition
@@ -80,14 +71,15 @@ def run_script(*args, **environment):
 def textbook(x, w, m, stride, dilation, pad):
     """The sum over taps in order, along the first axis of x; also the sum of absolute products."""
     out = np.zeros((m, *x.shape[1:]), x.dtype)
-    size = np.zeros(out.shape)
-    samples = np.arange(m) * stride - pad
+    size, magnitudes = np.zeros(out.shape), np.abs(x.astype("D"))
     with np.errstate(all="ignore"):
         for t, tap in enumerate(w):
-            at = samples + t * dilation
-            inside = (at >= 0) & (at < len(x))
-            out[inside] += x[at[inside]] * tap
-            size[inside] += np.abs(x[at[inside]].astype("D")) * abs(complex(tap))
+            ahead = pad - t * dilation
+            first, last = max(0, -(-ahead // stride)), min(m, (len(x) - 1 + ahead) // stride + 1)
+            if first < last:  # These outputs have a sample under this tap.
+                at = slice(first * stride - ahead, (last - 1) * stride - ahead + 1, stride)
+                out[first:last] += x[at] * tap
+                size[first:last] += magnitudes[at] * abs(complex(tap))
     return out, size
 
 
@@ -115,15 +107,19 @@ def disagreement(got, want, size, k):
 # ---------------------------------------------------------------- arrays beside guard pages
 
 
+@cache
+def libc():
+    return ctypes.CDLL(None)
+
+
 def fenced(content, at_end):
     """Return a copy of a 1-D array that ends (or begins) at a page that may not be touched."""
     page = mmap.PAGESIZE
     room = -(-max(content.nbytes, 1) // page) * page
     region = mmap.mmap(-1, room + 2 * page)
     base = ctypes.addressof(ctypes.c_char.from_buffer(region))
-    protect = ctypes.CDLL(None).mprotect
     for fence in (base, base + page + room):
-        assert protect(ctypes.c_void_p(fence), ctypes.c_size_t(page), 0) == 0
+        assert libc().mprotect(ctypes.c_void_p(fence), ctypes.c_size_t(page), 0) == 0
     first = page + (room - content.nbytes if at_end else 0)
     array = np.frombuffer(region, content.dtype, content.size, first)
     array[:] = content
@@ -216,10 +212,10 @@ CHECKS = {"rows": check_rows, "columns": check_columns}
 
 def built(kernel, level, dtype):
     """Return the C entry point of a kernel built for `level`, as a function of arrays and ints."""
-    unit, library = f"{kernel}_{dtype}", cache.ready_path(level, kernel, dtype)
+    unit, library = f"{kernel}_{dtype}", files.ready_path(level, kernel, dtype)
     if not os.path.exists(library):  # What was installed has the key of these sources.
         assert build.main(["--cache", "--target", level, unit]) == 0
-        library = str(cache.library_path(level, kernel, dtype))
+        library = str(files.library_path(level, kernel, dtype))
     function = getattr(ctypes.CDLL(library), f"fc_{unit}")
     function.restype = None
     arrays, integers = len(KERNELS[kernel].arrays), KERNELS[kernel].integers

@@ -5,12 +5,11 @@ As for the 1-D kernels, a case runs in a process of its own, on arrays beside gu
 
 import functools
 import os
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from apart import run_apart
 from test_kernels_direct1d import CASES, HOST, SOME, built, disagreement, draw, fenced
 
 from fastconv.runtime.target import TARGETS
@@ -20,38 +19,28 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="guard pages are made
 
 @pytest.mark.parametrize(("level", "dtype"), CASES)
 def test_a_built_plane_is_the_textbook_loop_within_its_arrays(level, dtype):
-    run_script("built", level, dtype, NUMBA_OPT="0")
+    run_apart(main, "built", level, dtype, NUMBA_OPT="0")
 
 
 @pytest.mark.parametrize("level", ["x86-64-v4", "x86-64-v2"])
 @pytest.mark.parametrize("dtype", SOME)
 def test_a_plane_is_the_textbook_loop_without_the_jit(level, dtype):
-    run_script("model", level, dtype, NUMBA_DISABLE_JIT="1")
+    run_apart(main, "model", level, dtype, NUMBA_DISABLE_JIT="1")
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "complex64"])
 def test_rows_do_not_depend_on_the_band_they_are_computed_in(dtype):
-    run_script("bands", HOST, dtype, NUMBA_OPT="0")
+    run_apart(main, "bands", HOST, dtype, NUMBA_OPT="0")
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "complex64"])
 def test_a_tap_that_is_not_finite_stays_within_its_window(dtype):
-    run_script("wild", HOST, dtype, NUMBA_OPT="0")
+    run_apart(main, "wild", HOST, dtype, NUMBA_OPT="0")
 
 
 @pytest.mark.parametrize("dtype", ["float64", "int8"])
 def test_a_filter_too_large_for_the_workspace_is_right(dtype):
-    run_script("large", HOST, dtype, NUMBA_OPT="0")
-
-
-def run_script(*args, **environment):
-    path = os.pathsep.join([str(Path(__file__).resolve().parents[1]), *sys.path])
-    result = subprocess.run(
-        [sys.executable, __file__, *args],
-        env={**os.environ, "PYTHONPATH": path, **environment},
-        capture_output=True, text=True, timeout=600,
-    )
-    assert result.returncode == 0, f"status {result.returncode}\n{result.stdout}{result.stderr}"
+    run_apart(main, "large", HOST, dtype, NUMBA_OPT="0")
 
 
 # ---------------------------------------------------------------- the definition
@@ -75,15 +64,20 @@ def source_map(rule, begin, length, n):
 def textbook(x, w, rows, columns, stride, dilation, shape, fill, skip):
     """The sum over taps in order; also the sum of absolute products."""
     out, size = np.zeros(shape, x.dtype), np.zeros(shape)
-    i, j = (np.arange(n) * s for n, s in zip(shape, stride, strict=True))
+    if not out.size:
+        return out, size
     padded = np.pad(x, ((0, 1), (0, 1)), constant_values=fill)  # Index -1 finds the fill value.
-    for u, v in np.ndindex(*w.shape):
-        r, c = rows[i + u * dilation[0]][:, None], columns[j + v * dilation[1]][None, :]
-        outside = (r < 0) | (c < 0)
-        samples = padded[np.where(outside, -1, r), np.where(outside, -1, c)]
-        used = ~outside if skip else np.ones(shape, bool)
-        out[used] += samples[used] * w[u, v]
-        size[used] += np.abs(samples[used].astype("D")) * abs(complex(w[u, v]))
+    outside = (rows < 0)[:, None] | (columns < 0)
+    r, c = np.where(outside, -1, rows[:, None]), np.where(outside, -1, columns)
+    extended = padded[r, c]
+    magnitudes = np.abs(extended.astype("D"))
+    for taps in np.ndindex(*w.shape):
+        begins = [t * d for t, d in zip(taps, dilation, strict=True)]
+        at = tuple(slice(b, b + (m - 1) * s + 1, s)
+                   for b, m, s in zip(begins, shape, stride, strict=True))
+        used = ~outside[at] if skip else True
+        np.add(out, extended[at] * w[taps], out=out, where=used)
+        np.add(size, magnitudes[at] * abs(complex(w[taps])), out=size, where=used)
     return out, size
 
 

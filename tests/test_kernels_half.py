@@ -1,15 +1,15 @@
 """float16 is summed in float32 and rounded once, within its arrays, at every instruction set.
 
-Like `test_kernels_direct1d`, whose guard pages it uses: each case runs as a script of its own.
+Like `test_kernels_direct1d`, whose guard pages it uses: each case is a process of its own.
 """
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from apart import run_apart
 
 import fastconv
 
@@ -26,11 +26,11 @@ SPECIAL = np.array(
 @pytest.mark.skipif(os.name != "posix", reason="guard pages are made by mprotect")
 @pytest.mark.parametrize("level", LEVELS)
 def test_the_built_kernel_is_the_definition_within_its_arrays(level):
-    run_script("built", level, NUMBA_OPT="0")
+    run_apart(main, "built", level, NUMBA_OPT="0")
 
 
 def test_the_kernel_is_the_definition_without_the_jit():
-    run_script("model", HOST, NUMBA_DISABLE_JIT="1")
+    run_apart(main, "model", HOST, NUMBA_DISABLE_JIT="1")
 
 
 def test_every_half_survives_a_filter_of_one():
@@ -45,16 +45,6 @@ def test_sums_are_not_rounded_before_they_are_whole():
     np.testing.assert_array_equal(got, np.r_[1:5001, 4999:0:-1].astype(HALF))
 
 
-def run_script(*args, **environment):
-    path = os.pathsep.join([str(Path(__file__).resolve().parents[1]), *sys.path])
-    result = subprocess.run(
-        [sys.executable, __file__, *args],
-        env={**os.environ, "PYTHONPATH": path, **environment},
-        capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
-    assert result.returncode == 0, f"status {result.returncode}\n{result.stdout}{result.stderr}"
-
-
 def draw(rng, size):
     values = rng.standard_normal(size).astype(HALF)
     kind = rng.integers(4)
@@ -67,13 +57,14 @@ def draw(rng, size):
 
 def textbook(x, w, m, pad):
     out, size = np.zeros(m, np.float32), np.zeros(m)
-    x, w, samples = x.astype(np.float32), w.astype(np.float32), np.arange(m) - pad
+    x, w = x.astype(np.float32), w.astype(np.float32)
     with np.errstate(all="ignore"):
-        for t, tap in enumerate(w):
-            inside = (samples + t >= 0) & (samples + t < len(x))
-            products = x[samples[inside] + t] * tap
-            out[inside] += products
-            size[inside] += np.abs(products)
+        for ahead, tap in zip(range(pad, pad - len(w), -1), w, strict=True):
+            first, last = max(0, ahead), min(m, len(x) + ahead)
+            if first < last:  # These outputs have a sample under this tap.
+                products = x[first - ahead : last - ahead] * tap
+                out[first:last] += products
+                size[first:last] += np.abs(products)
         return out.astype(HALF), size
 
 

@@ -1,13 +1,12 @@
 """The kernel that sums in a stated order has the bits of that order, within its arrays."""
 
 import os
-import subprocess
 import sys
 from importlib import import_module
-from pathlib import Path
 
 import numpy as np
 import pytest
+from apart import run_apart
 from test_kernels_direct1d import HOST, LEVELS, built, fenced
 
 from fastconv import geometry
@@ -29,26 +28,16 @@ for KERNEL in ("ordered_line", "ordered_window", "mean_line", "extreme_window"):
 
 @pytest.mark.parametrize(("level", "kernel", "dtype"), CASES)
 def test_a_built_kernel_adds_in_order_within_its_arrays(level, kernel, dtype):
-    run_script("built", level, kernel, dtype, NUMBA_OPT="0")
+    run_apart(main, "built", level, kernel, dtype, NUMBA_OPT="0")
 
 
 @pytest.mark.parametrize("level", ["x86-64-v4", "x86-64-v2"])
 def test_a_kernel_adds_in_order_without_the_jit(level):
-    run_script("model", level, "ordered", "float64", NUMBA_DISABLE_JIT="1")
-    run_script("model", level, "ordered_line", "int16", NUMBA_DISABLE_JIT="1")
-    run_script("model", level, "ordered_window", "uint16", NUMBA_DISABLE_JIT="1")
-    run_script("model", level, "mean_line", "int8", NUMBA_DISABLE_JIT="1")
-    run_script("model", level, "extreme_window", "float32", NUMBA_DISABLE_JIT="1")
-
-
-def run_script(*args, **environment):
-    path = os.pathsep.join([str(Path(__file__).resolve().parents[1]), *sys.path])
-    result = subprocess.run(
-        [sys.executable, __file__, *args],
-        env={**os.environ, "PYTHONPATH": path, **environment},
-        capture_output=True, text=True, timeout=600,
-    )
-    assert result.returncode == 0, f"status {result.returncode}\n{result.stdout}{result.stderr}"
+    run_apart(main, "model", level, "ordered", "float64", NUMBA_DISABLE_JIT="1")
+    run_apart(main, "model", level, "ordered_line", "int16", NUMBA_DISABLE_JIT="1")
+    run_apart(main, "model", level, "ordered_window", "uint16", NUMBA_DISABLE_JIT="1")
+    run_apart(main, "model", level, "mean_line", "int8", NUMBA_DISABLE_JIT="1")
+    run_apart(main, "model", level, "extreme_window", "float32", NUMBA_DISABLE_JIT="1")
 
 
 def textbook(x, w, at, first, second, width, singles, sign):
@@ -181,8 +170,8 @@ def check_window(function, rng, at_end, dtype):
     inside = np.ix_(*[m >= 0 for m in maps])
     source = x.reshape(shape).astype("d")
     around[inside] = source[np.ix_(*[m[m >= 0] for m in maps])]
-    flat, (_, high, wide) = around.reshape(-1), around.shape
-    offsets = [(a * high + b) * wide + c for a, b, c in np.argwhere(w)]
+    places, (_, high, wide) = np.argwhere(w), around.shape
+    offsets = [(a * high + b) * wide + c for a, b, c in places]
     taps = fenced(np.r_[0.0, w[w != 0]], at_end)
     out = fenced(np.full(x.size, 3, dtype), at_end)
     first = fenced(np.array(offsets, np.int64), at_end)
@@ -191,10 +180,11 @@ def check_window(function, rng, at_end, dtype):
         function(x, taps, out, first, *maps, fenced(np.array([fill]), at_end),
                  fenced(np.empty(around.size), at_end), shape[1], shape[2], shape[0], shape[1],
                  shape[1] * shape[2], size[0] - 1, size[1] - 1, wide, pad[2], len(first))
-        for p, r in np.ndindex(shape[:2]):
-            at = (p * high + r) * wide
-            want = textbook(flat, taps, at, offsets, offsets, shape[2], len(first), 1)
-            np.testing.assert_array_equal(out.reshape(shape)[p, r], converted(want, dtype))
+        want = np.zeros(shape)
+        for place, tap in zip(places, w[w != 0], strict=True):
+            at = tuple(slice(t, t + n) for t, n in zip(place, shape, strict=True))
+            want = want + around[at] * tap
+        np.testing.assert_array_equal(out.reshape(shape), converted(want, dtype))
 
 
 def check_footprint(function, rng, at_end, dtype):

@@ -1,12 +1,11 @@
 """The polyphase kernel equals the textbook loop of each phase at every level, within its arrays."""
 
 import os
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from apart import run_apart
 from test_kernels_direct1d import HOST, LEVELS, built, disagreement, draw, fenced, textbook
 
 from fastconv.kernels import KERNELS
@@ -22,22 +21,12 @@ CASES += [(level, dtype) for level in LEVELS if level != HOST for dtype in ("flo
 
 @pytest.mark.parametrize(("level", "dtype"), CASES)
 def test_a_built_kernel_is_the_textbook_loop_of_each_phase_within_its_arrays(level, dtype):
-    run_script("built", level, dtype, NUMBA_OPT="0")
+    run_apart(main, "built", level, dtype, NUMBA_OPT="0")
 
 
 @pytest.mark.parametrize("dtype", ["float64", "complex64"])
 def test_the_kernel_is_the_textbook_loop_of_each_phase_without_the_jit(dtype):
-    run_script("model", "x86-64-v3", dtype, NUMBA_DISABLE_JIT="1")
-
-
-def run_script(*args, **environment):
-    folders = os.pathsep.join([str(Path(__file__).resolve().parents[1]), *sys.path])
-    result = subprocess.run(
-        [sys.executable, __file__, *args],
-        env={**os.environ, "PYTHONPATH": folders, **environment},
-        capture_output=True, text=True, timeout=600,
-    )
-    assert result.returncode == 0, f"status {result.returncode}\n{result.stdout}{result.stderr}"
+    run_apart(main, "model", "x86-64-v3", dtype, NUMBA_DISABLE_JIT="1")
 
 
 def check(function, dtype, rng, step, at_end, small):

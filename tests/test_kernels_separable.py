@@ -1,12 +1,11 @@
 """The separable kernel equals two textbook passes at every level, within its arrays."""
 
 import os
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from apart import run_apart
 from test_kernels_direct1d import HOST, built, disagreement, draw, fenced, lower
 from test_kernels_direct2d import RULES, source_map
 
@@ -21,22 +20,12 @@ CASES += [(level, "float32") for level in lower(0)]
 
 @pytest.mark.parametrize(("level", "dtype"), CASES)
 def test_a_built_kernel_is_two_textbook_passes_within_its_arrays(level, dtype):
-    run_script("built", level, dtype, NUMBA_OPT="0")
+    run_apart(main, "built", level, dtype, NUMBA_OPT="0")
 
 
 @pytest.mark.parametrize("dtype", ["float64", "int16"])
 def test_the_kernel_is_two_textbook_passes_without_the_jit(dtype):
-    run_script("model", "x86-64-v3", dtype, NUMBA_DISABLE_JIT="1")
-
-
-def run_script(*args, **environment):
-    path = os.pathsep.join([str(Path(__file__).resolve().parents[1]), *sys.path])
-    result = subprocess.run(
-        [sys.executable, __file__, *args],
-        env={**os.environ, "PYTHONPATH": path, **environment},
-        capture_output=True, text=True, timeout=600,
-    )
-    assert result.returncode == 0, f"status {result.returncode}\n{result.stdout}{result.stderr}"
+    run_apart(main, "model", "x86-64-v3", dtype, NUMBA_DISABLE_JIT="1")
 
 
 def extended(x, maps, fill):

@@ -4,12 +4,11 @@ As in test_kernels_direct1d: each case is a process of its own, on arrays beside
 """
 
 import os
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from apart import run_apart
 from test_kernels_direct1d import HOST, built, fenced, lower
 
 from fastconv.kernels import KERNELS
@@ -47,26 +46,13 @@ BOX, MAX, MIN = 0, 1, 2
 
 @pytest.mark.parametrize(("level", "name", "dtype"), CASES)
 def test_a_built_kernel_is_its_definition_within_its_arrays(level, name, dtype):
-    run_script("built", name, level, dtype, NUMBA_OPT="0")
+    run_apart(main, "built", name, level, dtype, NUMBA_OPT="0")
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("level", ["x86-64-v4"])
 def test_a_kernel_is_its_definition_without_the_jit(name, level):
-    run_script("model", name, level, "float32", NUMBA_DISABLE_JIT="1")
-
-
-def run_script(*args, **environment):
-    tests = Path(__file__).resolve().parent
-    path = os.pathsep.join([str(tests.parent), str(tests), *sys.path])
-    result = subprocess.run(
-        [sys.executable, __file__, *args],
-        env={**os.environ, "PYTHONPATH": path, **environment},
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert result.returncode == 0, f"status {result.returncode}\n{result.stdout}{result.stderr}"
+    run_apart(main, "model", name, level, "float32", NUMBA_DISABLE_JIT="1")
 
 
 def draw(rng, dtype, size):

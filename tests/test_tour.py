@@ -86,6 +86,12 @@ def test_book_data_give_the_books_numbers(book: Tour) -> None:
 
 
 @needs_data
+def test_the_page_names_files_but_not_their_folders(book: Tour) -> None:
+    assert "--image cartoon_460x460.png" in book.page
+    assert str(DATA) not in book.page
+
+
+@needs_data
 def test_cartoon_eye_is_found_where_it_is_and_where_it_was_pasted(book: Tour) -> None:
     numbers = book.numbers
     assert numbers["true_places"] == [[12, 12], [200, 225]]
@@ -339,9 +345,3 @@ def test_command_line_lists_what_is_installed_and_imports_nothing_heavy() -> Non
     unknown = subprocess.run([*words, "absent"], capture_output=True)
     assert unknown.returncode == 2
     assert b"Traceback" not in unknown.stderr
-
-
-@needs_data
-def test_the_page_names_files_but_not_their_folders(book: Tour) -> None:
-    assert "--image cartoon_460x460.png" in book.page
-    assert str(DATA) not in book.page

@@ -7,6 +7,7 @@ to small sums; see the kernel ``limbs`` and decision 13.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from math import log2
 from typing import Any
 
@@ -103,6 +104,7 @@ def signed(dtype: str) -> str:
     return dtype[1:] if dtype.startswith("uint") else dtype
 
 
+@lru_cache(maxsize=1 << 14)
 def _digits(size: int, bits: int, width: int, x_bits: int, w_bits: int) -> Digits:
     of_x, of_w = (_count(bits, width, b) for b in (x_bits, w_bits))
     return Digits(size, bits, of_x, of_w, min(-(-width // bits), of_x + of_w - 1))
@@ -124,10 +126,17 @@ def constant(size: int, pairs: int) -> float:
 
 def seconds(cut: Digits, blocks: int) -> float:
     """Return what a signal of so many blocks takes, relative to other cuts."""
+    block, spectra = _parts(cut)
+    return cut.size * (blocks * block + spectra)
+
+
+@lru_cache(maxsize=1 << 14)
+def _parts(cut: Digits) -> tuple[float, float]:
+    """Return what a point of one block takes, and what a point of the filter does."""
     transforms, products, spectrum = _OF_TARGET.get(host_target().name, _COSTS)
     transform = _at(transforms, cut.size) * (cut.of_x + cut.kept)
     product = _at(products, cut.size) * cut.products
-    return cut.size * (blocks * (transform + product) + spectrum * cut.of_w)
+    return transform + product, spectrum * cut.of_w
 
 
 def _at(table: dict[int, float], size: int) -> float:
