@@ -103,6 +103,21 @@ def test_a_tap_that_is_not_finite_meets_no_sample_outside_with_strides_either():
         np.testing.assert_array_equal(np.isinf(out[0]), np.isinf(want))
 
 
+def test_one_volume_meets_several_filters():
+    rng = np.random.default_rng(6)
+    x, w = rng.integers(-9, 9, (1, 9, 8, 20)) * 1.0, rng.integers(-9, 9, (4, 3, 2, 5)) * 1.0
+    for rule in ("zero", "reflect"):
+        problem = Problem(
+            "float64", 4, False, x.shape[1:], w.shape[1:], (9, 8, 20), (1,) * 3, (1,) * 3, (1, 1, 2),
+            (rule,) * 3, shared_signal=True,
+        )  # fmt: skip
+        out, want = np.empty((2, 4, 9, 8, 20))
+        seen = np.broadcast_to(x, (4, 9, 8, 20))
+        PATHS["direct"].execute(problem, Operands(seen, w, out))
+        PATHS["library"].execute(problem, Operands(seen, w, want))
+        np.testing.assert_array_equal(out, want)
+
+
 def test_rims_of_large_filters_are_those_of_a_continued_image():
     assert planes._RIM_BYTES == direct2d.WORKSPACE_BYTES
     rng = np.random.default_rng(5)

@@ -117,6 +117,7 @@ def _settled(problem: Problem, continued: bool) -> tuple[Any, tuple[Any, ...], i
     plane = problem._replace(
         output=(*problem.output[:-1], (problem.output[-1] - 1) * problem.stride[-1] + 1),
         stride=(*problem.stride[:-1], 1),
+        shared_signal=False,
     )
     if continued:
         plane = plane._replace(signal=(*plane.signal[:-1], len(columns)), pad=(*plane.pad[:-1], 0))
