@@ -108,8 +108,8 @@ def test_one_volume_meets_several_filters():
     x, w = rng.integers(-9, 9, (1, 9, 8, 20)) * 1.0, rng.integers(-9, 9, (4, 3, 2, 5)) * 1.0
     for rule in ("zero", "reflect"):
         problem = Problem(
-            "float64", 4, False, x.shape[1:], w.shape[1:], (9, 8, 20), (1,) * 3, (1,) * 3, (1, 1, 2),
-            (rule,) * 3, shared_signal=True,
+            "float64", 4, False, x.shape[1:], w.shape[1:], (9, 8, 20), (1,) * 3, (1,) * 3,
+            (1, 1, 2), (rule,) * 3, shared_signal=True,
         )  # fmt: skip
         out, want = np.empty((2, 4, 9, 8, 20))
         seen = np.broadcast_to(x, (4, 9, 8, 20))
