@@ -493,3 +493,29 @@ def test_results_without_loops_of_their_own_are_rounded_doubles(made, wanted):
         for _ in range(3):  # The first answer is settled, the others are remembered.
             found = ndimage.correlate(x, w, output=np.dtype(wanted))
             np.testing.assert_array_equal(found, np.trunc(sums).astype(wanted))
+
+
+@pytest.mark.parametrize("work", [1, 200, 1 << 16])
+@pytest.mark.parametrize("dtype", ["d", "f", "u1", "i4"])
+def test_windows_over_three_axes_of_many_volumes_are_scipys(work, dtype, monkeypatch):
+    from fastconv.paths import footprints, ordered_windows, recalled
+
+    recalled._recipes.clear()
+    monkeypatch.setattr(ordered_windows, "_WORK", work)
+    monkeypatch.setattr(footprints, "_WORK_BYTES", work * np.dtype(dtype).itemsize)
+    ordered_windows.plan.cache_clear()
+    footprints.plan.cache_clear()
+    rng = np.random.default_rng(8)
+    w, marks = rng.normal(size=(2, 3, 4)), rng.random((3, 2, 3)) < 0.6
+    for shape, axes in (((7, 4, 3, 5), (1, 2, 3)), ((2, 3, 4, 3, 5), (2, 3, 4)),
+                        ((4, 3, 5, 2, 3), (0, 1, 2)), ((2, 5, 4, 3, 2), (1, 2, 3))):  # fmt: skip
+        x = (rng.normal(size=shape) * 40).astype(dtype)
+        for mode in ("reflect", "constant", "mirror", "nearest", "wrap"):
+            for name, keywords in (
+                ("convolve", {"weights": w, "origin": (0, 1, -2)}),
+                ("minimum_filter", {"footprint": marks, "origin": (1, 0, -1)}),
+                ("maximum_filter", {"footprint": marks}),
+            ):
+                agree(name, x, axes=axes, mode=mode, cval=3, **keywords)
+    ordered_windows.plan.cache_clear()
+    footprints.plan.cache_clear()

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .. import geometry
 from ..kernels import KERNELS
-from ..runtime import load, threads
+from ..runtime import load
 from ..runtime.scratch import scratch
-from . import ordered
+from . import ordered, window_bands
 from .recalled import Call
 
 Array = npt.NDArray[Any]
@@ -30,23 +29,14 @@ def plan(
     boundary: str,
 ) -> Plan | None:  # fmt: skip
     """Return how to run a filter over an array, or None where ``ordered_window`` does not serve."""
-    if dtype not in DTYPES or len(shape) > 3 or not prod(shape):
+    if dtype not in DTYPES:
         return None
-    missing = 3 - len(shape)
-    shape, size = (1,) * missing + shape, (1,) * missing + size
-    pad = (0,) * missing + pad
-    around = [n + k - 1 for n, k in zip(shape, size, strict=True)]
-    maps = tuple(
-        geometry.source_map(-p, m, n, boundary) for p, m, n in zip(pad, around, shape, strict=True)
-    )
-    w = np.frombuffer(taps).reshape(size)
-    terms = ordered.window(w, (around[1] * around[2], around[2], 1))
-    # Bands of planes, or of rows where there is one plane.
-    axis = 0 if shape[0] > 1 else 1
-    row = around[2] * (around[1] if axis == 0 else 1)
-    height = max(_WORK // row - size[axis] + 1, min(2 * (size[axis] - 1), 4 * _WORK // row), 1)
-    return Plan(dtype, shape, size, pad, (around[0], around[1], around[2]), maps, terms, axis,
-                height)  # fmt: skip
+    bands = window_bands.settle(shape, size, pad, boundary, _WORK)
+    if bands is None:
+        return None
+    w = np.frombuffer(taps).reshape(bands.size)
+    terms = ordered.window(w, (bands.around[1] * bands.around[2], bands.around[2], 1))
+    return Plan(dtype, bands, terms)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,14 +44,8 @@ class Plan:
     """One filter over one array, settled."""
 
     dtype: str
-    shape: tuple[int, ...]
-    size: tuple[int, ...]
-    pad: tuple[int, ...]
-    around: tuple[int, int, int]
-    maps: tuple[Array, ...]
+    bands: window_bands.Bands
     taps: ordered.Taps
-    axis: int
-    height: int
 
     @property
     def kernel(self) -> str:
@@ -71,7 +55,7 @@ class Plan:
     @property
     def products(self) -> int:
         """Number of products."""
-        return prod(self.shape) * self.taps.terms
+        return self.bands.volumes * prod(self.bands.shape) * self.taps.terms
 
     def run(self, x: Array, out: Array, outside: float, workers: int) -> bool:
         """Compute `out`; return False where the kernel is not ready yet.
@@ -88,36 +72,27 @@ class Plan:
         kernel = load.ready("ordered_window", self.dtype, 1e-9 * self.products)
         if kernel is None:
             return False
-        fill, (_, n1, n2) = np.array([outside], np.float64), self.shape
-        x, out, taps = x.reshape(-1), out.reshape(-1), self.taps
-        k0, k1, _ = self.size
-        step = n1 * n2 if self.axis == 0 else n2
+        fill = np.array([outside], np.float64)
 
-        def band(lo: int, hi: int) -> None:
-            planes, rows = (hi - lo, n1) if self.axis == 0 else (1, hi - lo)
-            maps = list(self.maps)
-            maps[self.axis] = maps[self.axis][lo:]
-            size = (planes + k0 - 1) * (rows + k1 - 1) * self.around[2]
-            kernel(
-                x, taps.weights, out[lo * step :], taps.first, *maps, fill,
-                scratch(size, np.float64), n1, n2, planes, rows, n1 * n2, k0 - 1, k1 - 1,
-                self.around[2], self.pad[2], taps.terms,
-            )  # fmt: skip
+        def one(x: Array, out: Array, maps: tuple[Array, ...], planes: int, rows: int) -> None:
+            room = scratch(self.bands.room(planes, rows), np.float64)
+            counts = self._counts(planes, rows)
+            kernel(x, self.taps.weights, out, self.taps.first, *maps, fill, room, *counts)
 
-        count = self.shape[self.axis]
-        if count <= self.height:
-            band(0, count)
-        else:
-            threads.run(band, geometry.bands(count, self.height), workers)
+        self.bands.run(one, x.reshape(-1), out.reshape(-1), workers)
         return True
+
+    def _counts(self, planes: int, rows: int) -> tuple[int, ...]:
+        _, n1, n2 = self.bands.shape
+        k0, k1, _ = self.bands.size
+        last = self.bands.around[2], self.bands.pad[2], self.taps.terms
+        return (n1, n2, planes, rows, n1 * n2, k0 - 1, k1 - 1, *last)
 
     def calls(self, outside: float) -> tuple[Call, ...]:
         """Return the compiled call of a plan of one band; none if it needs more."""
-        if self.shape[self.axis] > self.height:
+        if not self.bands.one or self.bands.volumes > 1:
             return ()
-        fill, (n0, n1, n2) = np.array([outside], np.float64), self.shape
-        k0, k1, _ = self.size
-        counts = (n1, n2, n0, n1, n1 * n2, k0 - 1, k1 - 1, self.around[2], self.pad[2],
-                  self.taps.terms)  # fmt: skip
-        arrays = (self.taps.first, *self.maps, fill)
-        return (Call(self.taps.weights, arrays, prod(self.around), counts),)
+        planes, rows, _ = self.bands.shape
+        arrays = (self.taps.first, *self.bands.maps, np.array([outside], np.float64))
+        room, counts = self.bands.room(planes, rows), self._counts(planes, rows)
+        return (Call(self.taps.weights, arrays, room, counts),)
