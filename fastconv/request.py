@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[Any]
 
+# What a request costs besides its sums.
+_EACH_SECONDS = 1e-4
+# Images of fewer samples are converted together, not one by one where they are computed.
+_CONVERTED_AT_ONCE = 1 << 14
+
 
 class Settings(NamedTuple):
     """The keywords that all faces share.
@@ -164,7 +169,7 @@ def answer(request: Request, settings: Settings) -> Array:
     if settings.out is not None:
         check_out(settings.out, request.shape, request.dtype)
     signals = _signals_of_several_filters(request)
-    if signals and settings.max_memory is None:
+    if signals and settings.max_memory is None and _pays_each(request, settings, signals):
         return _answer_each(request, settings, signals)
     request = _without_zero_taps(_wider_first(request), settings)
     found = _examine(request, settings)
@@ -213,6 +218,15 @@ def _signals_of_several_filters(request: Request) -> int:
     return first if prod(of_x[first:]) == 1 else 0
 
 
+def _pays_each(request: Request, settings: Settings, signals: int) -> bool:
+    """Return whether one signal after the other is sooner done than all pairs in one problem."""
+    count = prod(request.batch[:signals])
+    if count == 1:
+        return True
+    fastest = selector.rank(request.problem, settings.method, settings.accuracy)[0]
+    return fastest.seconds > count * _EACH_SECONDS
+
+
 def _lead(array: Array, lead: int, problem: Problem) -> tuple[int, ...]:
     own = array.shape[: array.ndim - problem.ndim]
     return (*(1,) * (lead - len(own)), *own)
@@ -259,8 +273,8 @@ def _as_it_is(request: Request, problem: Problem, settings: Settings) -> Array |
     narrow = x.dtype.kind in "biu" and x.dtype.itemsize < np.dtype(problem.dtype).itemsize
     if problem.ndim != 2 or not narrow or not x.dtype.isnative or not x.flags.aligned:
         return None
-    if problem.batch > 1 and prod(problem.signal) == 1:
-        return None  # See `_pack_signals`.
+    if problem.batch > 1 and prod(problem.signal) < _CONVERTED_AT_ONCE:
+        return None
     if problem.room is not None:
         return None
     path = selector.choose(problem, settings.method, settings.accuracy)

@@ -39,7 +39,7 @@ def recipe(key: Hashable) -> Recipe | None:
     return _recipes.get(key)
 
 
-def keep(key: Hashable, problem: Problem, dtype: np.dtype[Any]) -> None:
+def keep(key: Hashable, problem: Problem, dtype: np.dtype[Any], *, exchanged: bool = False) -> None:
     """Keep the short way for `problem`, if it is small or the direct loop answers it anyway.
 
     Parameters
@@ -50,6 +50,8 @@ def keep(key: Hashable, problem: Problem, dtype: np.dtype[Any]) -> None:
         One image, one filter, nothing filled in from outside.
     dtype : dtype
         Of image, filter and result.
+    exchanged : bool
+        Whether the problem's image is the call's filter, turned around, and its filter the image.
     """
     # float16 is computed in float32: its bits are not the loop's.
     if "fill" in problem.boundary or problem.dtype != dtype.name:
@@ -57,9 +59,8 @@ def keep(key: Hashable, problem: Problem, dtype: np.dtype[Any]) -> None:
     # The entry of a whole call is sooner done than any other path has begun: 4x4 int32 samples with
     # 2x2 taps take it 3 us, and NumPy's loops, which the rates prefer, 190.
     brief = short_way(problem)
-    exchanged = problem.narrow
-    if exchanged:
-        problem = problem.exchanged()
+    if problem.narrow:
+        problem, exchanged = problem.exchanged(), not exchanged
     if not brief and selector.choose(problem).name != direct.PATH.name:
         return
     ((name, loop_dtype),) = direct.kernels(problem)

@@ -519,3 +519,32 @@ def test_windows_over_three_axes_of_many_volumes_are_scipys(work, dtype, monkeyp
                 agree(name, x, axes=axes, mode=mode, cval=3, **keywords)
     ordered_windows.plan.cache_clear()
     footprints.plan.cache_clear()
+
+
+@pytest.mark.parametrize("dtype", ["?", "F", "D", "u8"])
+def test_calls_that_are_remembered_are_scipys(dtype):
+    rng = np.random.default_rng(9)
+    calls = [
+        ("sobel", {"axis": 0}), ("prewitt", {"mode": "wrap"}), ("laplace", {}),
+        ("gaussian_filter", {"sigma": 1.0}), ("correlate1d", {"weights": [1.0, -2.0, 0.5]}),
+    ]  # fmt: skip
+    if dtype not in "FD":
+        calls += [
+            ("maximum_filter", {"size": 3}), ("minimum_filter1d", {"size": 4, "mode": "mirror"}),
+            ("minimum_filter", {"footprint": np.eye(3)}), ("maximum_filter1d", {"size": 1}),
+        ]  # fmt: skip
+    outside = 1 if dtype == "?" else 3
+    for name, keywords in calls:
+        for extra in ({}, {"mode": "constant", "cval": outside}):
+            for _ in range(3):  # The second one is answered by what the first one left.
+                x = (rng.random((7, 9)) * 4).astype(dtype)
+                if dtype in "FD":
+                    x.imag = rng.random((7, 9))
+                if dtype == "?":
+                    x = rng.random((7, 9)) < 0.5
+                agree(name, x, **{**keywords, **extra})
+                agree(name, x[:, ::-1], **{**keywords, **extra})
+                into = np.empty_like(x)
+                getattr(ndimage, name)(x, output=into, **{**keywords, **extra})
+                theirs = answer(scipy_ndimage, name, x, (), {**keywords, **extra})
+                np.testing.assert_array_equal(into, theirs)

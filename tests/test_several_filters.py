@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+import scipy.signal
 
 import fastconv
-from fastconv import signal
+from fastconv import request, signal
 from fastconv.path import Operands
 from fastconv.paths import PATHS, block_costs
 from fastconv.planner import selector
@@ -192,3 +193,30 @@ def test_a_shared_signal_costs_less_and_takes_no_more_than_it_says(dtype):
     assert one.part((0,), (100,), 1).shared_signal is False
     many = one._replace(batch=4096)
     assert path.space(many).shared < path.space(many._replace(shared_signal=False)).shared / 4
+
+
+def test_short_signals_meet_several_filters_all_at_once_or_one_by_one(monkeypatch):
+    rng = np.random.default_rng(4)
+    for x_shape, w_shape, axes in (
+        ((9, 1, 20), (1, 3, 5), [2]), ((4, 7, 9, 1), (2, 1, 3, 2), [0, 1, 2, 3]),
+        ((6, 1, 5, 8), (1, 2, 3, 2), [2, 3]), ((5, 1, 300, 3), (1, 2, 40, 2), [2, 3]),
+    ):  # fmt: skip
+        x, w = rng.integers(-9, 9, x_shape) * 1.0, rng.integers(-9, 9, w_shape) * 1.0
+        for seconds in (0.0, 1.0):
+            monkeypatch.setattr(request, "_EACH_SECONDS", seconds)
+            for mode in ("full", "same"):
+                for _ in range(2):
+                    got = signal.fftconvolve(x, w, mode, axes=axes)
+                    want = scipy.signal.fftconvolve(x, w, mode, axes=axes)
+                    np.testing.assert_allclose(got, want, atol=1e-9)
+
+
+def test_nothing_convolved_is_a_product():
+    rng = np.random.default_rng(5)
+    for dtype in ("d", "f", "D", "i4", "u1"):
+        x, w = (rng.random((4, 1, 5)) * 9).astype(dtype), (rng.random((4, 3, 1)) * 9).astype(dtype)
+        for mode in ("full", "same", "valid"):
+            got = signal.fftconvolve(x, w, mode, axes=[1, 2])
+            want = scipy.signal.fftconvolve(x, w, mode, axes=[1, 2])
+            np.testing.assert_array_equal(got, want)
+            assert got.dtype == want.dtype

@@ -289,3 +289,22 @@ def test_a_small_direct_call_takes_no_transform_whoever_answers(monkeypatch):
     for method in ("direct", "auto"):
         assert_like_scipys("convolve", x, w, method=method)
     assert asked == ["componentwise", None]
+
+
+def test_a_long_axis_takes_the_last_ones_place():
+    rng = np.random.default_rng(11)
+    for shape, k in (((90, 80, 2), (9, 8, 2)), ((70, 3, 100, 1), (5, 2, 9, 3))):
+        for dtype in ("d", "i4", "F"):
+            x, w = (rng.integers(-9, 9, s).astype(dtype) for s in (shape, k))
+            for mode in ("full", "same", "valid"):
+                if mode == "valid" and any(n < m for n, m in zip(shape, k, strict=True)):
+                    continue
+                expected = scipy.signal.convolve(x, w, mode, "direct")
+                into = np.empty_like(expected)
+                for _ in range(2):
+                    np.testing.assert_allclose(signal.convolve(x, w, mode), expected, atol=1e-3)
+                assert signal.convolve(x, w, mode, out=into) is into
+                np.testing.assert_allclose(into, expected, atol=1e-3)
+                strided = signal.convolve(x, w, mode, stride=2)
+                every = (slice(None, None, 2),) * x.ndim
+                np.testing.assert_allclose(strided, expected[every], atol=1e-3)

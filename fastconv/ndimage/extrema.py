@@ -321,6 +321,12 @@ def _run(
         _run(x, out, passes[:1], cval, workers)
         _run(out, out, passes[1:], cval, workers)
         return
+    if x.dtype == out.dtype == work == np.bool_:
+        # A byte of 0 or 1 compares as a truth value does.
+        known = None if key is None else (key, "bytes")
+        _run(x.view(np.uint8), out.view(np.uint8), passes, int(fill), workers, known)
+        recalled.keep_view(key, known, out.dtype, x.shape, np.uint8)
+        return
     x = arguments.apart(x, out)
     reduction = "max" if passes[0].greatest else "min"
     if work == x.dtype == out.dtype and by_scans(reduction, x, out, passes, fill, workers, key):
@@ -381,6 +387,21 @@ def _under(
     # SciPy compares in double, but casts what lies outside to the samples' dtype.
     work = x.dtype.newbyteorder("=")
     outside = cast(np.asarray(float(cval)), work)[()]
+    if work == x.dtype == out.dtype == np.bool_:
+        known = None if key is None else (key, "bytes")
+        _marked(greatest, x.view(np.uint8), footprint, out.view(np.uint8), pads, rule,
+                np.uint8(outside), workers, known)  # fmt: skip
+        recalled.keep_view(key, known, out.dtype, x.shape, np.uint8)
+    else:
+        _marked(greatest, x, footprint, out, pads, rule, outside, workers, key)
+
+
+def _marked(
+    greatest: bool, x: Array, footprint: Array, out: Array, pads: tuple[int, ...], rule: str,
+    outside: Any, workers: Any, key: Any,
+) -> None:  # fmt: skip
+    """Take extremes of samples that are compared in their own dtype."""
+    work = x.dtype.newbyteorder("=")
     if work == x.dtype == out.dtype and out.flags.carray:
         marks = np.ascontiguousarray(footprint).tobytes()
         sizes = footprint.shape

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from .. import geometry, request
 from ..paths import lines, ordered, ordered_windows, recalled
-from ..paths.bands import Pass, Samples, cast, chain
+from ..paths.bands import Pass, Samples, cast, chain, held
 from ..paths.windows import Window, correlation, slide
 from ..problem import Problem
 from ..request import Request, Settings
@@ -56,7 +56,7 @@ def run_passes(
         return
     team = arguments.crew(x.size * sum(q.size for q in passes), workers)
     source = Samples(arguments.apart(x, out), float(outside))
-    chain([source], out, passes, np.float64, team, between=out.dtype)
+    chain([source], out, passes, np.float64, team, between=held(out.dtype))
 
 
 def _run_parts(
@@ -73,8 +73,26 @@ def _run_parts(
             recalled.keep(key, out.dtype, x.shape, _on_pairs(kept, _pairs(x).shape))
         return
     x = arguments.apart(x, out)
-    run_passes(x.real, out.real, passes, np.real(outside), workers)
-    run_passes(x.imag, out.imag, passes, np.imag(outside), workers)
+    names = ("real", "imag")
+    keys = tuple(None if key is None else (key, name) for name in names)
+    for name, known in zip(names, keys, strict=True):
+        samples = np.ascontiguousarray(getattr(x, name))
+        results = np.empty(x.shape, out.real.dtype.newbyteorder("="))
+        run_passes(samples, results, passes, getattr(np, name)(outside), workers, known)
+        getattr(out, name)[...] = results
+    parts = [recalled.recipe(known) for known in keys]
+    if all(parts) and plain:
+        recalled.keep(key, out.dtype, x.shape, _by_part(parts, x.shape))
+
+
+def _by_part(parts: Sequence[recalled.Recipe | None], shape: tuple[int, ...]) -> recalled.Run:
+    def run(samples: Array, results: Array) -> None:
+        for name, recipe in zip(("real", "imag"), parts, strict=True):
+            part = recipe(getattr(samples, name).reshape(shape).copy(), None) if recipe else None
+            assert part is not None
+            getattr(results, name)[...] = part.reshape(-1)
+
+    return run
 
 
 def _pairs(x: Array) -> Array:
@@ -89,6 +107,9 @@ def _on_pairs(recipe: recalled.Recipe, shape: tuple[int, ...]) -> recalled.Run:
 
     return run
 
+
+# Converted samples are all there at once: the bands of `chain` take over for more.
+_MOST_CONVERTED = 1 << 17
 
 # (dtype, which of the passes) -> how to run them over arrays as they lie, None where nothing does
 Planner = Callable[[str, slice], "lines.Plan | ordered_windows.Plan | None"]
@@ -106,38 +127,43 @@ def _as_they_lie(
     dtype = out.dtype
     looped = dtype.name in lines.DTYPES
     # bool and uint64 have no loops, but doubles are rounded to them at the end.
-    known = looped or (passes == 1 and dtype.kind in "bu")
+    known = looped or dtype.kind in "bu"
     if not known or not out.flags.carray or not dtype.isnative:
         return False
     # Doubles and floats hold these samples exactly; the sums would be the same.
     if looped and (x.dtype == dtype or (dtype.kind == "f" and np.can_cast(x.dtype, dtype))):
         parts = [(dtype.name, slice(None))]
-    elif x.size <= lines.BAND_OUTPUTS:
+    elif x.size > _MOST_CONVERTED:
+        return False
+    elif looped:
         parts = [("float64", slice(1)), (dtype.name, slice(1, None))][: min(passes, 2)]
     else:
-        return False
+        parts = [("float64", slice(i, i + 1)) for i in range(passes)]
     steps = []
     for name, part in parts:
         p = plan(name, part)
         if p is None or load.ready(p.kernel, name, 1e-9 * p.products) is None:
             return False
-        steps.append(_step(p, outside, workers))
-    first, kind, rest = steps[0], np.dtype(parts[0][0]), steps[1:]
+        steps.append((np.dtype(name), _step(p, outside, workers)))
 
     def converted(samples: Array, results: Array) -> None:
-        samples = samples.astype(kind)
-        if kind == dtype:
-            first(samples, results)
-        else:
-            sums = np.empty_like(samples)
-            first(samples, sums)
-            rounded = cast(sums, dtype)
-            if rest:
-                rest[0](rounded, results)
-            else:
-                results[...] = rounded
+        """Run all steps, rounding between them."""
+        last = len(steps) - 1
+        for number, (kind, step) in enumerate(steps):
+            if samples.dtype != kind:
+                samples = samples.astype(kind)
+            goal = results if kind == dtype else np.empty_like(samples)
+            if goal is samples:  # A loop reads what it has not written.
+                samples = samples.copy()
+            step(samples, goal)
+            if kind != dtype:
+                goal = cast(goal, dtype if number == last else held(dtype))
+                if number == last:
+                    results[...] = goal
+            samples = goal
 
-    run = first if x.dtype == kind == dtype else converted
+    kind, first = steps[0]
+    run = first if len(steps) == 1 and x.dtype == kind == dtype else converted
     flat = arguments.apart(np.require(x, None, ("C", "A")), out).reshape(-1)
     run(flat, out.reshape(-1))
     recalled.keep(key, dtype, x.shape, run)

@@ -98,11 +98,16 @@ class Samples(NamedTuple):
         into[...] = self.array[rows]
 
 
+def held(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return what results of a dtype are between two passes: SciPy reads all of a truth value."""
+    return np.dtype(np.uint8) if dtype.kind == "b" else dtype
+
+
 def cast(values: Array, dtype: np.dtype[Any]) -> Array:
-    """Convert doubles as C does: integers are truncated and wrap."""
+    """Convert doubles as C does: integers are truncated and wrap, and truth values are bytes."""
     with np.errstate(invalid="ignore", over="ignore"):
         if dtype.kind == "b":
-            return np.asarray(np.trunc(values) != 0)
+            return np.asarray(values.astype(np.uint8) != 0)
         if dtype == np.uint32:
             values = values.astype(np.int64)
         return values.astype(dtype)

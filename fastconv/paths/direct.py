@@ -17,6 +17,8 @@ from ..runtime.scratch import scratch
 # Strided outputs go through phases where each has this many taps: taking the samples apart costs as
 # much as three taps of the strided loop. At stride 2 and 31 taps phases are five times faster.
 _PHASE_TAPS = 3
+# To begin the sums of a plane takes as long as so many products of bytes.
+_PLANE_PRODUCTS, _PAIR_BYTES = 5600, 64
 
 
 def _kernel_dtype(dtype: str) -> str:
@@ -47,14 +49,17 @@ def guarantee(problem: Problem) -> Guarantee:
 
 def work(problem: Problem) -> Work:
     """Return the products and the bytes of one pass."""
-    size, calls = np.dtype(problem.dtype).itemsize, 1
+    size, calls, products = np.dtype(problem.dtype).itemsize, 1, problem.multiply_adds
+    if problem.ndim > 1:  # Two vectors of columns are summed, however few there are.
+        products = products * max(1, _PAIR_BYTES // (size * max(1, problem.output[-1])))
     if problem.ndim > 2:
         from . import volumes
 
         calls = volumes.calls(problem)
+        products += _PLANE_PRODUCTS // size * volumes.planes_met(problem)
     return Work(
         calls=calls,
-        multiply_adds=problem.multiply_adds,
+        multiply_adds=products,
         bytes_moved=size * (problem.outputs + problem.batch * prod(problem.signal) * problem.inner),
     )
 

@@ -22,7 +22,7 @@ _DOTTED, _LOOPED_TAPS, _CALL_DOTS = ("float64", "float32"), 11, 500
 # Tap by tap NumPy adds up more outputs than this some four times as fast as SciPy's loop, so many
 # bytes of them at a time. To import scipy.signal takes 0.4 s. A row of few taps by its own loop
 # costs as much as so many taps (1024^2 float64, 5 x 5: 47 ms tap by tap, 27 row by row).
-_FEW_OUTPUTS, _BAND_BYTES, _ROW_PRODUCTS = 1 << 11, 1 << 18, 4
+_FEW_OUTPUTS, _BAND_BYTES, _ROW_PRODUCTS, _ROW_BEGINS = 1 << 11, 1 << 18, 4, 100
 # A product of a volume costs as many of an image's: tap by tap, and in SciPy's loop.
 _OF_VOLUMES, _OF_FEW = 2, 6
 # What scipy.signal's 2-D loop has no type for.
@@ -59,6 +59,9 @@ def work(problem: Problem) -> Work:
         dots = problem.outputs * prod(problem.stride) if problem.taps > _LOOPED_TAPS else 0
         calls = _CALL_DOTS * problem.batch + dots
     products = problem.multiply_adds * prod(problem.stride)
+    if problem.ndim > 1:  # To begin a row takes NumPy as long as some products.
+        rows = problem.outputs // max(1, problem.output[-1])
+        products += problem.taps * rows * prod(problem.stride) * _ROW_BEGINS // size
     if _by_rows(problem):
         products = products * _ROW_PRODUCTS // max(_ROW_PRODUCTS, problem.filter[-1])
     if problem.ndim > 2:

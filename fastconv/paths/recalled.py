@@ -61,6 +61,20 @@ def recipe(key: Hashable) -> Recipe | None:
         return None
 
 
+def keep_view(
+    key: Hashable, known: Hashable, dtype: npt.DTypeLike, shape: tuple[int, ...], seen: Any
+) -> None:
+    """Keep under `key` what is kept under `known` for samples and results seen as another dtype."""
+    kept = recipe(known)
+    if kept is None:
+        return
+
+    def run(samples: Array, results: Array) -> None:
+        kept(samples.view(seen).reshape(shape), results.view(seen).reshape(shape))
+
+    keep(key, dtype, shape, run)
+
+
 def once(kernel: Any, call: Call, space: Callable[[], Array], source: Array, result: Array) -> None:
     """Run one call of a loop on flat samples and results, in work space as `space` makes it."""
     w, arrays, _, counts, turned = call

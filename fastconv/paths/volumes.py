@@ -139,6 +139,11 @@ def calls(problem: Problem) -> int:
     return len(_places(problem)[1])
 
 
+def planes_met(problem: Problem) -> int:
+    """Return how many planes all planes of the results meet, some of them outside."""
+    return problem.batch * prod(problem.output[:-2]) * prod(problem.filter[:-2])
+
+
 def space(problem: Problem) -> Space:
     """Return the numbers of planes, and the planes that a block reads and makes."""
     lead, size = problem.ndim - 2, np.dtype(problem.dtype).itemsize

@@ -276,8 +276,9 @@ def _answer(
     strides = per_axis("stride", stride, x.ndim)
     correlating = name == "correlate"
     made = settle.convolution(x, w, mode, axes, strides, rule, dtype, correlating=correlating)
-    if key is not None and made.x.shape == x.shape and made.problem.ndim == 2:
-        short2d.keep(key, made.problem, x.dtype)
+    whole = made.moved is None and made.x.shape in (x.shape, w.shape)
+    if key is not None and whole and made.problem.ndim == 2:
+        short2d.keep(key, made.problem, x.dtype, exchanged=made.x.shape != x.shape)
     result = settle.answer(made, settings, dtype)
     replay.keep(memo, made, x, dtype, settings.accuracy)
     return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import lru_cache
 from math import gcd
 from typing import Any
@@ -23,6 +24,8 @@ Array = npt.NDArray[Any]
 
 # Rates from here on overflow the lengths of a result.
 _LARGEST = 1 << 31
+# So few products along one axis of several SciPy's loop adds up while ours is settled.
+_FEW_PRODUCTS = 1 << 16
 # The same by the words that all functions share.
 _BORDERS = {"zero": CONSTANT, "wrap": "wrap", "reflect": "symmetric", "mirror": "reflect",
             "nearest": "edge"}  # fmt: skip
@@ -115,6 +118,11 @@ def upfirdn(
             raise ValueError(f"x must have samples for mode={mode!r}, got shape {signal.shape}")
         return beside_along(result, axis, stride, settings)  # type: ignore[no-any-return]
     settings.check()
+    if plain and signal.ndim > 1 and type(stride) is int and stride == 1:
+        few = signal.size * len(taps) <= _FEW_PRODUCTS * int(down) and signal.shape[axis] > 1
+        native = taps.dtype.isnative and signal.dtype.isnative
+        if few and native and "scipy.signal" in sys.modules:  # Sooner done than settled.
+            return original("upfirdn")(taps, _in_step(signal), up, down, axis, mode, cval)  # type: ignore[no-any-return]
     up, down = int(up), int(down) * request.positive("stride", stride)
     count = ((signal.shape[axis] - 1) * up + len(taps) - 1) // down + 1
     dtype = np.result_type(taps.dtype, signal.dtype, np.float32)

@@ -29,6 +29,8 @@ BOUNDARIES = {
     "nearest": "nearest",
 }
 _FEW_SAMPLES = 1 << 12
+# An axis so many times as long as the last one takes its place, where there are many products.
+_MUCH_LONGER, _FEW_PRODUCTS = 8, 1 << 18
 # No loops of their own: computed in the next wider type, as NumPy's float16 loop does.
 _COMPUTED_IN = {"float16": "float32"}
 
@@ -211,6 +213,16 @@ def _arranged(
     axes, pads, outputs, strides = (
         tuple(field[p] for p in keep) for field in (axes, pads, outputs, strides)
     )
+    # Loops run along the last axis, where a few samples are a waste of their vectors. What is kept
+    # for images takes them as they lie.
+    longest = max(range(len(axes)), key=outputs.__getitem__)
+    products = prod(outputs) * prod(w_shape[a] for a in axes)
+    much_longer = outputs[-1] * _MUCH_LONGER <= outputs[longest]
+    if len(x_shape) > 2 and much_longer and products > _FEW_PRODUCTS:
+        last = [p for p in range(len(axes)) if p != longest] + [longest]
+        axes, pads, outputs, strides = (
+            tuple(field[p] for p in last) for field in (axes, pads, outputs, strides)
+        )
     kept = [geometry.strided(n, part.step or 1) for n, part in zip(x_shape, index, strict=True)]
     others = tuple(a for a in range(len(x_shape)) if a not in axes)
     order = (*others, *axes)

@@ -168,9 +168,12 @@ def _is_plain(in1: Any, in2: Any, mode: Any, axes: Any, stride: Any, boundary: A
     )
 
 
-def _lies_along(w: Array, axis: Any) -> bool:
-    """Return whether a filter has more than one tap along one axis only."""
-    return type(axis) is int and -w.ndim <= axis < w.ndim and w.size == w.shape[axis]
+def _lies_along(w: Array, axes: Any) -> bool:
+    """Return whether a filter has more than one tap along these axes only."""
+    if type(axes) is int:
+        return -w.ndim <= axes < w.ndim and w.size == w.shape[axes]
+    wanted = _axes(axes, w.ndim)
+    return bool(wanted) and w.size == prod(w.shape[a] for a in wanted or ())
 
 
 def _short_way(in1: Any, in2: Any, mode: str) -> Array | None:
@@ -205,7 +208,10 @@ def _answer(
     if settings.plain and type(stride) is int:
         if mode in ("full", "valid") and boundary == "fill" and settle.larger_second(in1, in2):
             first, second = in2, in1  # A convolution is the same: what was settled serves again.
-        memo = replay.key_of(first, second, "fftconvolve", mode, axes, type(axes), stride, boundary)
+        spelled = tuple(axes) if type(axes) is list else axes
+        memo = replay.key_of(
+            first, second, "fftconvolve", mode, spelled, type(axes), stride, boundary
+        )
         if memo is not None:
             result = replay.answer(memo, first, second[(slice(None, None, -1),) * second.ndim])
             if result is not None:
@@ -231,6 +237,8 @@ def _answer(
         convolved = wanted  # A filter of one tap or a signal of one sample meets its border too.
     if mode == "same":
         x, w = _centred(x, w, tuple(a for a in range(x.ndim) if a not in convolved))
+    if not convolved and settings.plain and set(steps.values()) == {1}:
+        return x * w  # type: ignore[no-any-return]
     made = settle.convolution(
         x, w, mode, convolved or wanted, tuple(steps[a] for a in convolved or wanted), rule, dtype
     )
