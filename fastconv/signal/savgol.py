@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .. import geometry, replay, request
+from .. import geometry, request
 from ..request import Settings
 from ..short import CORRELATE, as_array, shortcut
 from . import settle
@@ -19,6 +19,8 @@ __all__ = ["savgol_coeffs", "savgol_filter"]
 Array = npt.NDArray[Any]
 
 _KEPT = (np.dtype(np.float64), np.dtype(np.float32))
+# Longer windows go by transforms, where that is faster.
+_MOST_TAPS = 128
 _RULES = {"mirror": "mirror", "constant": "fill", "nearest": "nearest", "interp": "zero",
           "wrap": "wrap"}  # fmt: skip
 # The same by the words that all functions share; "reflect" is none of SciPy's modes.
@@ -150,15 +152,6 @@ def savgol_filter(
             if found is not None:
                 return found
     settings = Settings("auto", accuracy, out, workers)
-    memo = None
-    if settings.plain and type(x) is np.ndarray and x.dtype in _KEPT and mode != "interp":
-        given = (window_length, polyorder, deriv, delta, axis, mode, cval, stride, boundary)
-        design = _designed(window_length, polyorder, deriv, delta)
-        if design is not None:
-            memo = replay.key_of(x, design[0], "savgol_filter", *given, *map(type, given))
-            found = None if memo is None else replay.answer(memo, x, design[0])
-            if found is not None:
-                return found if x.dtype == np.float64 else _narrowed(found)
     mode = settle.mode_of(mode, "interp", boundary, _BORDERS)
     signal = None if is_foreign(x) else np.asarray(x)
     design = None
@@ -177,6 +170,8 @@ def savgol_filter(
     dtype = np.dtype(np.float32 if signal.dtype == np.float32 else np.float64)
     taps, ends = design
     axis %= signal.ndim
+    if accuracy is None and step == 1 and len(taps) <= _MOST_TAPS:
+        return _by_lines(signal.astype(dtype, copy=False), design, axis, mode, cval, settings)
     n, k = signal.shape[axis], len(taps)
     shape = [1] * signal.ndim
     shape[axis] = k
@@ -187,16 +182,31 @@ def savgol_filter(
     if settings.out is not None:
         request.check_out(settings.out, made.shape, dtype)
     if dtype == np.float64 and mode != "interp":
-        result = request.answer(made, settings)
-        replay.keep(memo, made, signal, dtype)
-        return result
+        return request.answer(made, settings)
     result = request.answer(made, Settings("auto", accuracy, None, workers))
     if mode == "interp":
         _fit_ends(result, signal, ends, axis, step)
-    elif signal.dtype == np.float32:
-        replay.keep(memo, made, signal, made.dtype)
     with np.errstate(over="ignore", invalid="ignore"):
         return deliver(result.astype(dtype, copy=False), settings.out)
+
+
+def _by_lines(
+    x: Array, design: tuple[Array, Array], axis: int, mode: str, cval: Any, settings: Settings
+) -> Array:  # fmt: skip
+    """Answer as SciPy does, by `ndimage.convolve1d`."""
+    from .. import ndimage
+
+    taps, ends = design
+    if settings.out is not None:
+        request.check_out(settings.out, x.shape, x.dtype)
+    between = "constant" if mode == "interp" else mode
+    out = settings.out if x.dtype.isnative and mode != "interp" else None
+    result = ndimage.convolve1d(
+        x, taps[::-1], axis, out, between, cval, workers=settings.workers
+    )  # fmt: skip
+    if mode == "interp":
+        _fit_ends(result, x, ends, axis, 1)
+    return result if result is settings.out else deliver(result, settings.out)
 
 
 def _one_line(x: Array, taps: Array, ends: Array, cval: Any) -> Array | None:
@@ -213,11 +223,6 @@ def _one_line(x: Array, taps: Array, ends: Array, cval: Any) -> Array | None:
             ends[half + 1 :].dot(wide[-k:], result[len(x) - half :])
             return result.astype(x.dtype, copy=False)
     return None
-
-
-def _narrowed(result: Array) -> Array:
-    with np.errstate(over="ignore", invalid="ignore"):
-        return result.astype(np.float32)
 
 
 def _fits(x: Array, window: Any, axis: Any, mode: Any, cval: Any, rules: dict[str, str]) -> bool:
