@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reference import BOUNDARIES, correlate_nd
 
+from fastconv import continued, signal
 from fastconv.path import Operands
 from fastconv.paths import PATHS, direct, rims
 from fastconv.problem import Problem
@@ -118,3 +119,23 @@ def test_long_rims_are_those_of_a_continued_signal(rule, n, k, stride):
         )
         given = operands(problem, np.random.default_rng(1))
         np.testing.assert_array_equal(computed(problem, given, False), expected(problem, given))
+
+
+PADDED = {"symm": "symmetric", "wrap": "wrap", "mirror": "reflect", "nearest": "edge"}
+
+
+@pytest.mark.parametrize("dtype", ["f", "d", "F", "D"])
+@pytest.mark.parametrize("boundary", PADDED)
+def test_a_longer_signal_answers_where_a_transform_is_sooner(boundary, dtype):
+    rng = np.random.default_rng(2)
+    x, w = (rng.integers(-9, 9, size).astype(dtype) for size in (60_000, 1000))
+    x[700] = np.nan
+    longer = np.pad(x, 999, PADDED[boundary])
+    for stride in (1, 3):
+        with mock.patch.object(continued, "samples", wraps=continued.samples) as copied:
+            got = signal.convolve(x, w, stride=stride, boundary=boundary)
+            exact = signal.convolve(x, w, stride=stride, boundary=boundary, method="direct")
+        assert copied.call_count == 1  # A sum of products is no transform.
+        want = np.convolve(longer, w, "valid")[::stride]
+        np.testing.assert_array_equal(exact, want)
+        np.testing.assert_allclose(got, want, rtol=1e-3, atol=0.05)

@@ -61,8 +61,6 @@ def run(problem: Problem, loop: Loop, x: Any, w: Any, out: Any, value: Any, work
 
     Where zeros lie outside, the taps must be finite: they are multiplied.
     """
-    from .planes import take
-
     (n,), (k,), (m,), (rule,) = problem.signal, problem.filter, problem.output, problem.boundary
     (s,), (d,), (p,) = problem.stride, problem.dilation, problem.pad
     signals, samples, whole = space(problem)
@@ -81,7 +79,7 @@ def run(problem: Problem, loop: Loop, x: Any, w: Any, out: Any, value: Any, work
         start, length = begin * s - p + t0 * d, (end - 1 - begin) * s + geometry.span(t1 - t0, d)
         source = x[:1] if problem.shared_signal else x[first:last]
         copies = np.empty((len(source), length), x.dtype)
-        take(source, geometry.source_map(start, length, n, rule), start, 1, value, copies)
+        go_on(source, start, rule, value, copies)
         part = plain._replace(
             batch=last - first,
             signal=(length,),
@@ -102,6 +100,20 @@ def run(problem: Problem, loop: Loop, x: Any, w: Any, out: Any, value: Any, work
         for begin in range(low, high, each):
             some_signals = partial(some, low=0, begin=begin, end=min(begin + each, high))
             threads.run(some_signals, geometry.bands(problem.batch, signals), workers)
+
+
+def go_on(x: Any, first: int, rule: str, value: Any, samples: Any) -> None:
+    """Set samples[..., j] to sample first + j of the signals x, which go on beyond both ends."""
+    from .planes import take
+
+    n, length = x.shape[-1], samples.shape[-1]
+    lo = min(max(-first, 0), length)
+    hi = max(min(n - first, length), lo)
+    samples[..., lo:hi] = x[..., first + lo : first + hi]
+    for begin, end in ((0, lo), (hi, length)):
+        if begin < end:
+            places = geometry.source_map(first + begin, end - begin, n, rule)
+            take(x, places, first + begin, 1, value, samples[..., begin:end])
 
 
 def exchanged(problem: Problem, x: Any, w: Any) -> tuple[Problem, Any, Any]:
