@@ -120,7 +120,7 @@ class Problem(NamedTuple):
         if s == d == 1:
             return max(1, geometry.clipped_sum(k - p, m, n) - geometry.clipped_sum(-p, m, n))
         lo, hi = geometry.interior(n, k, m, s, d, p)
-        return max(1, (hi - lo) * k + (m - hi + lo) * k // 2)
+        return max(1, (hi - lo) * k + (m - hi + lo) * min(k // 2, n))
 
     def part(self, lows: tuple[int, ...], highs: tuple[int, ...], batch: int) -> Problem:
         """Return the problem of the outputs lows..highs alone, for `batch` signals."""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .continued import continued
 from .path import Operands
 from .planner import selector, structure
 from .problem import Problem
@@ -104,6 +105,8 @@ def keep(
         return
     plain = made.x.shape == x.shape == (*made.batch, *problem.signal) and made.fill == 0
     if not plain or structure.pays(problem) or not problem.outputs:
+        return
+    if accuracy is None and continued(problem) is not None:
         return
     if len(_kept) >= _MOST_KEPT:
         _kept.clear()

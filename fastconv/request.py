@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from . import budget
+from . import budget, continued
 from .forms import Forms
 from .path import Operands
 from .planner import selector
@@ -171,7 +171,7 @@ def answer(request: Request, settings: Settings) -> Array:
     signals = _signals_of_several_filters(request)
     if signals and settings.max_memory is None and _pays_each(request, settings, signals):
         return _answer_each(request, settings, signals)
-    request = _without_zero_taps(_wider_first(request), settings)
+    request = _going_on(_without_zero_taps(_wider_first(request), settings), settings)
     found = _examine(request, settings)
     problem = request.problem
     if found.structure is not None:
@@ -294,6 +294,21 @@ def _wider_first(request: Request) -> Request:
     return request._replace(problem=problem, x=w[turned], w=x[turned])
 
 
+def _going_on(request: Request, settings: Settings) -> Request:
+    """Copy a signal with a boundary rule beyond both ends where a transform then answers sooner."""
+    problem = request.problem
+    if problem.boundary == ("zero",) or problem.ndim > 1 or settings.max_memory is not None:
+        return request
+    # ndimage's normwise sums are cut off where they become whole numbers: these keep their loops.
+    if settings.method != selector.AUTO or settings.accuracy is not None:
+        return request
+    longer = continued.continued(problem)
+    if longer is None:
+        return request
+    x = continued.samples(problem, longer, request.x, request.fill)
+    return request._replace(problem=longer, x=x)
+
+
 def _without_zero_taps(request: Request, settings: Settings) -> Request:
     """Leave out rows and columns of zeros at the filter's ends, where no product is NaN."""
     if not settings.structure or request.dtype.kind not in "iufc":
@@ -370,7 +385,7 @@ def _answer_interleaved(
 def explain(request: Request, settings: Settings) -> Explanation:
     """Return which path would answer, and why."""
     words = _words(request, settings)
-    request = _without_zero_taps(_wider_first(request), settings)
+    request = _going_on(_without_zero_taps(_wider_first(request), settings), settings)
     found = _examine(request, settings)
     problem = request.problem._replace(structure=found.structure)
     problem = _limited(request, problem, settings)

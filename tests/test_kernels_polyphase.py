@@ -51,8 +51,8 @@ def check(function, dtype, rng, step, at_end, small):
     case = (dtype, n, k, m, up, stride, pad, start, stop, width)
     with np.errstate(all="ignore"):
         function(fenced(x, at_end), fenced(w[layout.order], at_end), out, work, *tables, rows, n,
-                 m, n, m, layout.stride, layout.phases, layout.first, layout.reach, layout.lo,
-                 layout.hi, start, stop, width, pitch)
+                 m, n, len(layout.order), m, layout.stride, layout.phases, layout.first,
+                 layout.reach, layout.lo, layout.hi, start, stop, width, pitch)
     begin, end = min(m, start * layout.phases), min(m, stop * layout.phases)
     for b in range(rows):
         want, size = blank[b * m : (b + 1) * m].copy(), np.zeros(m)

@@ -83,7 +83,7 @@ KERNELS: dict[str, Kernel] = {
         Kernel("winograd_filters", "channels_winograd", FLOATS, ("T", "T", "T"), 3),
         Kernel("activation", "activation", (*FLOATS, *INTEGERS), ("T", "T", "T"), 2),
         Kernel("polyphase", "polyphase", (*FLOATS, *COMPLEX),
-               ("T", "T", "T", "T", "int64", "int64"), 15),
+               ("T", "T", "T", "T", "int64", "int64"), 16),
         Kernel("spectrum", "fft_blocks", FLOATS, ("T",) * 4, 7),
         Kernel("window_rows", "window_rows", (*FLOATS, *INTEGERS, *UNSIGNED),
                ("T", "T", "T", "T", "int64", "int64", "int64"), 10),

@@ -18,10 +18,12 @@ from .arithmetic import Arithmetic
 from .direct1d_tile import model_sum
 from .emit import I64, POINTER, Values, function, index, loop
 from .scalar import get, madd, put, zero_like
-from .workspace import address
+from .workspace import address, make_finite
 
 # Fields of a phase (first run, runs, first tap) and of a run (row, column, taps).
 FIELDS = 3
+# So many groups of outputs at the rims take as long one by one as in tiles of 32 to 128.
+RIM_GROUPS = 6
 
 
 def stretch(target: Target, dtype: str) -> int:
@@ -44,14 +46,15 @@ def make_polyphase(target: Target, dtype: str) -> Callable[..., Any]:
                                x[b, (q + first + e + t)*stride + j] * w[tap of the run + t]
 
     for b < rows, start <= q < stop and those outputs below m; of the samples those in 0..n-1, all
-    of which exist for lo <= q < hi. Every sum starts from +0.
+    of which exist for lo <= q < hi. The other products are left out; zeros stand for these samples
+    only where all k taps are finite. Every sum starts from +0.
 
     Assumes: row b of x and out starts at b*x_step and b*out_step; work holds stride rows of `pitch`
     samples and phases rows of `width` sums, width a multiple of `stretch` and pitch >= width + the
     columns of all runs; out overlaps neither x, w nor work.
     """
     size = stretch(target, dtype)
-    runs = make_runs(target, dtype)
+    runs, finite = make_runs(target, dtype), make_finite(target, dtype)
 
     @inline
     def rim(
@@ -80,31 +83,37 @@ def make_polyphase(target: Target, dtype: str) -> Callable[..., Any]:
         for j in range(stride):
             low = 0
             if begin * stride + j < 0:
-                low = -((begin * stride + j) // stride)
-            high = min(columns, (n - 1 - j) // stride + 1 - begin)
-            at, goal = x0 + (begin + low) * stride + j, j * pitch + low
-            for _ in range(low, high):
-                put(work, goal, get(x, at))
-                goal += 1
+                low = min(-((begin * stride + j) // stride), columns)
+            high = max(min(columns, (n - 1 - j) // stride + 1 - begin), low)
+            at, goal = x0 + (begin + low) * stride + j, j * pitch
+            for i in range(low):
+                put(work, goal + i, zero_like(work))
+            for i in range(low, high):
+                put(work, goal + i, get(x, at))
                 at += stride
+            for i in range(high, columns):
+                put(work, goal + i, zero_like(work))
 
     @inline
     def together(
-        work: Any, sums: int, width: int, out: Any, at: int, phases: int, count: int
+        work: Any, sums: int, width: int, out: Any, at: int, phases: int, count: int, left: int
     ) -> None:
-        for r in range(phases):
+        """Put the sums of `count` groups, but no more than `left` outputs, side by side."""
+        for r in range(min(phases, left)):
             source, goal = sums + r * width, at + r
-            for _ in range(count):
+            for _ in range(min(count, (left - r + phases - 1) // phases)):
                 put(out, goal, get(work, source))
                 source += 1
                 goal += phases
 
     def polyphase(
         x: Any, w: Any, out: Any, work: Any, table: Any, heads: Any, rows: int, x_step: int,
-        out_step: int, n: int, m: int, stride: int, phases: int, first: int, reach: int,
+        out_step: int, n: int, k: int, m: int, stride: int, phases: int, first: int, reach: int,
         lo: int, hi: int, start: int, stop: int, width: int, pitch: int,
     ) -> None:
         begin, end = min(max(start, lo), stop), max(min(stop, hi), min(max(start, lo), stop))
+        if stop - start - (end - begin) >= RIM_GROUPS and finite(w, 0, k):
+            begin, end = start, stop
         sums = stride * pitch
         for b in range(rows):
             x0, out0 = b * x_step, b * out_step
@@ -113,11 +122,12 @@ def make_polyphase(target: Target, dtype: str) -> Callable[..., Any]:
                 count = min(width, end - q)
                 strips = (count + size - 1) // size
                 apart(x, x0, n, work, q + first, stride, strips * size + reach, pitch)
-                for r in range(phases):
+                for r in range(min(phases, m - q * phases)):
                     runs(work, 0, w, get(heads, FIELDS * r + 2), table,
                          get(heads, FIELDS * r) * FIELDS, get(heads, FIELDS * r + 1), pitch,
                          work, sums + r * width, strips)
-                together(work, sums, width, out, out0 + q * phases, phases, count)
+                together(work, sums, width, out, out0 + q * phases, phases, count,
+                         m - q * phases)
             rim(x, w, out, table, heads, x0, out0, n, m, stride, phases, first, end, stop)
 
     return polyphase

@@ -13,12 +13,15 @@ from ..path import BAND_BYTES, SLACK, Box, Guarantee, Operands, Path, Space, Wor
 from ..problem import Problem
 from ..runtime import load, threads
 from ..runtime.scratch import scratch
+from . import rims
 
 # Strided outputs go through phases where each has this many taps: taking the samples apart costs as
 # much as three taps of the strided loop. At stride 2 and 31 taps phases are five times faster.
 _PHASE_TAPS = 3
 # To begin the sums of a plane takes as long as so many products of bytes.
 _PLANE_PRODUCTS, _PAIR_BYTES = 5600, 64
+# A phase takes some 20 us to begin, in which the strided loop makes so many products.
+_PHASE_PRODUCTS = 1 << 14
 
 
 def _kernel_dtype(dtype: str) -> str:
@@ -35,7 +38,7 @@ def supports(problem: Problem) -> str:
     """Return "" or why the compiled loops do not cover the problem."""
     if problem.reduction != "sum":
         return f"adds products, does not take the {problem.reduction}"
-    if problem.inner > 1 and not (problem.shared_filter and _is_rows(problem)):
+    if problem.inner > 1 and not (problem.shared_filter and problem.boundary == ("zero",)):
         return "interleaved signals need one filter, one axis and zeros outside"
     if _kernel_dtype(problem.dtype) not in KERNELS["rows"].dtypes:
         return f"no compiled loop for {problem.dtype}"
@@ -66,7 +69,7 @@ def work(problem: Problem) -> Work:
 
 def kernels(problem: Problem) -> tuple[tuple[str, str], ...]:
     """Return the one loop that the problem needs."""
-    name = "columns" if problem.inner > 1 else "rows" if _is_rows(problem) else "plane"
+    name = "columns" if problem.inner > 1 else "rows" if problem.ndim == 1 else "plane"
     return ((name, _kernel_dtype(problem.dtype)),)
 
 
@@ -79,13 +82,28 @@ def space(problem: Problem) -> Space:
         inside = space(single)
         copies = 4 * (samples + taps + 2 * problem.outputs)
         return Space(inside.shared + copies, inside.each)
-    if not _is_rows(problem):
+    if problem.ndim > 1:
         from . import planes, volumes
 
         return planes.space(problem) if problem.ndim < 3 else volumes.space(problem)
     outputs, of_band = problem.outputs, geometry.band(problem.taps)
     bands = BAND_BYTES * (problem.batch + outputs // max(1, min(outputs, of_band)))
-    return Space(bands + (_phase_bytes(problem) if _takes_phases(problem) else 0), SLACK)
+    phases = _phase_bytes(problem) if _takes_phases(problem) else 0
+    if problem.inner > 1 or (problem.boundary == ("zero",) and not _crawls(problem)):
+        return Space(bands + phases, SLACK)
+    # Copies, what they are gathered in and from, and their own phases.
+    signals, samples, _ = rims.space(problem)
+    size, (n,), (k,) = np.dtype(problem.dtype).itemsize, problem.signal, problem.filter
+    if problem.boundary == ("zero",) and n < k:
+        bands += problem.batch * size * (n + k)  # Exchanged.
+    (m,), (s,) = problem.output, problem.stride
+    bands += BAND_BYTES * (m // max(1, (samples - geometry.span(k, *problem.dilation)) // s + 1))
+    return Space(bands + phases, 4 * signals * samples * size + 32 * samples + 2 * SLACK)
+
+
+def _crawls(problem: Problem) -> bool:
+    """Return whether the loop would make the rims one product at a time: a nanosecond for each."""
+    return problem.dtype in FLOATS and problem.inner == 1 and rims.crawls(problem)
 
 
 def _takes_phases(problem: Problem) -> bool:
@@ -95,6 +113,8 @@ def _takes_phases(problem: Problem) -> bool:
     """
     (s,), (d,), (k,) = problem.stride, problem.dilation, problem.filter
     if problem.dtype in FLOATS or problem.inner > 1 or d > 1 or s == 1 or k < _PHASE_TAPS * s:
+        return False
+    if problem.outputs * k < _PHASE_PRODUCTS * s:
         return False
     return problem.room is None or _phase_bytes(problem) + 2 * SLACK <= problem.room
 
@@ -106,10 +126,6 @@ def _phase_bytes(problem: Problem) -> int:
     return np.dtype(problem.dtype).itemsize * elements + SLACK
 
 
-def _is_rows(problem: Problem) -> bool:
-    return problem.ndim == 1 and problem.boundary == ("zero",)
-
-
 def execute(problem: Problem, operands: Operands) -> list[Box]:
     """Compute all outputs."""
     if problem.dtype == "float16":
@@ -117,9 +133,11 @@ def execute(problem: Problem, operands: Operands) -> list[Box]:
     ((name, dtype),) = kernels(problem)
     kernel = load.kernel(name, dtype)
     x, w, out = operands.x, operands.w.view(dtype), operands.out.view(dtype)
-    if _is_rows(problem):
-        run = _columns if problem.inner > 1 else _rows
-        run(problem, kernel, x.view(dtype), w, out, operands.workers)
+    if problem.inner > 1:
+        _columns(problem, kernel, x.view(dtype), w, out, operands.workers)
+    elif problem.ndim == 1:
+        value = np.asarray(operands.fill).astype(problem.dtype).view(dtype)
+        _signals(problem, kernel, x.view(dtype), w, out, value, operands.workers)
     else:
         _planes(problem, kernel, x, w, out, operands)
     return []
@@ -154,22 +172,44 @@ def _halves(problem: Problem, operands: Operands) -> list[Box]:
     return []
 
 
-def _rows(problem: Problem, kernel: Any, x: Any, w: Any, out: Any, workers: int) -> None:
+def _signals(
+    problem: Problem, kernel: Any, x: Any, w: Any, out: Any, value: Any, workers: int
+) -> None:
+    """Compute rows; what lies beyond their ends is copied where the loop has no quick way."""
+
+    def loop(problem: Problem, x: Any, w: Any, out: Any, first: int, workers: int) -> None:
+        _rows(problem, kernel, x, w, out, workers, first)
+
+    if problem.boundary == ("zero",):
+        if _crawls(problem) and 0 < problem.signal[0] < problem.filter[0]:
+            problem, x, w = rims.exchanged(problem, x, w)
+        # A zero in place of a missing sample is multiplied: not with taps that are not finite.
+        if not _crawls(problem) or not np.isfinite(w).all():
+            loop(problem, x, w, out, 0, workers)
+            return
+    value = x.dtype.type(0) if problem.boundary == ("zero",) else value
+    rims.run(problem, loop, x, w, out, value, workers)
+
+
+def _rows(
+    problem: Problem, kernel: Any, x: Any, w: Any, out: Any, workers: int, first: int = 0
+) -> None:
+    """Compute out[:, first:first + m] of rows with zeros outside."""
     (n,), (k,), (m,) = problem.signal, problem.filter, problem.output
     (s,), (d,), (p,) = problem.stride, problem.dilation, problem.pad
     if _takes_phases(problem):
-        _phases(problem, kernel, x, w, out, workers)
+        _phases(problem, kernel, x, w, out[:, first : first + m], workers)
         return
-    x_step, w_step = n, 0 if problem.shared_filter else k
+    x_step, w_step, out_step = n, 0 if problem.shared_filter else k, out.shape[1]
     if problem.batch > 1 and x.strides[0] == 0:
         x, x_step = x[0], 0  # One signal, which would be copied for each filter.
-    x, w, out = x.reshape(-1), w.reshape(-1), out.reshape(-1)
+    x, w, out = x.reshape(-1), w.reshape(-1), out.reshape(-1)[first:]
     if problem.batch > 1 or m <= geometry.band(k):
         rows = max(1, geometry.band(k) // max(m, 1))
-        last = (x_step, w_step, m, n, k, m, s, d, p)
+        last = (x_step, w_step, out_step, n, k, m, s, d, p)
 
         def some_rows(lo: int, hi: int) -> None:
-            kernel(x[lo * x_step :], w[lo * w_step :], out[lo * m :], hi - lo, *last)
+            kernel(x[lo * x_step :], w[lo * w_step :], out[lo * out_step :], hi - lo, *last)
 
         threads.run(some_rows, geometry.bands(problem.batch, rows), workers)
         return

@@ -28,10 +28,7 @@ _NO_SOURCES = np.empty(0, np.int64)
 
 
 def arguments(problem: Problem, fill: Any, how: int = STORE) -> tuple[Any, ...]:
-    """Return what the 2-D loop takes after its three arrays, for all rows of all planes.
-
-    A 1-D problem is a plane of one row.
-    """
+    """Return what the 2-D loop takes after its three arrays, for all rows of all planes."""
     last = _last_two(problem)
     (height, width), (kh, kw), (oh, ow), (sr, sc), (dr, dc), (pr, pc), (rule_r, rule_c) = last
     rows = geometry.source_map(-pr, (oh - 1) * sr + geometry.span(kh, dr), height, rule_r)
@@ -45,7 +42,7 @@ def arguments(problem: Problem, fill: Any, how: int = STORE) -> tuple[Any, ...]:
 
 
 def _last_two(problem: Problem) -> list[tuple[Any, Any]]:
-    """Return each per-axis field for the last two axes; a missing row axis has length one."""
+    """Return each per-axis field for the last two axes."""
     fields = (
         problem.signal,
         problem.filter,
@@ -55,10 +52,7 @@ def _last_two(problem: Problem) -> list[tuple[Any, Any]]:
         problem.pad,
         problem.boundary,
     )
-    if problem.ndim > 1:
-        return [(f[-2], f[-1]) for f in fields]
-    single = (1, 1, 1, 1, 1, 0, problem.boundary[0])
-    return [(one, f[0]) for one, f in zip(single, fields, strict=True)]
+    return [(f[-2], f[-1]) for f in fields]
 
 
 def runner(
@@ -74,7 +68,7 @@ def runner(
         how = _STREAM if problem.outputs * size >= STREAM_BYTES else STORE
     all_rows = arguments(problem, fill, how)
     # A multiple of 40 rows: whole register tiles of 2, 5 and 8 rows.
-    height, width = problem.output[-2] if problem.ndim > 1 else 1, problem.output[-1]
+    height, width = problem.output[-2:]
     of_band = max(40, geometry.band(problem.taps) // max(width, 1) // 40 * 40)
     bands = geometry.bands(problem.batch * height, of_band)
     maps, (_, x_step, w_step, out_step), steps, rest = (
@@ -144,11 +138,11 @@ def strides_columns(problem: Problem) -> bool:
 
 def space(problem: Problem) -> Space:
     """Return the most bytes that the functions here take, images of another dtype apart."""
-    size, ndim = np.dtype(problem.dtype).itemsize, problem.ndim
+    size = np.dtype(problem.dtype).itemsize
     reach = [(m - 1) * s + geometry.span(k, d) for m, s, k, d in zip(
         problem.output, problem.stride, problem.filter, problem.dilation, strict=True)]  # fmt: skip
     maps = 24 * sum(max(0, r) for r in reach[-2:]) + SLACK
-    maps += BAND_BYTES * problem.batch * (problem.output[-2] if ndim > 1 else 1)
+    maps += BAND_BYTES * problem.batch * problem.output[-2]
     if not strides_columns(problem):
         if not _rims_overflow(problem):
             return Space(maps, 0)

@@ -162,7 +162,7 @@ def row_runner(problem: Problem, kernel: Any) -> Callable[[Any, Any, Any, int], 
     pitch = width + layout.reach
     space = stride * pitch + phases * width
     order, table, heads = layout.order, layout.table, layout.heads
-    rest = (n, m, stride, phases, layout.first, layout.reach, layout.lo, layout.hi)
+    rest = (n, len(order), m, stride, phases, layout.first, layout.reach, layout.lo, layout.hi)
 
     def run(x: Any, w: Any, out: Any, workers: int) -> None:
         taps = w[order]
