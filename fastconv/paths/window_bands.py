@@ -18,6 +18,9 @@ Array = npt.NDArray[Any]
 # (samples, results, maps of planes, rows and columns, planes, rows): computes one band.
 Band = Callable[[Array, Array, tuple[Array, ...], int, int], None]
 
+# The allocator keeps pieces of up to so many elements.
+_FRESH = 1 << 12
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bands:
@@ -99,10 +102,6 @@ class Bands:
             out[lo:hi] = results[:, : n0 * n1 * n2]
 
         threads.run(some, geometry.bands(self.volumes, self.together), workers)
-
-
-# The allocator keeps pieces of up to so many elements.
-_FRESH = 1 << 12
 
 
 def _kept(length: int, dtype: Any) -> Array:
