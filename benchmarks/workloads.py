@@ -52,6 +52,8 @@ def long_filters() -> Iterator[Workload]:
         for k in (64, 256, 1024, 4096, 16384, 65536):
             main = dtype == "float64" and k == 1024
             yield signal("long", dtype, 10**6, k, quick=main, headline=main)
+        for k in (64, 1024, 65536):
+            yield signal("long", dtype, 10**7, k)
 
 
 def grid() -> Iterator[Workload]:

@@ -127,6 +127,24 @@ def test_numpy_answers_while_nothing_is_built(tmp_path):
     assert run(program, tmp_path, package=package, FASTCONV_POLICY="never").strip() == "False"
 
 
+@pytest.mark.parametrize(("cpus", "most"), [(1, 1), (2, 1), (4, 3)])
+def test_builds_leave_a_cpu_to_the_program(monkeypatch, cpus, most):
+    class UnderWay:
+        def finished(self, wait):
+            return False
+
+    begun = []
+    monkeypatch.setattr(load, "_builds", {})
+    monkeypatch.setattr(load, "_failed", {})
+    monkeypatch.setattr(load, "Build", lambda units, **how: begun.append(how) or UnderWay())
+    monkeypatch.setattr(threads, "available_cpus", lambda: cpus)
+    for dtype in ("float64", "float32", "int64", "int32", "int8"):
+        load._start(("rows", dtype), wait=False)
+    assert len(begun) == most
+    # Who waits for a kernel does not wait for others' builds.
+    assert load._start(("rows", "int16"), wait=True) is not None
+
+
 def test_a_library_is_imported_once_that_pays(tmp_path):
     program = """
         import numpy as np, sys
