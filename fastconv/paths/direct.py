@@ -155,8 +155,7 @@ def _planes(problem: Problem, kernel: Any, x: Any, w: Any, out: Any, operands: O
     elif planes.strides_columns(problem):
         planes.run_strided(problem, kernel, x, w, out, operands.fill, operands.workers)
     else:
-        run = planes.runner(problem, kernel, x.dtype.type(operands.fill))
-        run(x, w, out, operands.workers)
+        planes.runner_of(problem, kernel, x.dtype.type(operands.fill))(x, w, out, operands.workers)
 
 
 def _halves(problem: Problem, operands: Operands) -> list[Box]:

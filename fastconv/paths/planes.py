@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -24,6 +25,8 @@ _APART_PRODUCTS = 25
 _RIM_BYTES, _TILE_ROWS, _VECTOR_BYTES = 40 << 10, 8, 64
 # Rows of results that meet other taps than the next ones: a call of the loop takes some 3 us.
 _LEAST_ROWS = 40
+# What is settled for images of so many results and taps is kept: 1 MB each.
+_KEPT_PLACES = 1 << 16
 _NO_SOURCES = np.empty(0, np.int64)
 
 
@@ -96,6 +99,21 @@ def runner(
         threads.run(some_rows, bands, workers)
 
     return run
+
+
+def runner_of(problem: Problem, kernel: Any, fill: Any) -> Callable[[Any, Any, Any, int], None]:
+    """Return `runner`, that of the last time if there was one and it is small."""
+    plain = problem.stride == problem.dilation == (1, 1) and "fill" not in problem.boundary
+    if not plain or problem.outputs + problem.taps > _KEPT_PLACES:
+        return runner(problem, kernel, fill)
+    return _kept_runner(problem, kernel, fill.dtype)
+
+
+@lru_cache(maxsize=32)
+def _kept_runner(
+    problem: Problem, kernel: Any, dtype: np.dtype[Any]
+) -> Callable[[Any, Any, Any, int], None]:
+    return runner(problem, kernel, dtype.type(0))
 
 
 def _is_lower(problem: Problem) -> bool:
