@@ -106,7 +106,9 @@ def test_a_setting_is_that_of_its_own_thread():
         other = threading.Thread(target=lambda: seen.append(settings.policy_in_force()))
         other.start()
         other.join()
-    assert seen == [os.environ.get("FASTCONV_POLICY", "adaptive")]
+    # From Python 3.14 on an interpreter may hand its threads their parent's settings.
+    inherits = getattr(sys.flags, "thread_inherit_context", False)
+    assert seen == ["never" if inherits else os.environ.get("FASTCONV_POLICY", "adaptive")]
 
 
 @pytest.mark.parametrize("workers", [0, -1])
