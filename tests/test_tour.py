@@ -7,7 +7,6 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,8 @@ from fastconv.cli.tour.inputs import InputError
 pytest.importorskip("matplotlib")
 from PIL import Image
 
+from fastconv.cli.tour import chapter
+from fastconv.cli.tour.figures import style
 from fastconv.cli.tour.figures.album import ALBUM
 from fastconv.cli.tour.picture import Rectangle, read_picture, sample_picture
 from fastconv.cli.tour.series import read_series, sample_series
@@ -67,13 +68,24 @@ def default(tmp_path_factory: pytest.TempPathFactory) -> Tour:
     return take(tmp_path_factory.mktemp("default"))
 
 
+def spare(patch: pytest.MonkeyPatch) -> None:
+    """Leave out what no input changes and `default` shows: the digits, and pixels by the million.
+
+    Every figure is still drawn, at a fifth of the resolution.
+    """
+    patch.setattr(chapter, "classify", lambda: None)
+    patch.setitem(style._STYLE, "figure.dpi", 30)
+    patch.setitem(style._STYLE, "savefig.dpi", 30)
+
+
 @pytest.fixture(scope="module")
-def book(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tour]:
+def book(tmp_path_factory: pytest.TempPathFactory) -> Tour:
     """The book's own data, and a machine without rich."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(terminal, "find_spec", lambda name: None)
+        spare(patch)
         words = ("--series", str(SERIES), "--column", "new_cases", "--image", str(CARTOON))
-        yield take(tmp_path_factory.mktemp("book"), *words)
+        return take(tmp_path_factory.mktemp("book"), *words)
 
 
 @needs_data
@@ -144,9 +156,12 @@ def test_table_is_plain_text_where_rich_is_missing(book: Tour) -> None:
     assert len([line for line in lines[head + 2 :] if line[:1].isdigit()]) == 10
 
 
-def test_a_users_own_data_pass_through_and_are_escaped(tmp_path: Path) -> None:
+def test_a_users_own_data_pass_through_and_are_escaped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import matplotlib
 
+    spare(monkeypatch)
     rng = np.random.default_rng(1)
     table = tmp_path / "own.csv"
     values = "\n".join(f"{i},{value}" for i, value in enumerate(rng.normal(size=130)))
