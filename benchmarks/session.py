@@ -14,7 +14,7 @@ import numpy as np
 import fastconv
 from fastconv.planner.limits import Limits, measure_limits
 from fastconv.planner.rates import cpu_name
-from fastconv.runtime import threads
+from fastconv.runtime.cpus import available_cpus
 from fastconv.runtime.target import host_target
 
 from .answers import disagreement
@@ -281,7 +281,7 @@ def environment(
         "schema": SCHEMA,
         "machine": {
             "cpu": cpu_name(),
-            "cpus": threads.available_cpus(),
+            "cpus": available_cpus(),
             "target": host_target().name,
             "system": f"{platform.system()} {platform.machine()}",
             "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,

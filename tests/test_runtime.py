@@ -19,7 +19,7 @@ from test_kernels_direct1d import CASES
 import fastconv
 from fastconv import kernels
 from fastconv.kernels import KERNELS
-from fastconv.runtime import bind, cache, load, locks, settings, target, threads
+from fastconv.runtime import bind, cache, cpus, load, locks, settings, target, threads
 
 PACKAGE = Path(fastconv.__file__).parent
 LINKER = any(shutil.which(name) for name in ("ld", "ld.lld", "cc", "gcc"))
@@ -127,8 +127,8 @@ def test_numpy_answers_while_nothing_is_built(tmp_path):
     assert run(program, tmp_path, package=package, FASTCONV_POLICY="never").strip() == "False"
 
 
-@pytest.mark.parametrize(("cpus", "most"), [(1, 1), (2, 1), (4, 3)])
-def test_builds_leave_a_cpu_to_the_program(monkeypatch, cpus, most):
+@pytest.mark.parametrize(("count", "most"), [(1, 1), (2, 1), (4, 3)])
+def test_builds_leave_a_cpu_to_the_program(monkeypatch, count, most):
     class UnderWay:
         def finished(self, wait):
             return False
@@ -137,7 +137,7 @@ def test_builds_leave_a_cpu_to_the_program(monkeypatch, cpus, most):
     monkeypatch.setattr(load, "_builds", {})
     monkeypatch.setattr(load, "_failed", {})
     monkeypatch.setattr(load, "Build", lambda units, **how: begun.append(how) or UnderWay())
-    monkeypatch.setattr(threads, "available_cpus", lambda: cpus)
+    monkeypatch.setattr(cpus, "available_cpus", lambda: count)
     for dtype in ("float64", "float32", "int64", "int32", "int8"):
         load._start(("rows", dtype), wait=False)
     assert len(begun) == most

@@ -22,14 +22,15 @@ def run(args: argparse.Namespace) -> int:
     from .. import __version__
     from ..kernels import KERNELS
     from ..planner import rates
-    from ..runtime import cache, target, threads
+    from ..runtime import cache, target
+    from ..runtime.cpus import available_cpus
 
     host = target.host_target()
     print(
         f"fastconv {__version__}, numpy {version('numpy')}, scipy {version('scipy')}, "
         f"numba {version('numba')}"
     )
-    print(f"processor: {rates.cpu_name()}, {threads.available_cpus()} CPUs")
+    print(f"processor: {rates.cpu_name()}, {available_cpus()} CPUs")
     print(f"kernels for: {host.name}, vectors of {host.vector_bytes} bytes")
     print(f"cache: {cache.cache_folder() or 'no folder can be written'}")
     for kernel in KERNELS.values():

@@ -208,9 +208,24 @@ def library_path(target: str, name: str, dtype: str) -> str | None:
     return folder and os.path.join(folder, _compiler(), target + layout(), _file(name, dtype))
 
 
+def has_cached(target: str, name: str, dtype: str) -> bool:
+    """Return whether any version of one unit is cached: without, no key has to be found (2 ms)."""
+    folder = cache_folder()
+    with suppress(OSError):
+        if folder and any(file.startswith("numba-") for file in os.listdir(folder)):
+            built = os.path.join(folder, _compiler(), target + layout())
+            return any(file.startswith(f"{name}_{dtype}-") for file in os.listdir(built))
+    return False
+
+
 def object_path(library: str) -> str:
     """Return where the relocatable object lies that takes the place of a `library_path`."""
     return library.removesuffix(".so") + ".o"
+
+
+def has_ready(target: str) -> bool:
+    """Return whether an installed package keeps libraries for `target`."""
+    return os.path.exists(os.path.join(_PACKAGE, "ready", target + layout()))
 
 
 def ready_path(target: str, name: str, dtype: str) -> str:

@@ -161,7 +161,8 @@ def _acquire(unit: _Unit, saving_seconds: float) -> Loaded | None:
     with _lock:
         if _builds.get(unit) is build:
             del _builds[unit]
-            if not _find(unit) and not (unit in _objects and not build.as_object):
+            found = _load(unit, build.made) if build.made else _find(unit)
+            if not found and not (unit in _objects and not build.as_object):
                 _failed[unit] = build.complaint()
         if unit in _loaded or not wait:
             return _loaded.get(unit)
@@ -187,7 +188,7 @@ def _room_for_a_build() -> bool:
     under_way = sum(not build.finished(False) for build in _builds.values())
     if not under_way:
         return True
-    from .threads import available_cpus
+    from .cpus import available_cpus
 
     return under_way < available_cpus() - 1
 
@@ -205,28 +206,33 @@ def _compile_here(unit: _Unit) -> Loaded | None:
 def _find(unit: _Unit) -> bool:
     """Load the unit from where it lies ready, and return whether it did."""
     target = host_target().name
-    ready_library = files.ready_path(target, *unit)
-    if os.path.exists(ready_library):
-        found = bind_library(ready_library, *unit)
+    if files.has_ready(target) and os.path.exists(files.ready_path(target, *unit)):
+        found = bind_library(files.ready_path(target, *unit), *unit)
         if found is not None:
             return _keep(unit, found, "ready in the package")
-    path = files.library_path(target, *unit)
-    if path is None:
-        return False
-    if files.intact(path):
-        found = bind_library(path, *unit)
-        if found is not None:
-            return _keep(unit, found, "built on this machine")
-        _objects.add(unit)
-    if files.intact(files.object_path(path)):
-        found = bind_object(files.object_path(path), *unit)
-        if found is not None:
-            return _keep(unit, found, "built on this machine, linked in memory")
+    if files.has_cached(target, *unit):
+        path = files.library_path(target, *unit) or ""
+        if _load(unit, path) or _load(unit, files.object_path(path)):
+            return True
     if files.layout() and not _has_compiler() and os.path.exists(files.locked_path(target, *unit)):
         found = bind_library(files.locked_path(target, *unit), *unit, builtins=False)
         if found is not None:
             return _keep(unit, found, "ready in the package, called through ctypes")
     return False
+
+
+def _load(unit: _Unit, path: str) -> bool:
+    """Load the unit from a library or an object in the cache, and return whether it did."""
+    if not files.intact(path):
+        return False
+    if path.endswith(".o"):
+        found = bind_object(path, *unit)
+        return found is not None and _keep(unit, found, "built on this machine, linked in memory")
+    found = bind_library(path, *unit)
+    if found is None:
+        _objects.add(unit)
+        return False
+    return _keep(unit, found, "built on this machine")
 
 
 def _has_compiler() -> bool:

@@ -12,8 +12,11 @@ from .target import host_target
 
 BUILD_LIMIT_SECONDS = 300.0
 _POLL_SECONDS = 0.02
-# How much a build steps aside for the program that goes on meanwhile.
-_NICENESS = 10
+# A build steps aside for the program that goes on; Linux may weigh whole sessions instead.
+_ASIDE = (
+    "import contextlib, os; os.nice(10)\n"
+    "with contextlib.suppress(OSError): open('/proc/self/autogroup', 'w').write('10')\n"
+)
 
 
 class Build:
@@ -36,6 +39,7 @@ class Build:
 
     def __init__(self, units: list[tuple[str, str]], urgent: bool, as_object: bool) -> None:
         self.status: int | None = None
+        self.made = ""  # The last file it wrote.
         self.as_object = as_object
         names = ["_".join(unit) for unit in units]
         folder = files.cache_folder()
@@ -48,7 +52,7 @@ class Build:
         self._deadline = time.monotonic() + BUILD_LIMIT_SECONDS
         environment = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA_")}
         environment |= {"NUMBA_OPT": "0", "PYTHONHASHSEED": "0"}
-        aside = "" if urgent else f"import os; os.nice({_NICENESS}); "
+        aside = "" if urgent else _ASIDE
         # _exit: to take down all that Numba and LLVM hold would keep who waits for another 0.2 s.
         # Looking for garbage takes a twentieth of a build, and finds 15 MB.
         program = (
@@ -95,15 +99,18 @@ class Build:
             os.kill(self._pid, 9)
             self.status = os.waitpid(self._pid, 0)[1]
         if self.status == 0:
+            self.made = self._last_line()
             with suppress(OSError):
                 os.unlink(self._log)
         return self.status is not None
 
     def complaint(self) -> str:
         """Return the last line that a failed build wrote."""
+        return self._last_line() or f"the build ended with status {self.status}"
+
+    def _last_line(self) -> str:
         try:
             with open(self._log, errors="replace") as log:
-                lines = log.read().strip().splitlines()
+                return log.read().strip().rpartition("\n")[2]
         except OSError:
-            lines = []
-        return lines[-1] if lines else f"the build ended with status {self.status}"
+            return ""

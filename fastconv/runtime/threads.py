@@ -13,7 +13,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from functools import cache
 from typing import Any
 
 try:
@@ -21,6 +20,7 @@ try:
 except ImportError:
     from queue import SimpleQueue
 
+from .cpus import available_cpus
 from .settings import workers_in_force
 
 SECONDS_PER_WORKER = 150e-6
@@ -45,45 +45,6 @@ def default_workers() -> int:
 def _in_process_pool() -> bool:
     process = sys.modules.get("multiprocessing.process")
     return process is not None and process.parent_process() is not None
-
-
-@cache
-def available_cpus() -> int:
-    """Return the CPUs that affinity and the cgroup's quota leave to this process."""
-    if hasattr(os, "sched_getaffinity"):
-        count = len(os.sched_getaffinity(0))
-    else:
-        count = os.cpu_count() or 1
-    return max(1, min([count, *_quotas()]))
-
-
-def _quotas() -> Iterable[int]:
-    """Yield the whole CPUs that the control group allows, by either version's files."""
-    root = "/sys/fs/cgroup"
-    for folder in {root, root + _own_group()}:
-        try:
-            with open(f"{folder}/cpu.max") as file:
-                quota, period = file.read().split()
-            if quota != "max":
-                yield max(1, int(quota) // int(period))
-        except (OSError, ValueError):
-            continue
-    try:
-        with open(f"{root}/cpu/cpu.cfs_quota_us") as file:
-            first = int(file.read())
-        with open(f"{root}/cpu/cpu.cfs_period_us") as file:
-            if first > 0:
-                yield max(1, first // int(file.read()))
-    except (OSError, ValueError):
-        return
-
-
-def _own_group() -> str:
-    try:
-        with open("/proc/self/cgroup") as file:
-            return next((line[3:].strip() for line in file if line.startswith("0::")), "")
-    except OSError:
-        return ""
 
 
 def worthwhile(seconds: float, most: int | None = None) -> int:

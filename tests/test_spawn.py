@@ -1,0 +1,49 @@
+"""Builds in a process of their own: what they cost the program that goes on meanwhile."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from test_runtime import copy_package, run
+
+from fastconv.runtime import spawn
+
+LINKER = any(shutil.which(name) for name in ("ld", "ld.lld", "cc", "gcc"))
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_a_build_names_what_it_made_so_that_nobody_looks_for_its_key(tmp_path, linked):
+    if linked and not LINKER:
+        pytest.skip("this machine has no linker")
+    program = """
+        import numpy as np
+        import fastconv
+        from fastconv.runtime import cache, load
+        def refuse(module):
+            raise AssertionError("no key is needed where nothing is cached")
+        cache.source_key = refuse
+        fastconv.convolve(np.ones(1000), np.ones(5))
+        load.kernel("copy", "float64")
+        print(load.tier("copy", "float64"))
+    """
+    where = {} if linked else {"PATH": str(tmp_path)}
+    found = run(program, tmp_path, package=copy_package(tmp_path), **where).strip()
+    assert found == "built on this machine" + ("" if linked else ", linked in memory")
+
+
+@pytest.mark.skipif(not hasattr(os, "nice"), reason="this system has no niceness")
+def test_builds_step_aside_for_sessions_too():
+    group = Path("/proc/self/autogroup")
+    program = f"{spawn._ASIDE}print(os.nice(0))\n"
+    if group.exists():
+        program += f"print(open({str(group)!r}).read().split()[-1])"
+    command = [sys.executable, "-c", program]
+    printed = subprocess.run(
+        command, start_new_session=True, capture_output=True, text=True, check=True
+    )
+    niceness, *weighed = printed.stdout.split()
+    assert int(niceness) == min(os.nice(0) + 10, 19)
+    assert weighed == (["10"] if group.exists() else [])
