@@ -187,7 +187,7 @@ def check_window(function, rng, at_end, dtype):
         np.testing.assert_array_equal(out.reshape(shape), converted(want, dtype))
 
 
-def check_footprint(function, rng, at_end, dtype):
+def check_footprint(function, rng, at_end, dtype, lanes):
     shape = tuple(int(n) for n in rng.choice([1, 1, 2, 3, 5, 8, 30, 70, 300], 3))
     size = tuple(int(k) for k in rng.integers(1, 4, 3))
     pad = tuple(int(rng.integers(0, k)) for k in size)
@@ -207,8 +207,9 @@ def check_footprint(function, rng, at_end, dtype):
     out = fenced(np.full(x.size, 3, dtype), at_end)
     maps = [fenced(m, at_end) for m in maps]
     function(x, out, first, *maps, fenced(np.array([2], dtype), at_end),
-             fenced(np.empty(around.size, dtype), at_end), shape[1], shape[2], shape[0], shape[1],
-             shape[1] * shape[2], size[0] - 1, size[1] - 1, wide, pad[2], len(first), greatest)
+             fenced(np.ones(around.size + 2 * lanes, dtype), at_end), shape[1], shape[2], shape[0],
+             shape[1], shape[1] * shape[2], size[0] - 1, size[1] - 1, wide, pad[2], len(first),
+             greatest)
     best = np.maximum if greatest else np.minimum
     parts = [around[tuple(slice(t, t + n) for t, n in zip(place, shape, strict=True))]
              for place in places]
@@ -230,7 +231,8 @@ def main(mode, level, kernel, dtype):
         elif kernel == "mean_line":
             check_mean(function, rng, j % 2 == 0, dtype)
         elif kernel == "extreme_window":
-            check_footprint(function, rng, j % 2 == 0, dtype)
+            lanes = TARGETS[level].lanes(np.dtype(dtype).itemsize)
+            check_footprint(function, rng, j % 2 == 0, dtype, lanes)
         else:
             check_window(function, rng, j % 2 == 0, dtype)
 

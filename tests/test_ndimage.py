@@ -58,8 +58,8 @@ def mild(dtype):
 
 @st.composite
 def images(draw, dtypes=REAL, elements=mild, smallest=1):
-    ndim = draw(st.integers(1, 3))
-    largest = {1: 40, 2: 9, 3: 5}[ndim]
+    ndim = draw(st.sampled_from([1, 2, 3, 3, 4, 5]))
+    largest = {1: 40, 2: 9, 3: 5, 4: 4, 5: 3}[ndim]
     shape = tuple(draw(strategies.lengths(largest, smallest)) for _ in range(ndim))
     dtype = draw(st.sampled_from(dtypes))
     return draw(strategies.arrays(dtype, shape, elements, ("contiguous", "fortran", "spaced")))
@@ -105,7 +105,7 @@ def test_filters_along_an_axis_have_scipys_bits(data):
 @given(st.data())
 def test_filters_over_all_axes_have_scipys_bits(data):
     x, keywords = data.draw(images()), data.draw(around())
-    shape = tuple(data.draw(st.integers(1, 4)) for _ in range(x.ndim))
+    shape = tuple(data.draw(st.integers(1, 4 if x.ndim < 4 else 2)) for _ in range(x.ndim))
     w = data.draw(filters(shape))
     keywords["origin"] = [data.draw(origins(k)) for k in shape]
     for name in ("correlate", "convolve"):
@@ -148,7 +148,7 @@ def test_maxima_and_minima_are_scipys(data):
 @given(st.data())
 def test_extremes_under_a_footprint_are_scipys(data):
     x, keywords = data.draw(images()), data.draw(around())
-    shape = tuple(data.draw(st.integers(1, 4)) for _ in range(x.ndim))
+    shape = tuple(data.draw(st.integers(1, 4 if x.ndim < 4 else 2)) for _ in range(x.ndim))
     marks = data.draw(st.lists(st.booleans(), min_size=int(np.prod(shape)),
                                max_size=int(np.prod(shape))))  # fmt: skip
     footprint = np.array(marks).reshape(shape)
@@ -517,6 +517,37 @@ def test_windows_over_three_axes_of_many_volumes_are_scipys(work, dtype, monkeyp
                 ("maximum_filter", {"footprint": marks}),
             ):
                 agree(name, x, axes=axes, mode=mode, cval=3, **keywords)
+    ordered_windows.plan.cache_clear()
+    footprints.plan.cache_clear()
+
+
+@pytest.mark.parametrize("work", [1, 300, 1 << 16])
+@pytest.mark.parametrize("dtype", ["d", "f", "u1"])
+def test_windows_over_more_axes_are_scipys_however_they_are_turned(work, dtype, monkeypatch):
+    from fastconv.paths import footprints, ordered_windows, recalled, window_bands
+
+    recalled._recipes.clear()
+    monkeypatch.setattr(ordered_windows, "_WORK", work)
+    monkeypatch.setattr(footprints, "_WORK_BYTES", work * np.dtype(dtype).itemsize)
+    monkeypatch.setattr(window_bands, "_MANY", 100)
+    ordered_windows.plan.cache_clear()
+    footprints.plan.cache_clear()
+    rng = np.random.default_rng(9)
+    for shape, size in (
+        ((3, 4, 2, 5), (2, 3, 2, 4)), ((4, 20, 3, 2), (3, 2, 1, 3)), ((9, 2, 3, 1), (3, 3, 2, 1)),
+        ((2, 3, 2, 3, 2), (2, 1, 2, 3, 1)), ((2, 12, 2, 3, 2), (1, 4, 2, 1, 2)),
+        ((70, 4, 3), (3, 2, 2)), ((5, 67, 2), (1, 5, 2)), ((6, 40), (2, 4)), ((40, 6), (2, 4)),
+    ):  # fmt: skip
+        x = (rng.normal(size=shape) * 40).astype(dtype)
+        w, marks = rng.normal(size=size), rng.random(size) < 0.7
+        origin = [int(rng.integers(-(k // 2), (k - 1) // 2 + 1)) for k in size]
+        for mode in ("reflect", "constant", "wrap"):
+            for name, keywords in (
+                ("correlate", {"weights": w}), ("minimum_filter", {"footprint": marks}),
+                ("maximum_filter", {"footprint": marks}),
+            ):  # fmt: skip
+                for _ in range(2):
+                    agree(name, x, mode=mode, cval=3, origin=origin, **keywords)
     ordered_windows.plan.cache_clear()
     footprints.plan.cache_clear()
 

@@ -25,13 +25,14 @@ def make_extreme_window(target: Target, dtype: str) -> Callable[..., Any]:
     for p < np, r < nr, c < n2 and t < taps; `greatest` tells which. Of equals the first, and NaN
     where there is one.
 
-    Assumes: what `ordered_window` assumes, work of x's dtype, taps >= 1.
+    Assumes: what `ordered_window` assumes, work of x's dtype; taps >= 1. Behind X work has two
+    vectors more, which hold anything.
     """
     lanes = Lanes.of(target, dtype, MAX).lanes
     copy = make_stage(target, dtype, MAX, 1, 0)
-    strips = Strip(_WIDE), Strip(1), Strip(1, partial=True)
-    most_wide, most, most_part = (make_fold(target, dtype, MAX, s) for s in strips)
-    least_wide, least, least_part = (make_fold(target, dtype, MIN, s) for s in strips)
+    strips = Strip(_WIDE), Strip(1)
+    most_wide, most = (make_fold(target, dtype, MAX, s) for s in strips)
+    least_wide, least = (make_fold(target, dtype, MIN, s) for s in strips)
 
     def extreme_window(
         x: Any, out: Any, first: Any, planes: Any, rows: Any, columns: Any, fill: Any, work: Any,
@@ -58,25 +59,31 @@ def make_extreme_window(target: Target, dtype: str) -> Callable[..., Any]:
                         put(work, at + u, outside)
                     else:
                         put(work, at + u, get(work, at + pad + j))
+        spare = (np + more_planes) * high * wide + lanes
         for p in range(np):
             for r in range(nr):
                 at, to, c = (p * high + r) * wide, p * out_plane + r * n2, 0
                 while c < n2:
-                    left = n2 - c
-                    width = _WIDE * lanes if left >= _WIDE * lanes else min(left, lanes)
+                    goal, i, width = out, to + c, lanes
+                    if n2 - c >= _WIDE * lanes:
+                        width *= _WIDE
+                    elif n2 >= lanes:
+                        # The last vector overlaps the one before it: the same extremes again.
+                        c = min(c, n2 - lanes)
+                        i = to + c
+                    else:
+                        goal, i = work, spare
                     if greatest == 1:
                         if width > lanes:
-                            most_wide(work, at + c, 1, first, 0, fill, taps, 1, out, to + c, width)
-                        elif width == lanes:
-                            most(work, at + c, 1, first, 0, fill, taps, 1, out, to + c, width)
+                            most_wide(work, at + c, 1, first, 0, fill, taps, 1, goal, i, width)
                         else:
-                            most_part(work, at + c, 1, first, 0, fill, taps, 1, out, to + c, width)
+                            most(work, at + c, 1, first, 0, fill, taps, 1, goal, i, width)
                     elif width > lanes:
-                        least_wide(work, at + c, 1, first, 0, fill, taps, 1, out, to + c, width)
-                    elif width == lanes:
-                        least(work, at + c, 1, first, 0, fill, taps, 1, out, to + c, width)
+                        least_wide(work, at + c, 1, first, 0, fill, taps, 1, goal, i, width)
                     else:
-                        least_part(work, at + c, 1, first, 0, fill, taps, 1, out, to + c, width)
+                        least(work, at + c, 1, first, 0, fill, taps, 1, goal, i, width)
                     c += width
+                for v in range(n2 if n2 < lanes else 0):
+                    put(out, to + v, get(work, spare + v))
 
     return extreme_window

@@ -1,4 +1,4 @@
-"""Extremes under a footprint over up to three axes, one compiled call for each band."""
+"""Extremes under a footprint over several axes, one compiled call for each band."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ Array = npt.NDArray[Any]
 DTYPES = frozenset(KERNELS["extreme_window"].dtypes)
 # Continued samples of one band: half of a second-level cache of 1 MiB.
 _WORK_BYTES = 1 << 19
+# Two vectors of bytes: what the last one reads behind them, and what a row shorter than it makes.
+_SPARE = 128
 
 
 @lru_cache(maxsize=256)
@@ -48,9 +50,8 @@ def plan(
     bands = window_bands.settle(shape, size, pad, boundary, work)
     if bands is None:
         return None
-    places = np.argwhere(np.frombuffer(footprint, bool).reshape(bands.size))
-    steps = np.array([bands.around[1] * bands.around[2], bands.around[2], 1])
-    return Plan(dtype, bands, np.ascontiguousarray(places @ steps), int(greatest))
+    places = np.argwhere(bands.window(footprint, np.bool_))
+    return Plan(dtype, bands, np.ascontiguousarray(places @ np.array(bands.pitches)), int(greatest))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,21 +87,22 @@ class Plan:
         if kernel is None or not self.bands.one:
             return None
         band = self._band(kernel, outside)
-        if self.bands.volumes > 1:
+        if not self.bands.plain:
             return lambda x, out: self.bands.run(band, x, out, 1)
         planes, rows, _ = self.bands.shape
         return lambda x, out: band(x, out, self.bands.maps, planes, rows)
 
     def _band(self, kernel: Any, outside: Any) -> window_bands.Band:
         fill, (_, n1, n2) = np.array([outside], self.dtype), self.bands.shape
-        (k0, k1, _), kind = self.bands.size, fill.dtype
+        kind, more_rows = fill.dtype, self.bands.size[1] - 1
         last = self.bands.around[2], self.bands.pad[2], len(self.first), self.greatest
 
         def band(x: Array, out: Array, maps: tuple[Array, ...], planes: int, rows: int) -> None:
-            room = scratch(self.bands.room(planes, rows), kind)
+            met = len(maps[0])
+            room = scratch(self.bands.room(met, rows) + _SPARE, kind)
             kernel(
-                x, out, self.first, *maps, fill, room, n1, n2, planes, rows, n1 * n2, k0 - 1,
-                k1 - 1, *last,
+                x, out, self.first, *maps, fill, room, n1, n2, planes, rows, n1 * n2, met - planes,
+                more_rows, *last,
             )  # fmt: skip
 
         return band

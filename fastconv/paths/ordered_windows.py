@@ -1,10 +1,9 @@
-"""Linear windows over up to three axes of arrays as they lie, one compiled call for each band."""
+"""Linear windows over several axes of arrays as they lie, one compiled call for each band."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -34,9 +33,7 @@ def plan(
     bands = window_bands.settle(shape, size, pad, boundary, _WORK)
     if bands is None:
         return None
-    w = np.frombuffer(taps).reshape(bands.size)
-    terms = ordered.window(w, (bands.around[1] * bands.around[2], bands.around[2], 1))
-    return Plan(dtype, bands, terms)
+    return Plan(dtype, bands, ordered.window(bands.window(taps, np.float64), bands.pitches))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,7 +52,7 @@ class Plan:
     @property
     def products(self) -> int:
         """Number of products."""
-        return self.bands.volumes * prod(self.bands.shape) * self.taps.terms
+        return self.bands.results * self.taps.terms
 
     def run(self, x: Array, out: Array, outside: float, workers: int) -> bool:
         """Compute `out`; return False where the kernel is not ready yet.
@@ -75,24 +72,24 @@ class Plan:
         fill = np.array([outside], np.float64)
 
         def one(x: Array, out: Array, maps: tuple[Array, ...], planes: int, rows: int) -> None:
-            room = scratch(self.bands.room(planes, rows), np.float64)
-            counts = self._counts(planes, rows)
+            room = scratch(self.bands.room(len(maps[0]), rows), np.float64)
+            counts = self._counts(planes, rows, len(maps[0]) - planes)
             kernel(x, self.taps.weights, out, self.taps.first, *maps, fill, room, *counts)
 
         self.bands.run(one, x.reshape(-1), out.reshape(-1), workers)
         return True
 
-    def _counts(self, planes: int, rows: int) -> tuple[int, ...]:
+    def _counts(self, planes: int, rows: int, more_planes: int) -> tuple[int, ...]:
         _, n1, n2 = self.bands.shape
-        k0, k1, _ = self.bands.size
         last = self.bands.around[2], self.bands.pad[2], self.taps.terms
-        return (n1, n2, planes, rows, n1 * n2, k0 - 1, k1 - 1, *last)
+        return (n1, n2, planes, rows, n1 * n2, more_planes, self.bands.size[1] - 1, *last)
 
     def calls(self, outside: float) -> tuple[Call, ...]:
         """Return the compiled call of a plan of one band; none if it needs more."""
-        if not self.bands.one or self.bands.volumes > 1:
+        if not self.bands.plain:
             return ()
         planes, rows, _ = self.bands.shape
+        met = self.bands.around[0]
         arrays = (self.taps.first, *self.bands.maps, np.array([outside], np.float64))
-        room, counts = self.bands.room(planes, rows), self._counts(planes, rows)
-        return (Call(self.taps.weights, arrays, room, counts),)
+        counts = self._counts(planes, rows, met - planes)
+        return (Call(self.taps.weights, arrays, self.bands.room(met, rows), counts),)

@@ -1,8 +1,12 @@
-"""Arrays with windows over up to three of their axes, as loops over continued samples take them."""
+"""Arrays with windows over their axes, as loops over three axes of continued samples take them.
+
+Of more axes the first ones are continued by numbers: which of the samples' volumes, each the last
+three axes, lies at each of their places.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -20,6 +24,9 @@ Band = Callable[[Array, Array, tuple[Array, ...], int, int], None]
 
 # The allocator keeps pieces of up to so many elements.
 _FRESH = 1 << 12
+# Rows shorter than this fill few vectors; where another axis is twice as long, and for so many
+# products, it pays to copy the array so that its longest axis lies last.
+_SHORT, _MANY = 16, 50_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,20 +35,28 @@ class Bands:
 
     Parameters
     ----------
-    volumes : int
-        How many arrays of `shape` lie one after the other.
+    turned : tuple of (tuple of int, tuple of int) or None
+        An array's shape and the order that its axes are brought into first; None where they lie
+        as they should.
+    lead : tuple of int
+        Samples along the axes before the last three.
+    numbers : ndarray of int64
+        With the axes of `lead`: the volumes that the windows meet, -1 for one outside.
     shape, size, pad, around : tuple of int
         Samples, samples of a window, those before the first sample, and of all windows; per axis,
         of three.
     maps : tuple of ndarray
-        For each axis the samples that the windows meet, -1 for one outside.
+        For each of these axes the samples that the windows meet, -1 for one outside.
     axis, height : int
         Along which axis bands follow each other, and how many planes or rows one makes.
     together : int
-        How many volumes one band makes; 0 where a volume is more than a band.
+        How many places along the first axis of `lead` one band makes; 0 where bands are parts of
+        one volume.
     """
 
-    volumes: int
+    turned: tuple[tuple[int, ...], tuple[int, ...]] | None
+    lead: tuple[int, ...]
+    numbers: Array
     shape: tuple[int, ...]
     size: tuple[int, ...]
     pad: tuple[int, ...]
@@ -54,16 +69,58 @@ class Bands:
     @property
     def one(self) -> bool:
         """Whether one band makes all."""
-        return self.volumes <= self.together
+        return self.together >= (self.lead[0] if self.lead else 1)
+
+    @property
+    def results(self) -> int:
+        """How many results there are."""
+        return prod((*self.lead, *self.shape))
+
+    @property
+    def plain(self) -> bool:
+        """Whether one band takes and makes the array as it lies, and nothing beside it."""
+        return self.together > 0 and not self.lead and self.turned is None
+
+    @property
+    def pitches(self) -> tuple[int, ...]:
+        """Continued samples from one place to the next, for each axis of a `window`."""
+        return self._as_given(self._pitches)
+
+    @property
+    def _lengths(self) -> tuple[int, ...]:
+        return *self.numbers.shape, *self.around
+
+    @property
+    def _pitches(self) -> tuple[int, ...]:
+        return tuple(prod(self._lengths[i + 1 :]) for i in range(len(self._lengths)))
+
+    def _as_given(self, values: Sequence[int]) -> tuple[int, ...]:
+        """Return values for the axes in their order before they were turned."""
+        order = range(len(values)) if self.turned is None else np.argsort(self.turned[1])
+        return tuple(values[i] for i in order)
+
+    def window(self, values: bytes, dtype: npt.DTypeLike) -> Array:
+        """Return a window's values along the axes that are told apart."""
+        lengths = zip(self._lengths, (*self.lead, *self.shape), strict=True)
+        return np.frombuffer(values, dtype).reshape(self._as_given([a - n + 1 for a, n in lengths]))
 
     def room(self, planes: int, rows: int) -> int:
-        """Return how many continued samples a band meets."""
-        return (planes + self.size[0] - 1) * (rows + self.size[1] - 1) * self.around[2]
+        """Return how many continued samples a band meets that reads so many planes."""
+        return planes * (rows + self.size[1] - 1) * self.around[2]
 
     def run(self, one: Band, x: Array, out: Array, workers: int) -> None:
         """Compute flat `out` from flat `x`, band by band."""
-        if self.volumes > 1 and self.together:
-            self._run_volumes(one, x, out, workers)
+        if self.turned is not None:
+            shape, order = self.turned
+            x, goal = x.reshape(shape).transpose(order).reshape(-1), out
+            out = scratch(out.size, out.dtype, "turned")
+        self._run(one, x, out, workers)
+        if self.turned is not None:
+            goal.reshape(shape).transpose(order)[...] = out.reshape([shape[i] for i in order])
+
+    def _run(self, one: Band, x: Array, out: Array, workers: int) -> None:
+        if self.lead and self.together:
+            self._run_lead(one, x, out, workers)
             return
         n0, n1, n2 = self.shape
         count, step = self.shape[self.axis], n1 * n2 if self.axis == 0 else n2
@@ -72,10 +129,10 @@ class Bands:
         def band(lo: int, hi: int) -> None:
             planes, rows = (hi - lo, n1) if self.axis == 0 else (1, hi - lo)
             here = [*maps]
-            here[self.axis] = maps[self.axis][lo:]
+            here[self.axis] = maps[self.axis][lo : hi + self.size[self.axis] - 1]
             one(source, result[lo * step :], tuple(here), planes, rows)
 
-        for number in range(self.volumes):
+        for number in range(prod(self.lead)):
             at = number * n0 * n1 * n2
             source, result = x[at:], out[at:]
             if count <= self.height:
@@ -83,25 +140,30 @@ class Bands:
             else:
                 threads.run(band, geometry.bands(count, self.height), workers)
 
-    def _run_volumes(self, one: Band, x: Array, out: Array, workers: int) -> None:
+    def _run_lead(self, one: Band, x: Array, out: Array, workers: int) -> None:
         """Lay some volumes' continued planes one after the other.
 
-        Windows that begin in one volume and end in the next are made, too, and left out.
+        Windows that begin at one place and end at the next are made, too, and left out.
         """
-        n0, n1, n2 = self.shape
-        planes, deep = self.maps[0], self.around[0]
-        out = out.reshape(self.volumes, n0 * n1 * n2)
+        (n0, n1, n2), planes = self.shape, self.maps[0]
+        lengths, around = (*self.lead, n0), (*self.numbers.shape, self.around[0])
+        more = around[0] - lengths[0]
+        # Planes from a window's first to its last.
+        beyond = sum((a - n) * p for a, n, p in zip(around, lengths, self._pitches, strict=False))
+        beyond //= self.around[1] * self.around[2]
+        out = out.reshape(*lengths, n1 * n2)
+        kept = (slice(None), *map(slice, lengths[1:]))
 
         def some(lo: int, hi: int) -> None:
-            numbers = planes + n0 * np.arange(lo, hi)[:, None]
-            numbers = np.where(planes < 0, -1, numbers).reshape(-1)
-            made = np.empty if (hi - lo) * deep * n1 * n2 < _FRESH else _kept
-            results = made((hi - lo) * deep * n1 * n2, out.dtype)
-            one(x, results, (numbers, *self.maps[1:]), (hi - lo) * deep - self.size[0] + 1, n1)
-            results = results.reshape(hi - lo, deep * n1 * n2)
-            out[lo:hi] = results[:, : n0 * n1 * n2]
+            numbers = self.numbers[lo : hi + more, ..., None]
+            met = np.where((planes < 0) | (numbers < 0), -1, planes + n0 * numbers).reshape(-1)
+            shape = (hi - lo, *around[1:], n1 * n2)
+            made = np.empty if prod(shape) < _FRESH else _kept
+            results = made(prod(shape), out.dtype)
+            one(x, results, (met, *self.maps[1:]), len(met) - beyond, n1)
+            out[lo:hi] = results.reshape(shape)[kept]
 
-        threads.run(some, geometry.bands(self.volumes, self.together), workers)
+        threads.run(some, geometry.bands(lengths[0], self.together), workers)
 
 
 def _kept(length: int, dtype: Any) -> Array:
@@ -111,30 +173,52 @@ def _kept(length: int, dtype: Any) -> Array:
 def settle(
     shape: tuple[int, ...], size: tuple[int, ...], pad: tuple[int, ...], boundary: str, work: int
 ) -> Bands | None:
-    """Return the bands of an array, of about `work` continued samples each; None for more axes.
+    """Return the bands of an array, of about `work` continued samples each; None of an empty one.
 
-    Neighbouring axes with windows of one sample are one; if it comes first, it counts volumes.
+    Neighbouring axes with windows of one sample are one.
     """
     if not prod(shape):
         return None
-    axes: list[tuple[int, int, int]] = []
+    axes: list[_Axis] = []
     for n, k, p in zip(shape, size, pad, strict=True):
         if axes and k == 1 == axes[-1][1] and p == 0 == axes[-1][2]:
             axes[-1] = axes[-1][0] * n, 1, 0
         else:
             axes.append((n, k, p))
-    volumes = 1
-    if len(axes) > 3 and axes[0][1:] == (1, 0):
-        volumes, axes = axes[0][0], axes[1:]
-    if len(axes) > 3:
-        return None
-    axes = [(1, 1, 0)] * (3 - len(axes)) + axes
+    axes, turned = _turned([(1, 1, 0)] * (3 - len(axes)) + axes)
+    lead, axes = axes[:-3], axes[-3:]
+    numbers = np.zeros((), np.int64)
+    for n, k, p in lead:
+        met = geometry.source_map(-p, n + k - 1, n, boundary)
+        outside = (numbers[..., None] < 0) | (met < 0)
+        numbers = np.where(outside, -1, numbers[..., None] * n + met)
     shape, size, pad = (tuple(values) for values in zip(*axes, strict=True))
     around = tuple(n + k - 1 for n, k, _ in axes)
     maps = tuple(geometry.source_map(-p, n + k - 1, n, boundary) for n, k, p in axes)
     # Bands of planes, or of rows where there is one plane.
     axis = 0 if shape[0] > 1 else 1
-    row = around[2] * (around[1] if axis == 0 else 1)
-    height = max(work // row - size[axis] + 1, min(2 * (size[axis] - 1), 4 * work // row), 1)
-    together = max(1, work // prod(around)) if shape[axis] <= height else 0
-    return Bands(volumes, shape, size, pad, around, maps, axis, height, together)
+    height = _height(work, around[2] * (around[1] if axis == 0 else 1), size[axis])
+    together = 0 if shape[axis] > height else max(1, work // prod(around))
+    if lead and (together or any(k > 1 for _, k, _ in lead)):
+        place = prod(numbers.shape[1:]) * prod(around)
+        together = _height(work, place, lead[0][1])
+    counts = tuple(n for n, _, _ in lead)
+    return Bands(turned, counts, numbers, shape, size, pad, around, maps, axis, height, together)
+
+
+_Axis = tuple[int, int, int]
+
+
+def _turned(axes: list[_Axis]) -> tuple[list[_Axis], Any]:
+    """Return the axes with the longest one last, and how to turn an array so; see `Bands`."""
+    shape = tuple(n for n, _, _ in axes)
+    longest = max(range(len(shape)), key=shape.__getitem__)
+    if min(_SHORT, shape[longest] // 2) < shape[-1] or prod(n * k for n, k, _ in axes) < _MANY:
+        return axes, None
+    order = *(i for i in range(len(shape)) if i != longest), longest
+    return [axes[i] for i in order], (shape, order)
+
+
+def _height(work: int, step: int, size: int) -> int:
+    """Return how many steps a band makes that reads `size` - 1 more, of so many samples each."""
+    return max(work // step - size + 1, min(2 * (size - 1), 4 * work // step), 1)
