@@ -117,6 +117,17 @@ def test_upfirdn_is_scipys(resampling, mode, cval):
     )
 
 
+@pytest.mark.parametrize("mode", ["constant", "symmetric", "line"])
+@pytest.mark.parametrize("dtype", ["f", "d", "F"])
+def test_upfirdn_along_any_axis_of_volumes_is_scipys(mode, dtype):
+    rng = np.random.default_rng(3)
+    x, h = whole(rng, (20, 3, 17), dtype), whole(rng, 7, dtype)
+    for axis in (-3, -2, -1, 0, 1, 2):
+        for up, down in ((1, 2), (3, 2)):
+            for _ in range(2):  # The second call finds what the first one settled.
+                assert_like_scipys("upfirdn", h, x, up, down, axis, mode)
+
+
 @pytest.mark.parametrize("mode", NEED_TWO)
 def test_a_single_sample_has_no_slope(mode):
     x = np.array([[5.0], [3.0]])

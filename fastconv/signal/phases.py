@@ -22,7 +22,7 @@ Array = npt.NDArray[Any]
 
 # Products up to which a signal is resampled on this thread, by what was settled once.
 _SHORT = 1 << 18
-_MOST_KEPT = 512
+_MOST_KEPT, _FEW = 512, 16
 _LARGEST = 1 << 31
 _kept: dict[Any, Callable[[Any, Any, Any, int], None]] = {}
 
@@ -75,8 +75,10 @@ def short_way(
         return None
     if type(mode) is not str or type(cval) is not int or cval != 0:
         return None
+    if not -x.ndim <= axis < x.ndim:
+        return None
     last = axis in (-1, x.ndim - 1)
-    if not last and (x.ndim != 2 or axis not in (0, -2)):
+    if not last and x.ndim > 2 and x.shape[axis] < _FEW:  # Copies would take longer than sums.
         return None
     dtype = x.dtype
     if h.dtype != dtype or dtype.kind not in "fc":
@@ -90,7 +92,7 @@ def short_way(
     if up == down == 1 and x.ndim == 1 and mode == CONSTANT:
         return shortcut(dtype)(x, h, 2, CONVOLVE, None)
     if not last:
-        x = x.T
+        x = x.swapaxes(axis, -1)
     n, beyond = x.shape[-1], 0
     count = ((n - 1) * up + h.size - 1) // down + 1
     if mode != CONSTANT:
@@ -101,7 +103,7 @@ def short_way(
         beyond = -(-h.size // up)
         x = extended(x, beyond, mode)
     result = resampled(h, x, up, down, beyond * up, count)
-    return result if result is None or last else result.T.copy()
+    return result if result is None or last else result.swapaxes(axis, -1).copy()
 
 
 def _strided(kernel: Any, problem: Problem) -> Callable[[Any, Any, Any, int], None]:
