@@ -84,7 +84,7 @@ def shortcut(dtype: np.dtype[Any]) -> Shortcut:
     """Return the short way for two arrays of `dtype`."""
     found = _shortcuts.get(dtype)
     if found is None:
-        known = dtype.isnative and (dtype.name in DTYPES or dtype.name == _HALF)
+        known = dtype.isnative and dtype.name in (*DTYPES, _HALF)
         found = _shortcuts[dtype] = _short_way(dtype) if known else _numpys_way
     return found
 
@@ -109,6 +109,8 @@ def alike(a: Any, v: Any) -> tuple[Array, Array] | None:
     if type(x) is not np.ndarray or type(w) is not np.ndarray or x.size == 0 or w.size == 0:
         return None
     pair = x.dtype, w.dtype
+    if pair[0] is pair[1] and x is a and w is v and pair[0].isnative:
+        return None
     dtype, casts_x, casts_w = _common.get(pair) or _settle(pair)
     if dtype is None:
         return None
@@ -172,7 +174,7 @@ def _planned_products(dtype: np.dtype[Any]) -> float:
     """
     if dtype.kind == "c":
         return _COMPLEX_BYTES // dtype.itemsize
-    if dtype.kind != "f" or dtype.name == _HALF:
+    if dtype.kind != "f" or dtype.itemsize == 2:
         return inf
     return _PLANNED_PRODUCTS if host_target().registers >= 32 else _PLANNED_PRODUCTS // 2
 
@@ -203,9 +205,10 @@ def _unit(dtype: str) -> tuple[str, str]:
 
 
 def _short_way(dtype: np.dtype[Any]) -> Shortcut:
-    unit, half = _unit(dtype.name), dtype.name == _HALF
+    name = dtype.name
+    unit, half = _unit(name), name == _HALF
     loop_dtype = "int16" if half else unit[1]
-    signed = None if loop_dtype == dtype.name else np.dtype(loop_dtype)
+    signed = None if loop_dtype == name else np.dtype(loop_dtype)
     type_number, until_look, floats = dtype.num, 0, dtype.kind == "f" and not half
     planned = _planned_products(dtype)
     # How many taps are few enough for any signal is asked once it matters.
@@ -280,7 +283,7 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
             if longest_calls == 1:
                 return None
             if longest_calls == 2:
-                longest = longest_filter(dtype.name)
+                longest = longest_filter(name)
             transform = k > longest
         elif k > MOST_TAPS and products > planned:
             looped += products

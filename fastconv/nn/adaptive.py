@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import request
-from ..paths import pools
-from ..paths.pools import Windows
+from ..paths import pool_windows, pools
+from ..paths.pool_windows import Windows
 from . import reductions, taped
 from .averaging import counts
 from .windows import Planes, settle
@@ -403,7 +403,7 @@ def _by_loops(
         return reductions.maxima_by_loops(planes, windows, result, workers)
     if planes.channels_last:
         return reductions.adaptive_last(planes, outputs, reduction, workers, result, places)
-    boxes = pools.adaptive(planes.signal, outputs)
+    boxes = pool_windows.adaptive(planes.signal, outputs)
     x, into = planes.packed(), result.reshape(planes.planes, *outputs)
     if reduction == "avg":
         return reductions.box_means_by_loops(x, into, boxes, workers)
@@ -427,7 +427,7 @@ def _uneven(
     moved = planes.channels_last
     result = planes.place(None, outputs, moved)
     places = np.empty(result.shape, np.int64)
-    boxes = pools.adaptive(planes.signal, outputs)
+    boxes = pool_windows.adaptive(planes.signal, outputs)
     if result.size:
         x, shape = planes.packed(), (planes.planes, *outputs)
         into, where = result.reshape(shape), places.reshape(shape)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from .. import request
 from ..paths import pools
-from ..paths.pools import Windows
+from ..paths.pool_windows import Windows
 from . import reductions, taped
 from .windows import Planes, Sizes, settle
 

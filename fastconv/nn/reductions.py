@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..path import Operands
-from ..paths import pools
-from ..paths.pools import Boxes, Plan, Windows
+from ..paths import pool_windows, pools
+from ..paths.pool_windows import Boxes, Plan, Windows
 from ..planner import selector
 from ..problem import Problem
 from ..runtime import threads
@@ -58,13 +58,13 @@ def _plan_last(planes: Planes, windows: Windows) -> Plan | None:
     """Return how channels that lie last are pooled as they lie, or None."""
     if not planes.behind[0] or not _each_meets_some(windows):
         return None
-    return pools.plan_last(windows, planes.behind[0])
+    return pool_windows.plan_last(windows, planes.behind[0])
 
 
 def _maxima_by_loops(windows: Windows, x: Array, into: Array, workers: int | None) -> bool:
     if _each_meets_some(windows) and pools.maxima(windows, x, into, workers):
         return True
-    boxes = pools.disjoint(windows)
+    boxes = pool_windows.disjoint(windows)
     if boxes is not None and pools.box_maxima(boxes, x, into, None, workers):
         return True
     return _each_meets_some(windows) and pools.window_maxima(windows, x, into, workers)
@@ -181,11 +181,11 @@ def adaptive_last(
     """Pool channels that lie last to so many outputs by compiled loops alone, or return False."""
     if not planes.behind[0] or not into.size:
         return False
-    found = pools.adaptive_plan_last(planes.signal, outputs, planes.behind[0])
+    found = pool_windows.adaptive_plan_last(planes.signal, outputs, planes.behind[0])
     if found is None:
         return False
     if reduction == "avg":
-        lengths = pools.adaptive(planes.signal, outputs).lengths
+        lengths = pool_windows.adaptive(planes.signal, outputs).lengths
         return _means_last(planes, found, lengths, into, workers)
     x = planes.as_it_lies()
     if places is None:
@@ -201,7 +201,7 @@ def _means_by_loops(
     shares, columns = divisors_of(counts, x.dtype)
     if _each_meets_some(windows) and pools.means(windows, x, into, shares, columns, workers):
         return True
-    boxes = pools.disjoint(windows)
+    boxes = pool_windows.disjoint(windows)
     if boxes is not None and pools.box_means(boxes, x, into, shares, columns, workers):
         return True
     return pools.window_means(windows, x, into, shares, columns, workers)
@@ -296,7 +296,7 @@ def _outer(counts: tuple[Array, ...]) -> Array:
 @lru_cache(maxsize=256)
 def _each_meets_some(windows: Windows) -> bool:
     return all(
-        pools.met_samples(windows, a, i)
+        pool_windows.met_samples(windows, a, i)
         for a in range(len(windows.signal))
         if windows.dilation[a] > 1 and windows.pad[a] > 0
         for i in range(windows.output[a])

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import geometry
-from ..paths import pools
-from ..paths.pools import Windows
+from ..paths import pool_backward, pools
+from ..paths.pool_windows import Windows
 from ..runtime.scratch import scratch
 from . import reductions, taped
 from .averaging import counts
@@ -156,7 +156,9 @@ def _unpool(
     values, flat = _packed(values), _packed(places, np.int64)
 
     def by_loop(result: Array, wrong: Array) -> bool:
-        return pools.put(values.reshape(both), flat.reshape(both), result.reshape(shape), wrong)
+        return pool_backward.put(
+            values.reshape(both), flat.reshape(both), result.reshape(shape), wrong
+        )
 
     if 0 not in wanted:
         found = taped.compute(
@@ -288,7 +290,7 @@ def _scatter(
         places = scratch(grad.size, np.int64, "places").reshape(maxima.shape)
         if not reductions.places_by_loops(planes, windows, maxima, places, 1):
             return False
-    return pools.scatter(grad, places.reshape(grad.shape), out, wrong)
+    return pool_backward.scatter(grad, places.reshape(grad.shape), out, wrong)
 
 
 def avg_pool2d_backward(
@@ -346,7 +348,7 @@ def avg_pool2d_backward(
         divisors = reductions.divisors_of(shares, planes.dtype)
         found = taped.compute(
             key, (grad,), planes.shape(planes.signal), pools.seconds(planes.given), 1,
-            lambda result: pools.spread(windows, grad, result, *divisors),
+            lambda result: pool_backward.spread(windows, grad, result, *divisors),
         )  # fmt: skip
         if found is not None:
             return found  # type: ignore[no-any-return]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import geometry, request
-from ..paths.pools import Windows
+from ..paths.pool_windows import Windows
 from .arguments import LAYOUTS
 
 __all__ = ["Planes", "settle"]

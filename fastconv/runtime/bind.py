@@ -13,9 +13,9 @@ from ..records import NamedTuple
 from . import entry
 
 try:
-    from _ctypes import dlsym
+    from _ctypes import dlopen, dlsym
 except ImportError:
-    dlsym = None  # type: ignore[assignment]
+    dlopen = dlsym = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,7 +50,8 @@ def bind_library(path: str, name: str, dtype: str, builtins: bool = True) -> Bou
     Without `builtins` it was made for interpreters whose objects lie otherwise.
     """
     try:
-        library = ctypes.CDLL(path)
+        # A CDLL makes a class first, for functions that nobody asks it for.
+        library = dlopen(path, ctypes.DEFAULT_MODE) if dlopen is not None else ctypes.CDLL(path)
     except OSError:
         return None
     return _bind(partial(_symbol, library), name, dtype, builtins)
@@ -242,10 +243,11 @@ def _numpy_function(index: int) -> int:
 
 
 def _symbol(library: Any, name: str) -> int:
-    """Return the address of a symbol, 0 if there is none."""
+    """Return the address of a symbol of a library or its handle, 0 if there is none."""
     if dlsym is not None:
+        handle = library if type(library) is int else library._handle
         try:
-            return int(dlsym(library._handle, name))  # A function object takes ten times as long.
+            return int(dlsym(handle, name))  # A function object takes ten times as long.
         except OSError:
             return 0
     function = getattr(library, name, None)
