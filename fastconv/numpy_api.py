@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from .runtime.front import Front, register
 from .runtime.settings import policy as in_force
-from .short import CONVOLVE, CORRELATE, alike, converted, shortcut
+from .short import CONVOLVE, CORRELATE, alike, converted, shortcut, waiting
 from .short_rows import answer_rows
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ def _plain_calls_first(order: int) -> Callable[[_Function], _Function]:
             if not keywords:
                 entry = front.entry  # Not a method: Python would look for one, 60 ns long.
                 result = entry(a, v, mode, out)
+                if result is None and waiting and out is None:
+                    result = _meanwhile(a, v, mode, order)
                 if result is None and conjugates and type(v) is _ndarray and v.dtype.kind == "c":
                     result = conjugated.entry(a, v.conj(), mode, out)
                 both = alike(a, v) if result is None and out is None else None
@@ -61,6 +63,15 @@ def _plain_calls_first(order: int) -> Callable[[_Function], _Function]:
         return call  # type: ignore[return-value]
 
     return decorate
+
+
+def _meanwhile(a: Any, v: Any, mode: Any, order: int) -> npt.NDArray[Any] | None:
+    """Return NumPy's answer to a small call where the compiled loop is not there yet."""
+    if type(a) is type(v) is _ndarray and (dtype := a.dtype) is v.dtype and type(mode) is str:
+        answers, extent = waiting.get(dtype), _EXTENTS.get(mode)
+        if answers is not None and extent is not None:
+            return answers(a, v, extent, order)
+    return None
 
 
 @_plain_calls_first(CONVOLVE)

@@ -47,3 +47,37 @@ def test_builds_step_aside_for_sessions_too():
     niceness, *weighed = printed.stdout.split()
     assert int(niceness) == min(os.nice(0) + 10, 19)
     assert weighed == (["10"] if group.exists() else [])
+
+
+def test_small_calls_have_numpys_bits_while_nothing_is_built(tmp_path):
+    program = """
+        import numpy as np
+        import fastconv
+        from fastconv import short
+        rng = np.random.default_rng(4)
+        for dtype in ("float64", "float32", "complex128", "int16", "uint8", "bool", "float16"):
+            for n, k in ((10, 3), (3, 10), (1, 1), (200, 31), (40, 40)):
+                a, v = (rng.integers(0, 9, size).astype(dtype) for size in (n, k))
+                if a.dtype.kind == "c":
+                    a, v = a * (1 - 2j), v * (2 + 1j)
+                for mode in ("full", "same", "valid"):
+                    for _ in range(70):  # Now and then a call looks for the loop.
+                        for name in ("convolve", "correlate"):
+                            ours = getattr(fastconv, name)(a, v, mode)
+                            theirs = getattr(np, name)(a, v, mode)
+                            assert ours.dtype == theirs.dtype and np.array_equal(ours, theirs)
+            assert a.dtype in short.waiting
+        for wrong in (np.ones((2, 2)), np.ones(0)):
+            for name in ("convolve", "correlate"):
+                try:
+                    getattr(fastconv, name)(wrong, np.ones(3))
+                except ValueError:
+                    continue
+                raise AssertionError(name)
+        into = np.empty(79, a.dtype)
+        assert fastconv.convolve(a, v, out=into) is into and (into == np.convolve(a, v)).all()
+        with fastconv.policy("compile"):
+            fastconv.convolve(np.ones(1000), np.ones(5))
+        assert np.dtype("float64") not in short.waiting
+    """
+    run(program, tmp_path, package=copy_package(tmp_path), FASTCONV_POLICY="never")
