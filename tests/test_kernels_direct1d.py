@@ -59,6 +59,10 @@ def test_a_kernel_is_the_textbook_loop_without_the_jit(kernel, level, dtype):
     run_apart(main, "model", kernel, level, dtype, NUMBA_DISABLE_JIT="1")
 
 
+def test_whole_numbers_of_32_bits_are_multiplied_right_without_the_jit():
+    run_apart(main, "model", "rows", "x86-64-v4", "int64", NUMBA_DISABLE_JIT="1")
+
+
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_short_lengths_have_no_cliff_in_outputs(dtype):
     # Every n and k around the sizes at which a row changes hands between kernels.
@@ -131,7 +135,13 @@ def draw(rng, dtype, size):
         return rng.integers(0, 2, size).astype(bool)
     if dtype.startswith("int"):
         low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
-        return rng.integers(low, high, size, dtype, endpoint=True)
+        values = rng.integers(low, high, size, dtype, endpoint=True)
+        if dtype == "int64" and rng.integers(3):  # Numbers of 32 bits are multiplied another way.
+            values >>= 32
+            values[rng.random(size) < 0.1] = rng.choice([-(2**31), 2**31 - 1])
+            if size and rng.integers(4) == 0:
+                values[rng.integers(size)] = rng.choice([-(2**31) - 1, 2**31])
+        return values
     values = rng.standard_normal(size)
     if dtype.startswith("complex"):
         values = values + 1j * rng.standard_normal(size)

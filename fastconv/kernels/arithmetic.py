@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from llvmlite import ir
 
 from ..runtime.target import Target
 from .emit import I64, POINTER, Values, function, index, lanes, splat
-from .simd import call_llvm, multiply_add, overload_suffix
+from .simd import call_llvm, low_half, multiply_add, overload_suffix
 
 _ELEMENTS: dict[str, Any] = {
     "float64": ir.DoubleType(),
@@ -19,6 +19,10 @@ _ELEMENTS: dict[str, Any] = {
     "complex64": ir.FloatType(),
     "bool": ir.IntType(8),
 }
+
+
+# int64 whose numbers fit into 32 bits, as the dtype of loops that multiply their low halves only.
+LOW = "int64low"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +40,21 @@ class Arithmetic:
         imaginary parts of the taps), else 1.
     masks: bool
         Whether the target stores some lanes of a vector at once, see `Target.masks`.
+    low : bool
+        Whether factors fit into the low half of a lane.
     """
 
     dtype: str
     lanes: int
     parts: int
     masks: bool
+    low: bool = False
 
     @staticmethod
     def of(target: Target, dtype: str) -> Arithmetic:
         """Return the arithmetic of `dtype` on `target`."""
+        if dtype == LOW:
+            return replace(Arithmetic.of(target, "int64"), low=True)
         size = np.dtype(dtype).itemsize
         # There is no 8-bit multiplication: int8 is accumulated in 16-bit lanes, modulo 2^16.
         lanes, parts = target.lanes(2 if dtype == "int8" else size), 1 + dtype.startswith("complex")
@@ -114,6 +123,8 @@ class Arithmetic:
         """Return total + x * tap; OR of AND for booleans."""
         if self.dtype == "bool":
             return builder.or_(total, builder.and_(x, tap))
+        if self.low:
+            x, tap = low_half(builder, x), low_half(builder, tap)
         return multiply_add(builder, x, tap, total)
 
     def add(self, builder: Any, a: Any, b: Any) -> Any:

@@ -5,17 +5,37 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..runtime.jit import inline
 from ..runtime.target import Target
+from .arithmetic import LOW
 from .direct1d_call import whole_rows
 from .direct1d_dots import make_strided
 from .direct1d_plain import make_plain, plain_chunk
 from .direct1d_rim import make_tiled_row, room
 from .direct1d_short import longest_short
 from .direct1d_taps import make_short_row
+from .low_halves import has_low, make_fits
 from .scalar import put, zero_like
 from .workspace import make_finite, stack
 
 __all__ = ["make_rows", "whole_rows"]
+
+
+def _by_size(target: Target, row: Any) -> Any:
+    """Return `row` with another way for numbers that fit into 32 bits."""
+    fits, (_, low_row) = make_fits(target), make_tiled_row(target, LOW)
+
+    @inline
+    def either(
+        x: Any, w: Any, out: Any, work: Any, x0: int, w0: int, out0: int,
+        n: int, k: int, m: int, pad: int,
+    ) -> None:
+        if k > 1 and fits(w, w0, k) and fits(x, x0, n):
+            low_row(x, w, out, work, x0, w0, out0, n, k, m, pad)
+        else:
+            row(x, w, out, work, x0, w0, out0, n, k, m, pad)
+
+    return either
 
 
 def make_rows(target: Target, dtype: str) -> Callable[..., Any]:
@@ -37,6 +57,8 @@ def make_rows(target: Target, dtype: str) -> Callable[..., Any]:
     strided = make_strided(target, dtype, plain)
     prepare, row = make_tiled_row(target, dtype)
     short_prepare, short_row = prepare, row
+    if has_low(target, dtype):
+        row = _by_size(target, row)
     if longest:
         short_prepare, short_row = make_short_row(target, dtype)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from ..runtime.jit import inline
@@ -13,6 +14,7 @@ from .direct2d_element import Element, element_of
 from .direct2d_rim import divide_columns, workspace
 from .direct2d_small import make_small
 from .direct2d_tile import ACCUMULATE, STORE, Shape
+from .low_halves import has_low, make_fits
 from .scalar import get, join, madd, put, zero_like
 
 __all__ = ["exact", "make_plane", "shapes_of", "whole_plane"]
@@ -51,13 +53,17 @@ def make_plane(target: Target, dtype: str) -> Callable[..., Any]:
     shapes = shapes_of(target, element)
     more, static, lowest = len(shapes) > 4, len(shapes) > 5, len(shapes) - 1
     element_bytes = element.itemsize
-    band = make_band(element, shapes)
     pairs = tuple(Shape(s.rows, 2, s.kh, s.kw, prompt=s.prompt) for s in shapes[:4])
-    suits, small = make_small(element, pairs)
+    kinds, fits = len(shapes), _never
+    if has_low(target, dtype):
+        fits = make_fits(target)
+        shapes, pairs = _with_low(shapes), _with_low(pairs)
+    band, all_fit = make_band(element, shapes), _make_all_fit(fits)
+    suits, small = make_small(element, pairs, fits)
     lanes, size = element.lanes, WORKSPACE_BYTES // element.itemsize
     three_wide, tall_wide, two_wide, one_wide = (s.vectors * lanes for s in shapes[:4])
     three_high, tall = shapes[0].rows, shapes[1].rows
-    low, low_wide = shapes[-1].rows, shapes[-1].vectors * lanes
+    few, few_wide = shapes[lowest].rows, shapes[lowest].vectors * lanes
     most_rows = max(three_high, tall)
     widest = max(three_wide, tall_wide, two_wide, one_wide) + 2 * lanes * most_rows
 
@@ -114,6 +120,11 @@ def make_plane(target: Target, dtype: str) -> Callable[..., Any]:
                       dil_r, dil_c, skip_outside, what)
             if not tiled:
                 continue
+            lower = 0
+            if kh * kw > 1 and all_fit(x, w, fill, row_map, x_at, w_at, x_row_step, width, kh * kw,
+                                       row_begin * stride_r,
+                                       (row_end - 1) * stride_r + (kh - 1) * dil_r):
+                lower = kinds
             for begin in range(row_begin, min(row_begin + unit, row_end)):
                 rows = (row_end - begin + unit - 1) // unit
                 out_at, out_row = b * out_step + begin * out_row_step, unit * out_row_step
@@ -124,7 +135,7 @@ def make_plane(target: Target, dtype: str) -> Callable[..., Any]:
                     if shared and kh == 3 and kw == 3 and dil_c == 1 and left >= three_high:
                         kind, height, wide = 0, three_high, three_wide
                         if more and (out_row * element_bytes) % _ALIAS_BYTES == 0:
-                            kind, height, wide = lowest, low, low_wide
+                            kind, height, wide = lowest, few, few_wide
                     elif shared and kh >= tall and left >= tall:
                         kind, height, wide = 1, tall, tall_wide
                         if static and dil_c == 1 and (kw == 5 or kw == 7):
@@ -132,13 +143,43 @@ def make_plane(target: Target, dtype: str) -> Callable[..., Any]:
                     elif shared and kh >= 2 and left >= 2:
                         kind, height, wide = 2, 2, two_wide
                     end = rows if what != ACCUMULATE else done + left // height * height
-                    band(kind, height, wide, x, w, out, row_map, col_map, fill, work,
+                    band(kind + lower, height, wide, x, w, out, row_map, col_map, fill, work,
                          x_at, w_at, out_at, x_row_step, out_row, width, kh, kw, map_at, unit,
                          stride_r, tap_step, done, end, ow, dil_c, pad_c, skip_outside, what,
                          int(with_rims))
                     done = end
 
     return plane
+
+
+@inline
+def _never(x: Any, start: int, n: int) -> bool:
+    """Stand for `make_fits` where there is but one way to multiply."""
+    return False
+
+
+def _with_low(shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
+    return shapes + tuple(replace(s, low=True) for s in shapes)
+
+
+def _make_all_fit(fits: Any) -> Any:
+    """Return ``all_fit``: whether all that a plane multiplies passes `fits`."""
+
+    @inline
+    def all_fit(
+        x: Any, w: Any, fill: Any, row_map: Any, x_at: int, w_at: int, x_row: int, width: int,
+        taps: int, first: int, last: int,
+    ) -> bool:
+        found = fits(w, w_at, taps) and fits(fill, 0, 1)
+        e = first
+        while found and e <= last:
+            m = get(row_map, e)
+            if m >= 0:
+                found = fits(x, x_at + m * x_row, width)
+            e += 1
+        return found
+
+    return all_fit
 
 
 def shapes_of(target: Target, element: Element) -> tuple[Shape, ...]:

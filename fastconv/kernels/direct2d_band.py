@@ -44,7 +44,7 @@ def make_band(element: Element, shapes: tuple[Shape, ...]) -> Callable[..., Any]
     # others, for rims and for what is left of a row.
     wides_of = tuple(replace(s, dense=True) for s in shapes)
     pairs = tuple(
-        Shape(s.rows, 2, s.kh, s.kw if s.kh else 0, prompt=s.prompt) for s in shapes
+        Shape(s.rows, 2, s.kh, s.kw if s.kh else 0, prompt=s.prompt, low=s.low) for s in shapes
     )
     tiles = make_tiles(element, wides_of + pairs)
     first_pair = len(shapes)

@@ -8,7 +8,7 @@ from typing import Any
 from llvmlite import ir
 
 from ..runtime.target import Target
-from .simd import multiply_add
+from .simd import low_half, multiply_add
 
 # Bytes in a line of the cache.
 _LINE = 64
@@ -88,10 +88,14 @@ class Element:
             )
         return values
 
-    def madd(self, builder: Any, sample: list[Any], tap: list[Any], total: Any) -> Any:
-        """Emit total + sample * tap."""
+    def madd(
+        self, builder: Any, sample: list[Any], tap: list[Any], total: Any, low: bool = False
+    ) -> Any:
+        """Emit total + sample * tap; with `low`, of factors that fit into half a lane."""
         if self.dtype == "bool":
             return builder.or_(total, builder.and_(sample[0], tap[0]))
+        if low:
+            sample, tap = ([low_half(builder, v) for v in values] for values in (sample, tap))
         for s, t in zip(sample, tap, strict=True):
             total = multiply_add(builder, s, t, total)
         return total

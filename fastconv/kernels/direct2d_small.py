@@ -21,11 +21,14 @@ from .scalar import get, put
 _MOST_SAMPLES, _MOST_BYTES, _MOST_COLUMNS = 1 << 12, 20 << 10, 16
 
 
-def make_small(element: Element, shapes: tuple[Shape, ...]) -> tuple[Callable[..., Any], ...]:
+def make_small(
+    element: Element, shapes: tuple[Shape, ...], fits: Any
+) -> tuple[Callable[..., Any], ...]:
     """Return ``suits`` and ``small``: ``plane`` for one image, without strides and dilations.
 
     ``suits(rows, ow, kh, kw)`` returns whether `small` computes so many results sooner. `shapes`
-    are pairs of vectors: for 3 x 3, for tall filters, for two rows, for one.
+    are pairs of vectors: for 3 x 3, for tall filters, for two rows, for one; then, if there are
+    more, the same for factors that fit into half a lane.
 
     Assumes: it suits, and the workspace has room for twice as many samples as may suit.
     """
@@ -72,6 +75,9 @@ def make_small(element: Element, shapes: tuple[Shape, ...]) -> tuple[Callable[..
             else:
                 pack(x, x_at + m * x_row, col_map, pad_c, outside, work, at, 0, begin, end, columns)
             at += packed_row
+        low = 0
+        if fits(work, 0, at) and fits(w, w_at, kh * kw):
+            low = 4
         kind, height = 3, 1
         if kh == 3 and kw == 3 and rows >= three:
             kind, height = 0, three
@@ -93,7 +99,7 @@ def make_small(element: Element, shapes: tuple[Shape, ...]) -> tuple[Callable[..
                 place, place_at, place_row = out, out_at + t * out_row + a0, out_row
                 if narrow:
                     place, place_at, place_row = work, scratch + t * pair, pair
-                tiles(kind, count, height * packed_row, 0, height * place_row,
+                tiles(kind + low, count, height * packed_row, 0, height * place_row,
                       work, t * packed_row + a0, packed_row, vector, 1,
                       row_map, map_at, 0, work, 0,
                       w, w_at, kh, kw, 1,

@@ -31,7 +31,8 @@ class Shape:
     Where the vectors are `adjacent`, one apart in source and output, those that begin at another
     column are shuffled from their neighbours. A `prompt` tile, of a fixed filter, stores each row
     as soon as it is complete: no more than kh rows of sums are in registers at a time. A `dense`
-    one finds its source rows one after another, and reads no map.
+    one finds its source rows one after another, and reads no map. The samples and taps of a `low`
+    one fit into the lower half of their lanes.
     """
 
     rows: int
@@ -41,6 +42,7 @@ class Shape:
     adjacent: bool = False
     prompt: bool = False
     dense: bool = False
+    low: bool = False
 
 
 def make_tiles(element: Element, shapes: tuple[Shape, ...]) -> Callable[..., Any]:
@@ -116,7 +118,7 @@ def _function(module: Any, element: Element, shape: Shape) -> Any:
     A function of its own, not inlined: LLVM's time grows faster than the size of a function.
     """
     name = f"tile_{element.dtype}_{shape.rows}x{shape.vectors}_{shape.kh}x{shape.kw}"
-    name += "a" * shape.adjacent + "p" * shape.prompt + "d" * shape.dense
+    name += "a" * shape.adjacent + "p" * shape.prompt + "d" * shape.dense + "l" * shape.low
     if name in module.globals:
         return module.globals[name]
     kinds = [_POINTER if p in _ADDRESSES else _I64 for p in _PARAMETERS]
@@ -252,7 +254,7 @@ class _Emitter:
                     sample = element.load(b, b.gep(at, [offset]))
                     for r in rows:
                         tap = self.taps[self.s - r, v]
-                        new[r][q] = element.madd(b, sample, tap, new[r][q])
+                        new[r][q] = element.madd(b, sample, tap, new[r][q], self.shape.low)
             return new
         taps = {r: b.gep(self.w, [b.mul(b.sub(s, _I64(r)), self.w_row)]) for r in rows}
         if self.shape.kw:
@@ -301,7 +303,7 @@ class _Emitter:
                 tap = self.taps[self.s - r, v.constant]
             else:
                 tap = element.tap(b, b.gep(taps[r], [b.mul(v, _I64(element.itemsize))]))
-            sums[r] = [element.madd(b, x, tap, total)
+            sums[r] = [element.madd(b, x, tap, total, self.shape.low)
                        for x, total in zip(loaded, sums[r], strict=True)]
         return sums
 

@@ -39,6 +39,12 @@ def overload_suffix(vector: ir.VectorType) -> str:
     return f"v{vector.count}{name}"
 
 
+def low_half(builder: Any, value: Any) -> Any:
+    """Emit the low half of each lane with its sign: x86 multiplies two of them at once."""
+    half = ir.VectorType(ir.IntType(value.type.element.width // 2), value.type.count)
+    return builder.sext(builder.trunc(value, half), value.type)
+
+
 def multiply_add(builder: Any, a: Any, b: Any, c: Any) -> Any:
     """Emit a * b + c: one rounding where the machine has FMA, wrapping for integers."""
     # llvm.fmuladd, not llvm.fma: the latter is a libm call where there is no FMA.
