@@ -81,3 +81,19 @@ def test_small_calls_have_numpys_bits_while_nothing_is_built(tmp_path):
         assert np.dtype("float64") not in short.waiting
     """
     run(program, tmp_path, package=copy_package(tmp_path), FASTCONV_POLICY="never")
+
+
+def test_a_build_of_many_units_has_time_for_each_and_says_how_it_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(spawn.files, "cache_folder", lambda: str(tmp_path))
+    monkeypatch.setattr(spawn.os, "posix_spawn", lambda *words, **rest: 1)
+    now = spawn.time.monotonic()
+    build = spawn.Build([("copy", "float64")] * 50, urgent=True, as_object=False)
+    assert build._deadline >= now + 50 * spawn.BUILD_LIMIT_SECONDS
+    build.status, log = 9, Path(build._log)
+    for said, told in (
+        ("", "the build ended with status 9"),
+        ("/cache/rows_float64-0123.so\n", "the build ended with status 9"),
+        ("/cache/rows_float64-0123.so\nMemoryError: no room\n", "MemoryError: no room"),
+    ):
+        log.write_text(said)
+        assert build.complaint() == told

@@ -121,7 +121,8 @@ def make_plane(target: Target, dtype: str) -> Callable[..., Any]:
             if not tiled:
                 continue
             lower = 0
-            if kh * kw > 1 and all_fit(x, w, fill, row_map, x_at, w_at, x_row_step, width, kh * kw,
+            some = row_end > row_begin and kh * kw > 1
+            if some and all_fit(x, w, fill, row_map, x_at, w_at, x_row_step, width, kh * kw,
                                        row_begin * stride_r,
                                        (row_end - 1) * stride_r + (kh - 1) * dil_r):
                 lower = kinds

@@ -10,7 +10,7 @@ from contextlib import suppress
 from . import cache as files
 from .target import host_target
 
-BUILD_LIMIT_SECONDS = 300.0
+BUILD_LIMIT_SECONDS = 300.0  # For each unit.
 _POLL_SECONDS = 0.02
 # A build steps aside for the program that goes on; Linux may weigh whole sessions instead.
 _ASIDE = (
@@ -49,7 +49,7 @@ class Build:
             raise OSError("this system starts no builds")
         self._log = os.path.join(folder, f"build-{names[0]}.log")
         self._next_look = 0.0
-        self._deadline = time.monotonic() + BUILD_LIMIT_SECONDS
+        self._deadline = time.monotonic() + BUILD_LIMIT_SECONDS * len(units)
         environment = {k: v for k, v in os.environ.items() if not k.startswith("NUMBA_")}
         environment |= {"NUMBA_OPT": "0", "PYTHONHASHSEED": "0"}
         aside = "" if urgent else _ASIDE
@@ -105,8 +105,10 @@ class Build:
         return self.status is not None
 
     def complaint(self) -> str:
-        """Return the last line that a failed build wrote."""
-        return self._last_line() or f"the build ended with status {self.status}"
+        """Return the last line that a failed build wrote, unless it names what went well."""
+        line = self._last_line()
+        made = line.endswith((".so", ".o"))
+        return f"the build ended with status {self.status}" if made or not line else line
 
     def _last_line(self) -> str:
         try:
