@@ -41,6 +41,22 @@ def images(draw):
     return Problem(dtype, batch, shared, n, k, m, stride, dilation, pad, (rule,) * ndim)
 
 
+@pytest.mark.parametrize("rule", ["zero", "reflect", "fill"])
+def test_what_was_settled_for_a_problem_is_kept_where_nothing_is_filled_in(rule):
+    problem = Problem(
+        "float64", 1, True, (5, 30), (3, 4), (5, 30), (1, 1), (1, 1), (1, 2), (rule, rule)
+    )
+    rng, hits = np.random.default_rng(1), planes._kept_runner.cache_info().hits
+    for fill in (1, 2, 3):
+        x, w = rng.normal(size=(1, 5, 30)), rng.normal(size=(1, 3, 4))
+        out = np.full((1, 5, 30), np.nan)
+        PATHS["direct"].execute(problem, Operands(x, w, out, fill, 1))
+        want = correlate_nd(x[0], w[0], (1, 2), (5, 30), boundary=(rule, rule), fill=fill)
+        np.testing.assert_allclose(out[0], want, rtol=1e-12, atol=1e-13)
+    kept = planes._kept_runner.cache_info().hits - hits
+    assert kept == 0 if rule == "fill" else kept >= 2
+
+
 @given(images(), st.integers(0, 2**32), st.sampled_from("?Bhb"), st.integers(1, 2), st.booleans())
 def test_the_direct_path_is_the_definition(problem, seed, narrow, workers, copied):
     rng = np.random.default_rng(seed)

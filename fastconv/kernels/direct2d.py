@@ -54,12 +54,12 @@ def make_plane(target: Target, dtype: str) -> Callable[..., Any]:
     more, static, lowest = len(shapes) > 4, len(shapes) > 5, len(shapes) - 1
     element_bytes = element.itemsize
     pairs = tuple(Shape(s.rows, 2, s.kh, s.kw, prompt=s.prompt) for s in shapes[:4])
-    kinds, fits = len(shapes), _never
+    kinds, in_half = len(shapes), _never
     if has_low(target, dtype):
-        fits = make_fits(target)
+        in_half = make_fits(target)
         shapes, pairs = _with_low(shapes), _with_low(pairs)
-    band, all_fit = make_band(element, shapes), _make_all_fit(fits)
-    suits, small = make_small(element, pairs, fits)
+    band, all_fit = make_band(element, shapes), _make_all_fit(in_half)
+    suits, small = make_small(element, pairs, in_half)
     lanes, size = element.lanes, WORKSPACE_BYTES // element.itemsize
     three_wide, tall_wide, two_wide, one_wide = (s.vectors * lanes for s in shapes[:4])
     three_high, tall = shapes[0].rows, shapes[1].rows
@@ -163,20 +163,20 @@ def _with_low(shapes: tuple[Shape, ...]) -> tuple[Shape, ...]:
     return shapes + tuple(replace(s, low=True) for s in shapes)
 
 
-def _make_all_fit(fits: Any) -> Any:
-    """Return ``all_fit``: whether all that a plane multiplies passes `fits`."""
+def _make_all_fit(in_half: Any) -> Any:
+    """Return ``all_fit``: whether all that a plane multiplies passes `in_half`."""
 
     @inline
     def all_fit(
         x: Any, w: Any, fill: Any, row_map: Any, x_at: int, w_at: int, x_row: int, width: int,
         taps: int, first: int, last: int,
     ) -> bool:
-        found = fits(w, w_at, taps) and fits(fill, 0, 1)
+        found = in_half(w, w_at, taps) and in_half(fill, 0, 1)
         e = first
         while found and e <= last:
             m = get(row_map, e)
             if m >= 0:
-                found = fits(x, x_at + m * x_row, width)
+                found = in_half(x, x_at + m * x_row, width)
             e += 1
         return found
 

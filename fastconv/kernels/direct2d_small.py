@@ -22,7 +22,7 @@ _MOST_SAMPLES, _MOST_BYTES, _MOST_COLUMNS = 1 << 12, 20 << 10, 16
 
 
 def make_small(
-    element: Element, shapes: tuple[Shape, ...], fits: Any
+    element: Element, shapes: tuple[Shape, ...], in_half: Any
 ) -> tuple[Callable[..., Any], ...]:
     """Return ``suits`` and ``small``: ``plane`` for one image, without strides and dilations.
 
@@ -37,6 +37,7 @@ def make_small(
     tiles = make_tiles(element, shapes)
     pack, move = make_pack(lanes, itemsize), make_move(lanes, itemsize)
     three, tall = shapes[0].rows, shapes[1].rows
+    more = len(shapes) > 4
     most = min(_MOST_SAMPLES, _MOST_BYTES // itemsize)
 
     @inline
@@ -60,23 +61,22 @@ def make_small(
             blank = blank and get(col_map, t) < 0
         for t in range(end, columns):
             blank = blank and get(col_map, t) < 0
-        at = 0
+        at = source_rows * packed_row
+        if blank or more:  # What a tile reads beyond the columns counts for `in_half`, too.
+            for t in range(at):
+                put(work, t, outside)
         for e in range(source_rows):
-            m = get(row_map, map_at + e)
-            if m < 0:
+            m, goal = get(row_map, map_at + e), e * packed_row
+            row = x_at + m * x_row
+            if m >= 0 and blank:
+                move(x, row + begin - pad_c, work, goal + begin, end - begin)
+            elif m >= 0:
+                pack(x, row, col_map, pad_c, outside, work, goal, 0, begin, end, columns)
+            elif not blank:
                 for t in range(packed_row):
-                    put(work, at + t, outside)
-            elif blank:
-                for t in range(begin):
-                    put(work, at + t, outside)
-                for t in range(end, columns):
-                    put(work, at + t, outside)
-                move(x, x_at + m * x_row + begin - pad_c, work, at + begin, end - begin)
-            else:
-                pack(x, x_at + m * x_row, col_map, pad_c, outside, work, at, 0, begin, end, columns)
-            at += packed_row
+                    put(work, goal + t, outside)
         low = 0
-        if fits(work, 0, at) and fits(w, w_at, kh * kw):
+        if in_half(work, 0, at) and in_half(w, w_at, kh * kw):
             low = 4
         kind, height = 3, 1
         if kh == 3 and kw == 3 and rows >= three:
