@@ -25,14 +25,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-import fastconv
-
-from .first_calls import seconds
+from .first_calls import bare_copy, seconds
 from .workloads import WORKLOADS, Workload, select
 
 __all__ = ["Case", "allowed", "case", "main", "script"]
 
-_PACKAGE = Path(fastconv.__file__).parent
 _PEERS = ("numpy", "scipy")
 _OURS = ("fastconv", "fastconv.signal", "fastconv.ndimage", "fastconv.nn")
 _TIMES, _SECONDS, _TIMES_REPEATED = 1.5, 0.060, 1.3
@@ -109,11 +106,8 @@ class _Bare:
     """A copy of the package without kernels, each of whose runs begins with an empty cache."""
 
     def __init__(self, folder: str, wall: bool) -> None:
-        self._search, self._wall = os.path.join(folder, "bare"), wall
+        self._search, self._wall = bare_copy(folder), wall
         self._cache = os.path.join(folder, "cache")
-        ignored = shutil.ignore_patterns("ready", "__pycache__")
-        shutil.copytree(_PACKAGE, os.path.join(self._search, _PACKAGE.name), ignore=ignored)
-        self("import fastconv")  # Python compiles and keeps the modules.
 
     def __call__(self, program: str) -> float:
         """Return the seconds of one run."""
