@@ -1,17 +1,14 @@
 """Builds in a process of their own: what they cost the program that goes on meanwhile."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from test_runtime import copy_package, run
+from test_runtime import LINKER, copy_package, run
 
 from fastconv.runtime import spawn
-
-LINKER = any(shutil.which(name) for name in ("ld", "ld.lld", "cc", "gcc"))
 
 
 @pytest.mark.parametrize("linked", [True, False])

@@ -37,7 +37,8 @@ def make_small(
     tiles = make_tiles(element, shapes)
     pack, move = make_pack(lanes, itemsize), make_move(lanes, itemsize)
     three, tall = shapes[0].rows, shapes[1].rows
-    more = len(shapes) > 4
+    kinds = 4
+    more = len(shapes) > kinds
     most = min(_MOST_SAMPLES, _MOST_BYTES // itemsize)
 
     @inline
@@ -77,7 +78,7 @@ def make_small(
                     put(work, goal + t, outside)
         low = 0
         if in_half(work, 0, at) and in_half(w, w_at, kh * kw):
-            low = 4
+            low = kinds
         kind, height = 3, 1
         if kh == 3 and kw == 3 and rows >= three:
             kind, height = 0, three

@@ -6,7 +6,6 @@ to whole products. Most integers in memory are small enough, and to look costs l
 
 from __future__ import annotations
 
-from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -16,11 +15,8 @@ from numba import types
 from ..runtime.jit import intrinsic
 from ..runtime.target import Target
 from .arithmetic import LOW, Arithmetic
-from .emit import Values, index, loop
-from .workspace import address
+from .workspace import address, sweep
 
-# Vectors that are looked at together.
-_SIDES = 4
 _HALF = 32
 
 
@@ -47,24 +43,7 @@ def make_fits(target: Target) -> Any:
                 # From -2^31..2^31-1 to 0..2^32-1: the high half is zero.
                 return builder.or_(total, builder.add(value, offset))
 
-            def vectors(count: int, done: Any, totals: Values) -> tuple[Any, Values]:
-                size = index(count * a.lanes)
-                times = builder.sdiv(builder.sub(args[2], done), size)
-
-                def step(j: Any, totals: Values) -> Values:
-                    at = a.at(builder, base, builder.add(done, builder.mul(j, size)))
-                    places = (a.at(builder, at, v * a.lanes) for v in range(count))
-                    loaded = [a.load(builder, place) for place in places]
-                    return [join(v, t) for v, t in zip(loaded, totals, strict=True)]
-
-                return builder.add(done, builder.mul(times, size)), loop(
-                    builder, times, totals, step
-                )
-
-            done, totals = vectors(_SIDES, index(0), [a.zero()] * _SIDES)
-            done, (total,) = vectors(1, done, [reduce(builder.or_, totals)])
-            rest = a.load_first(builder, a.at(builder, base, done), builder.sub(args[2], done))
-            total = join(rest, total)
+            total = sweep(builder, a, base, args[2], join, builder.or_)
             high = builder.lshr(total, ir.Constant(a.held, [_HALF] * a.lanes))
             bits = builder.bitcast(high, ir.IntType(64 * a.lanes))
             return builder.icmp_unsigned("==", bits, ir.Constant(bits.type, 0))

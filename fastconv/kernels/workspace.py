@@ -15,7 +15,7 @@ from ..runtime.target import Target
 from .arithmetic import Arithmetic
 from .emit import I64, POINTER, Values, index, loop
 
-# Vectors whose tests for NaN and infinity are under way together.
+# Vectors that are looked at together.
 _SIDES = 4
 
 
@@ -147,6 +147,30 @@ def _store(builder: Any, a: Arithmetic, vector: Any, pointer: Any) -> None:
     builder.asm(barrier, "", "~{memory}", [], side_effect=True)
 
 
+def sweep(builder: Any, a: Arithmetic, base: Any, count: Any, step: Any, merge: Any) -> Any:
+    """Emit ``total = step(vector, total)`` over `count` elements, and zeros up to a whole vector.
+
+    The total starts from zeros; several go side by side, and are merged.
+    """
+
+    def vectors(side: int, done: Any, totals: Values) -> tuple[Any, Values]:
+        size = index(side * a.lanes)
+        times = builder.sdiv(builder.sub(count, done), size)
+
+        def some(j: Any, totals: Values) -> Values:
+            at = a.at(builder, base, builder.add(done, builder.mul(j, size)))
+            return [step(a.load(builder, a.at(builder, at, v * a.lanes)), total)
+                    for v, total in enumerate(totals)]
+
+        return builder.add(done, builder.mul(times, size)), loop(builder, times, totals, some)
+
+    # Side by side: an addition waits three or four cycles for the one before it.
+    done, totals = vectors(_SIDES, index(0), [a.zero()] * _SIDES)
+    done, (total,) = vectors(1, done, [reduce(merge, totals)])
+    rest = a.load_first(builder, a.at(builder, base, done), builder.sub(count, done))
+    return step(rest, total)
+
+
 def make_finite(target: Target, dtype: str) -> Any:
     """Return ``finite(w, start, k)``: whether w[start : start + k] has no NaN and no infinity."""
     a = Arithmetic.of(target, dtype)
@@ -165,24 +189,7 @@ def make_finite(target: Target, dtype: str) -> Any:
                 # Zero in every lane, or NaN where v - v is NaN, which stays.
                 return builder.fadd(total, builder.fsub(value, value))
 
-            def vectors(count: int, done: Any, totals: Values) -> tuple[Any, Values]:
-                size = index(count * a.lanes)
-                times = builder.sdiv(builder.sub(args[2], done), size)
-
-                def step(j: Any, totals: Values) -> Values:
-                    at = a.at(builder, base, builder.add(done, builder.mul(j, size)))
-                    return [differences(a.load(builder, a.at(builder, at, v * a.lanes)), total)
-                            for v, total in enumerate(totals)]
-
-                return builder.add(done, builder.mul(times, size)), loop(
-                    builder, times, totals, step
-                )
-
-            # Sums side by side: an addition waits three or four cycles for the one before it.
-            done, totals = vectors(_SIDES, index(0), [a.zero()] * _SIDES)
-            done, (total,) = vectors(1, done, [reduce(builder.fadd, totals)])
-            rest = a.load_first(builder, a.at(builder, base, done), builder.sub(args[2], done))
-            total = differences(rest, total)
+            total = sweep(builder, a, base, args[2], differences, builder.fadd)
             wild = builder.fcmp_unordered("uno", total, total)
             bits = builder.bitcast(wild, ir.IntType(wild.type.count))
             return builder.icmp_unsigned("==", bits, ir.Constant(bits.type, 0))
