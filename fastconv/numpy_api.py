@@ -6,13 +6,13 @@ What the short way does not answer is settled in `numpy_request`, imported when 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import update_wrapper, wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from .runtime.front import Front, register
+from .runtime.front import Front, declines, register
 from .runtime.settings import policy as in_force
 from .short import CONVOLVE, CORRELATE, alike, converted, shortcut, waiting
 from .short_rows import answer_rows
@@ -31,38 +31,39 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 def _plain_calls_first(order: int) -> Callable[[_Function], _Function]:
     """Make a function of two sequences and a mode leave its plain calls to a compiled front."""
-    modes = {mode: extent + order for mode, extent in _EXTENTS.items()}
     conjugates = order == CORRELATE
-    front = register("rows", Front(modes, kinds="biuf" if conjugates else "biufc"))
-    conjugated = register("rows", Front(modes, kinds="c")) if conjugates else front
 
     def decorate(function: _Function) -> _Function:
         (usual,) = function.__defaults__ or ()
+        modes = {mode: _EXTENTS[mode] + order for mode in (usual, *_EXTENTS)}
+        entry = register("rows", Front(declines, {"mode": modes}))
 
         @wraps(function)
-        def call(a: Any, v: Any, mode: Any = usual, *, out: Any = None, **keywords: Any) -> Any:
+        def fallback(
+            a: Any, v: Any, mode: Any = usual, *, out: Any = None, **keywords: Any
+        ) -> Any:  # fmt: skip
+            result = None
             if not keywords:
-                entry = front.entry  # Not a method: Python would look for one, 60 ns long.
-                result = entry(a, v, mode, out)
-                if result is None and waiting and out is None:
+                if waiting and out is None:
                     result = _meanwhile(a, v, mode, order)
-                if result is None and conjugates and type(v) is _ndarray and v.dtype.kind == "c":
-                    result = conjugated.entry(a, v.conj(), mode, out)
+                if result is None and conjugates and _is_complex(v):
+                    result = entry(a, v.conj(), mode, out=out)
                 both = alike(a, v) if result is None and out is None else None
                 # Others stay as they came: NumPy's errors speak of what it was given.
                 if both is not None and both[0].ndim == both[1].ndim == 1:
                     a, v = both
-                    if conjugates and v.dtype.kind == "c":
-                        result = conjugated.entry(a, v.conj(), mode, None)
-                    else:
-                        result = entry(a, v, mode, None)
-                if result is not None:
-                    return result
-            return function(a, v, mode, out=out, **keywords)
+                    result = entry(a, v.conj() if conjugates and _is_complex(v) else v, mode)
+            return function(a, v, mode, out=out, **keywords) if result is None else result
 
-        return call  # type: ignore[return-value]
+        kinds = "biuf" if conjugates else "biufc"
+        front = register("rows", Front(fallback, {"mode": modes}, kinds))
+        return update_wrapper(front, function)  # type: ignore[return-value]
 
     return decorate
+
+
+def _is_complex(v: Any) -> bool:
+    return type(v) is _ndarray and v.dtype.kind == "c"
 
 
 def _meanwhile(a: Any, v: Any, mode: Any, order: int) -> npt.NDArray[Any] | None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from .paths import fused
 from .planner import selector, structure
 from .request import Settings
 from .runtime import bind, load, threads
+from .runtime.switch import CAN_SWITCH, Switch
 from .short import DTYPES, is_packed, longest_filter
 from .short_sums import Recipe, recipe_of
 
@@ -124,16 +126,25 @@ def _frozen(taps: Array) -> Array:
     return taps
 
 
-class Kept:
+class Kept(Switch):
     """What filters that were prepared have in common: see `prepare`."""
 
-    __slots__ = ("_function", "_settings", "filter", "mode", "stride")
+    __slots__ = ("_fallback", "_function", "_settings", "filter", "mode", "stride")
+
+    def __new__(cls, *arguments: Any) -> Any:
+        return super().__new__(cls, cls.answer)
 
     def __init__(
         self, taps: Array, mode: str, function: str, stride: Any, settings: Settings
     ) -> None:
         self.filter, self.mode, self.stride = taps, mode, stride
         self._function, self._settings = function, settings
+        self._fallback = _weakly(self)
+        self.switch(self._fallback)
+
+    if TYPE_CHECKING:  # `Switch` calls what answers.
+
+        def __call__(self, a: npt.ArrayLike, out: Array | None = None) -> Array: ...
 
     @property
     def nbytes(self) -> int:
@@ -141,24 +152,20 @@ class Kept:
         forms = self._settings.forms
         return forms.nbytes if forms is not None else 0
 
-    def __call__(self, a: npt.ArrayLike, out: Array | None = None) -> Array:
+    def answer(self, a: Any, out: Array | None = None) -> Array:
         """Return the result for the signal or image `a`, in `out` where there is one."""
-        return self._answer(a, out)
-
-    def _answer(self, a: Any, out: Array | None = None) -> Array:
         raise NotImplementedError
 
-    def _bind(self, whole: bind.Whole, taps: Array, what: int) -> None:
-        """Have calls go straight to a compiled entry, and what that declines to `_answer`.
+    @property
+    def __wrapped__(self) -> Any:
+        """What has the signature of a call."""
+        return self.answer
 
-        Python takes 0.17 us to find and to enter a method ``__call__``. A builtin in its place gets
-        no object to begin with, so it belongs to one filter, and so does the class that has it.
-        """
-        kind = type(self)
-        if "__call__" not in vars(kind):
-            call = bind.bound(whole, taps, what, self.__call__)
-            body = {"__slots__": (), "__module__": kind.__module__, "__call__": call}
-            self.__class__ = type(kind.__name__, (kind,), body)
+    def _bind(self, whole: bind.Whole, taps: Array, what: int) -> None:
+        """Have calls go straight to a compiled entry, and what that declines to `answer`."""
+        if self.func is self._fallback and CAN_SWITCH:
+            dtypes = {taps.dtype: whole}
+            self.switch(bind.plain(self._function, dtypes, self._fallback, {}, taps, what))
 
     def _keywords(self) -> dict[str, Any]:
         """Return what `prepare` was told beside filter and mode."""
@@ -169,6 +176,19 @@ class Kept:
 
     def __reduce__(self) -> Any:
         return partial(prepare, **self._keywords()), (self.filter, self.mode)
+
+
+def _weakly(kept: Kept) -> Callable[..., Array]:
+    """Return what answers calls of `kept`, without keeping that: a cycle would keep its spectra."""
+    reference = ref(kept)
+
+    def call(*arguments: Any, **keywords: Any) -> Array:
+        alive = reference()
+        if alive is None:
+            raise ReferenceError("the prepared filter must be kept while it is called, got none")
+        return alive.answer(*arguments, **keywords)
+
+    return call
 
 
 class Prepared(Kept):
@@ -192,7 +212,7 @@ class Prepared(Kept):
         self._recipes: dict[int, tuple[Any, int]] = {}
         self._longest = self._until_look = 0
 
-    def _answer(self, a: Any, out: Array | None = None) -> Array:
+    def answer(self, a: Any, out: Array | None = None) -> Array:
         if self._loop:
             if self._short is None:
                 self._look()

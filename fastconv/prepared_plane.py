@@ -31,7 +31,7 @@ class PreparedPlane(Kept):
         planes.pair(stride)
         planes.what(function, mode, boundary)
 
-    def _answer(self, a: Any, out: Array | None = None) -> Array:
+    def answer(self, a: Any, out: Array | None = None) -> Array:
         settings = self._settings._replace(out=out)
         x = np.asarray(a)
         if self.mode == "valid" and any(

@@ -1,8 +1,15 @@
 """Compiled fronts: what they answer is what the function answers, and the rest they decline."""
 
+import copy
+import functools
+import gc
 import inspect
 import pickle
 import sys
+import time
+import typing
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -10,7 +17,7 @@ from agreement import assert_fresh, assert_identical
 
 import fastconv
 from fastconv.runtime import bind
-from fastconv.runtime.front import Front, extend, register
+from fastconv.runtime.front import Front, declines, extend, register
 from fastconv.runtime.load import kernel, whole
 
 pytestmark = pytest.mark.skipif(not bind.layout_is_known(), reason="arrays lie otherwise here")
@@ -18,8 +25,15 @@ pytestmark = pytest.mark.skipif(not bind.layout_is_known(), reason="arrays lie o
 X, W = np.arange(12.0), np.array([1.0, 2.0, 4.0])
 
 
-def front(*dtypes, **keywords):
-    made = Front({"full": 2, "same": 1, "valid": 0}, **keywords)
+def refuses(*arguments, **keywords):
+    raise AssertionError("a plain call was not answered")
+
+
+MODES = {"full": 2, "same": 1, "valid": 0}
+
+
+def front(*dtypes, fallback=declines, **keywords):
+    made = Front(fallback, {"mode": MODES}, **keywords)
     for dtype in dtypes:
         kernel("rows", dtype)
         made.add(np.dtype(dtype), whole("rows", dtype))
@@ -29,30 +43,38 @@ def front(*dtypes, **keywords):
 @pytest.mark.parametrize("mode", ["full", "same", "valid"])
 @pytest.mark.parametrize("dtype", ["float64", "float32", "int64"])
 def test_it_answers_every_dtype_that_was_added(mode, dtype):
-    entry = front("float64", "float32", "int64").entry
+    call = front("float64", "float32", "int64", fallback=refuses)
     x, w = X.astype(dtype), W.astype(dtype)
-    result = entry(x, w, mode, None)
+    result = call(x, w, mode)
     assert_fresh(result)
     assert_identical(result, np.convolve(x, w, mode))
     out = np.empty_like(result)
-    assert entry(x, w, mode, out) is out
-    assert_identical(out, result)
+    for said in (call(x, w, mode, out=out), call(x, w, out=out, mode=mode)):
+        assert said is out
+        assert_identical(out, result)
+    assert_identical(call(x, w, mode=mode, out=None), result)
+
+
+def test_what_is_not_said_is_usual():
+    call = front("float64", fallback=refuses)
+    assert_identical(call(X, W), np.convolve(X, W))
+    assert_identical(call(X, W, out=np.empty(14)), np.convolve(X, W))
 
 
 def test_arrays_from_another_process_are_plain():
-    entry = front("float64", "float32").entry
+    call = front("float64", "float32")
     x, w = pickle.loads(pickle.dumps((X, W)))
     assert x.dtype is not X.dtype
     for operands in ((x, w), (x, W), (X, w)):
-        result = entry(*operands, "full", None)
+        result = call(*operands)
         assert_identical(result, np.convolve(X, W))
         assert result.dtype is X.dtype
     out = pickle.loads(pickle.dumps(result))
-    assert entry(X, W, "full", out) is out
+    assert call(X, W, out=out) is out
     for other in (x.astype(">f8"), x.view("i8"), x.view("M8[s]"), x.astype("f4").repeat(2)):
-        assert entry(other, W, "full", None) is None
+        assert call(other, W) is None
     swapped = X.astype(pickle.loads(pickle.dumps(np.dtype(">f8"))))
-    assert entry(swapped, swapped[:3], "full", None) is None
+    assert call(swapped, swapped[:3]) is None
 
 
 class Subclass(np.ndarray):
@@ -60,42 +82,59 @@ class Subclass(np.ndarray):
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "keywords"),
     [
-        (X, W, "".join(["fu", "ll"]), None),
-        (X, W, 2, None),
-        (X, W, "full", X),
-        (X, W.astype("f"), "full", None),
-        (X.astype("h"), W.astype("h"), "full", None),
-        (X.view(Subclass), W, "full", None),
-        (X, W.view(Subclass), "full", None),
-        (list(X), W, "full", None),
-        (X, list(W), "full", None),
-        (X.reshape(3, 4), W, "full", None),
-        (np.zeros(4000)[::2], W, "full", None),
-        (X[:0], W, "full", None),
-        (X, W, "full"),
-        (X, W, "full", None, None),
-        (),
+        ((X, W, "".join(["fu", "ll"])), {}),
+        ((X, W, 2), {}),
+        ((X, W, None), {}),
+        ((X, W), {"mode": None}),
+        ((X, W, "full"), {"mode": "full"}),
+        ((X, W), {"out": X}),
+        ((X, W), {"ou": None}),
+        ((X, W), {"out": None, "workers": None}),
+        ((X, W, "full", None), {}),
+        ((X, W.astype("f")), {}),
+        ((X.astype("h"), W.astype("h")), {}),
+        ((X.view(Subclass), W), {}),
+        ((X, W.view(Subclass)), {}),
+        ((list(X), W), {}),
+        ((X, list(W)), {}),
+        ((X.reshape(3, 4), W), {}),
+        ((np.zeros(4000)[::2], W), {}),
+        ((X[:0], W), {}),
+        ((X,), {"v": W}),
+        ((), {"a": X, "v": W}),
+        ((), {}),
     ],
     ids=str,
 )
-def test_it_declines_what_it_does_not_know(arguments):
-    assert front("float64").entry(*arguments) is None
+def test_what_it_does_not_know_goes_on_as_it_came(arguments, keywords):
+    call = front("float64", fallback=lambda *a, **k: (a, k))
+    assert isinstance(call(X, W), np.ndarray)
+    found = call(*arguments, **keywords)
+    assert len(found[0]) == len(arguments)
+    assert all(a is b for a, b in zip(found[0], arguments, strict=True))
+    assert list(found[1]) == list(keywords)
+    assert all(found[1][name] is keywords[name] for name in keywords)
 
 
 def test_a_kind_that_it_does_not_answer_is_not_added():
-    made = front("float64", "complex128", kinds="biuf")
-    assert made.entry(X, W, "full", None) is not None
-    assert made.entry(X + 0j, W + 0j, "full", None) is None
+    call = front("float64", "complex128", kinds="biuf")
+    assert call(X, W) is not None
+    assert call(X + 0j, W + 0j) is None
 
 
-def test_it_declines_until_a_kernel_extends_it():
-    made = register("no kernel", Front({"full": 2}))
-    assert made.entry(X, W, "full", None) is None
+def test_it_calls_the_function_until_a_kernel_extends_it():
+    call = register("no kernel", Front(declines, {"mode": MODES}))
+    assert call(X, W) is None
     kernel("rows", "float64")
     extend("no kernel", X.dtype, whole("rows", "float64"))
-    assert_identical(made.entry(X, W, "full", None), np.convolve(X, W))
+    assert_identical(call(X, W), np.convolve(X, W))
+
+
+def test_more_choices_than_there_is_room_for_are_refused():
+    with pytest.raises(ValueError, match="choices must be fewer than 8, got 8"):
+        bind.plain("f", {X.dtype: whole("rows", "float64")}, declines, dict.fromkeys("abcdefgh"))
 
 
 @pytest.mark.parametrize("name", ["convolve", "correlate", "convolve2d", "correlate2d"])
@@ -103,9 +142,41 @@ def test_the_function_behind_it_is_what_a_reader_sees(name):
     function = getattr(fastconv, name)
     signature = inspect.signature(function)
     assert function.__name__ == name
+    assert inspect.getdoc(function) == inspect.getdoc(function.__wrapped__)
     assert signature.parameters["workers"].kind is inspect.Parameter.KEYWORD_ONLY
-    with pytest.raises(TypeError, match="unexpected keyword"):
+    assert set(typing.get_type_hints(function)) == {*signature.parameters, "return"}
+    assert repr(function) == f"<function {function.__module__}.{name}>"
+    assert f"{name}(" in inspect.getsource(function)
+    with pytest.raises(TypeError, match=rf"{name}\(\).* unexpected keyword"):
         function(X, W, nonsense=1)
+
+
+def test_a_function_is_pickled_and_copied_by_its_name_and_binds_as_a_method():
+    function = fastconv.convolve
+    function(X, W)
+    assert pickle.loads(pickle.dumps(function)) is function
+    assert copy.deepcopy(function) is copy.copy(function) is function
+    method = type("Method", (), {"call": function}).__dict__["call"].__get__(X)
+    assert_identical(method(W), np.convolve(X, W))
+    later = functools.partial(function, mode="same")
+    assert_identical(later(X, W), np.convolve(X, W, "same"))
+
+
+def test_threads_may_call_while_dtypes_are_added():
+    dtypes = ["float64", "float32", "int64", "int32"]
+    for dtype in dtypes:
+        kernel("rows", dtype)
+    call, expected = front(fallback=np.convolve), np.convolve(X, W)
+
+    def calls():
+        return all(np.array_equal(call(X, W), expected) for _ in range(20_000))
+
+    with ThreadPoolExecutor(4) as pool:
+        running = [pool.submit(calls) for _ in range(4)]
+        for dtype in dtypes:
+            call.add(np.dtype(dtype), whole("rows", dtype))
+            time.sleep(0.01)
+        assert all(future.result() for future in running)
 
 
 # ---------------------------------------------------------------- one filter
@@ -113,11 +184,11 @@ def test_the_function_behind_it_is_what_a_reader_sees(name):
 
 def bound(fallback):
     kernel("rows", "float64")
-    return bind.bound(whole("rows", "float64"), W, 2, fallback)
+    return bind.plain("f", {W.dtype: whole("rows", "float64")}, fallback, {}, W, 2)
 
 
 def test_a_bound_filter_answers_plain_calls():
-    call, out = bound(pytest.fail), np.empty(14)
+    call, out = bound(refuses), np.empty(14)
     assert_fresh(call(X))
     assert_identical(call(X), np.convolve(X, W))
     for said in (call(X, out), call(X, out=out)):
@@ -152,14 +223,30 @@ def test_what_a_bound_filter_declines_goes_on_as_it_came(arguments, keywords):
 
 
 def test_errors_of_the_fallback_come_through_and_nothing_leaks():
-    def refuses(*arguments):
+    def no(*arguments):
         raise ValueError("no")
 
-    call = bound(refuses)
-    counts = [sys.getrefcount(o) for o in (refuses, X, W, call)]
+    call = bound(no)
+    counts = [sys.getrefcount(o) for o in (no, X, W, call)]
     for _ in range(1000):
         with pytest.raises(ValueError, match="no"):
             call([1.0])
         call(X)
-    after = [sys.getrefcount(o) for o in (refuses, X, W, call)]
+    after = [sys.getrefcount(o) for o in (no, X, W, call)]
     assert max(abs(a - b) for a, b in zip(after, counts, strict=True)) < 10
+
+
+def test_a_prepared_filter_shows_its_signature_and_goes_when_it_is_dropped():
+    prepared = fastconv.prepare(W)
+    prepared(X)
+    assert list(inspect.signature(prepared).parameters) == ["a", "out"]
+    later, reference = functools.partial(prepared, out=np.empty(14)), weakref.ref(prepared)
+    gc.disable()
+    try:
+        del prepared
+        assert_identical(later(X), np.convolve(X, W))
+        assert_identical(later(list(X)), np.convolve(X, W))
+        del later
+        assert reference() is None
+    finally:
+        gc.enable()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +24,11 @@ Loaded = Callable[..., Any]
 
 
 class Whole(NamedTuple):
-    """The entries that answer a whole call: as a function, and others' addresses (`entry`)."""
+    """The entries that answer a whole call: as a function, and two addresses (`entry`)."""
 
     call: Loaded
     whole: int
-    front: int
-    bound: int
+    plain: int
 
 
 class Bound(NamedTuple):
@@ -99,7 +98,7 @@ def _bind(symbols: Symbols, name: str, dtype: str, builtins: bool = True) -> Bou
     if not kernel.one_call:
         return Bound(loop, None, address)
     call = _builtin(symbols("call_" + unit), "call_" + unit)
-    whole = Whole(call, *(symbols(e + unit) for e in ("whole_", "front_", "bound_")))
+    whole = Whole(call, symbols("whole_" + unit), symbols("plain_" + unit))
     return Bound(loop, whole, address)
 
 
@@ -149,32 +148,47 @@ def _words(numbers: Iterable[int]) -> bytes:
 _METH_FASTCALL, _METH_KEYWORDS = 0x80, 0x02
 
 
-def front(address: int, words: list[int]) -> Loaded:
-    """Make a callable of a ``front_`` entry and what it reads."""
-    return _builtin(address, "front", _words(words))
-
-
-def bound(whole: Whole, w: np.ndarray[Any, Any], what: int, fallback: Loaded) -> Loaded:
-    """Make a callable of one filter: (x[, out]) -> the result.
+def plain(
+    name: str,
+    dtypes: Mapping[np.dtype[Any], Whole],
+    fallback: Loaded,
+    choices: Mapping[str, Mapping[Any, int]],
+    w: np.ndarray[Any, Any] | None = None,
+    what: int = 0,
+) -> Loaded:
+    """Make a function that answers plain calls and leaves all others to another.
 
     Parameters
     ----------
-    whole : Whole
-        What answers plain calls.
-    w : ndarray
-        The filter.
-    what : int
-        As in the other entries of a whole call.
+    name : str
+        What it is called.
+    dtypes : mapping of dtype to Whole
+        What answers operands of a dtype.
     fallback : callable
-        (x, out=None) -> the result: for all calls that the entry declines.
+        Takes what the function takes, and anything else.
+    choices : mapping of str to mapping of object to int
+        The arguments between the operands and `out` by name: what each may be (that very object, so
+        no string but a literal one), and what it adds to `what`. The first is the usual one.
+    w : ndarray, optional
+        The second operand, where it is not an argument; `out` needs no name then.
+    what : int
+        As in the other entries of a whole call, without what was chosen.
     """
-    out = sys.intern("out")
-    known = {"w": id(w), "traits": traits(w.dtype), "out": id(out), "fallback": id(fallback),
-             "whole": whole.whole, "type": w.dtype.num, "what": what,
-             "tuple_items": tuple.__basicsize__}  # fmt: skip
-    table = _words(known[name] for name in entry.BOUND)
-    keeps = (w, out, fallback)
-    return _builtin(whole.bound, "bound", table, _METH_FASTCALL | _METH_KEYWORDS, keeps)
+    names = [*map(sys.intern, choices), sys.intern("out")]
+    if len(names) > entry.MOST_SLOTS:
+        raise ValueError(f"choices must be fewer than {entry.MOST_SLOTS}, got {len(choices)}")
+    known = {"fallback": id(fallback), "tuple_items": tuple.__basicsize__,
+             "w": 0 if w is None else id(w), "what": what, "slots": len(names),
+             "positional": len(names) - (w is None)}  # fmt: skip
+    words = [known[word] for word in entry.PLAIN] + list(map(id, names))
+    for options in choices.values():
+        words += [next(iter(options.values())), len(options)]
+        words += [word for option, adds in options.items() for word in (id(option), adds)]
+    words.append(len(dtypes))
+    words += [word for d, e in dtypes.items() for word in (traits(d), e.whole, d.num)]
+    keeps = (w, names, fallback, choices)
+    address = next(iter(dtypes.values())).plain
+    return _builtin(address, name, _words(words), _METH_FASTCALL | _METH_KEYWORDS, keeps)
 
 
 def tape(address: int, words: list[int]) -> Loaded:
@@ -252,6 +266,21 @@ def _symbol(library: Any, name: str) -> int:
             return 0
     function = getattr(library, name, None)
     return ctypes.c_size_t.from_buffer(function).value if function else 0
+
+
+def call_as(base: type, kind: type) -> None:
+    """Have a class's instances be called as fast as its base's, unless it has its own ``__call__``.
+
+    Python 3.11 does not pass the flag for that on, later ones do.
+    """
+    inherits = kind.__call__ is base.__call__ and base.__flags__ & ~kind.__flags__ & _VECTORCALL
+    if inherits and layout_is_known():
+        flags = ctypes.c_uint64.from_address(id(kind) + _TYPE_FLAGS)
+        if flags.value == kind.__flags__:
+            flags.value |= _VECTORCALL
+
+
+_TYPE_FLAGS, _VECTORCALL = 168 + entry.MORE, 1 << 11
 
 
 def foreign(address: int, arrays: int, integers: int) -> Loaded:

@@ -12,15 +12,12 @@
 ``call_<unit>``
     The same as a METH_FASTCALL body: (x, w, what, type number, out, longest
     filter or nothing for 1).
-``front_<unit>``
-    A METH_FASTCALL body: (x, w, modes and the like, out). It asks the ``whole_<unit>`` of the
-    operands' dtype, where it knows that and all else that it was told: see `front.Front`.
+``plain_<unit>``
+    A METH_FASTCALL body with keywords: a whole Python function. It asks the ``whole_<unit>`` of the
+    operands' dtype where it knows that and all else that it was told, and returns what another
+    callable does with these arguments where it does not: see `bind.plain`.
 
-``bound_<unit>``
-    A METH_FASTCALL body with keywords: (x[, out]). The same for one filter, and where it declines
-    it returns what another callable does with these arguments: see `bind.bound`.
-
-The last three and ``py_<unit>`` find the interpreter's functions in their ``self``, a bytes object
+All but the C entries find the interpreter's functions in their ``self``, a bytes object
 that begins with the addresses of `FUNCTIONS`, so that a library has no undefined symbols.
 """
 
@@ -37,7 +34,7 @@ TRAITS, TRAITS_MASK = 24 + MORE, 0xFFFFFFFF_00FFFFFF
 CONTIGUOUS_ALIGNED = 0x0001 | 0x0100
 WRITEABLE = CONTIGUOUS_ALIGNED | 0x0400
 
-# The order of addresses in ``self``; None and ndarray are objects, the rest C functions.
+# The order of addresses in ``self``: None and ndarray are objects, the rest C functions.
 FUNCTIONS = ("PyNumber_AsSsize_t", "PyEval_SaveThread", "PyEval_RestoreThread", "Py_IncRef",
              "PyArray_New", "ndarray", "None", "Py_DecRef", "PyObject_Vectorcall",
              "PyMem_RawMalloc", "PyMem_RawFree")  # fmt: skip
@@ -61,8 +58,8 @@ def entries(unit: str, symbol: str, sizes: list[int], integers: int) -> str:
 
 
 def whole_entries(unit: str) -> str:
-    """Return the IR of ``call_<unit>``, ``front_<unit>`` and ``bound_<unit>``."""
-    return _call_entry(unit) + _front_entry(unit) + _bound_entry(unit)
+    """Return the IR of ``call_<unit>`` and ``plain_<unit>``."""
+    return _call_entry(unit) + _plain_entry(unit)
 
 
 def _c_entry(unit: str, symbol: str, sizes: list[int], integers: int) -> str:
@@ -161,136 +158,153 @@ i64 %longest)
 """
 
 
-_TABLE = f"\n  %table = getelementptr i8, ptr %self, i64 {BYTES_DATA + 8 * len(FUNCTIONS)}"
+# What ``plain_<unit>`` reads behind the addresses of `FUNCTIONS` in its ``self``, 64-bit words all.
+# Slots are the arguments after the operands, `out` the last of them.
+PLAIN = ("fallback", "tuple_items", "w", "what", "slots", "positional")
+# Then come the slots' names; for each slot but `out` what it adds to `what` if nothing is said, how
+# many objects it may be, and for each of those the object and what it adds; how many dtypes there
+# are, and for each its traits, its ``whole_<unit>`` and its type number.
+MOST_SLOTS = 8
 
 
-def _word(result: str, at: str, index: int = 0, kind: str = "i64") -> str:
-    """Return the IR that loads a 64-bit word of a table."""
-    return (
-        f"\n  %{result}.word = getelementptr i64, ptr %{at}, i64 {index}"
-        f"\n  %{result} = load {kind}, ptr %{result}.word"
-    )
+def _plain_entry(unit: str) -> str:
+    def word(result: str, at: str, index: int, kind: str = "i64") -> str:
+        return (
+            f"\n  %{result}.word = getelementptr i64, ptr %{at}, i64 {index}"
+            f"\n  %{result} = load {kind}, ptr %{result}.word"
+        )
 
+    def known(name: str, kind: str = "i64") -> str:
+        return word(name, "table", PLAIN.index(name), kind)
 
-# What ``front_<unit>`` reads behind the addresses of `FUNCTIONS` in its ``self``, 64-bit words all:
-# how many arguments there are between the operands and `out`; for each of them how many objects it
-# may be, and for each of those the object and what it adds to `what`; how many dtypes there are,
-# and for each its traits, its ``whole_<unit>`` and its type number.
-def _front_entry(unit: str) -> str:
-    word = _word
-    needed = "".join(map(function, ("Py_IncRef", "ndarray", "None")))
+    def slot(result: str, base: str, index: str) -> str:
+        return f"\n  %{result} = getelementptr ptr, ptr %{base}, i64 %{index}"
+
+    functions = "".join(map(function, ("ndarray", "None", "Py_DecRef", "PyObject_Vectorcall")))
     return f"""
-define ptr @front_{unit}(ptr %self, ptr %args, i64 %count) {{
-entry:{needed}{_TABLE}{word("choices", "table")}
-  %choice.first = getelementptr i64, ptr %table, i64 1
-  %last = add i64 %choices, 2
-  %needed = add i64 %choices, 3
-  %all = icmp eq i64 %count, %needed
-  br i1 %all, label %choice.loop, label %decline
-choice.loop:
-  %j = phi i64 [ 2, %entry ], [ %j.next, %chosen ]
-  %q = phi ptr [ %choice.first, %entry ], [ %option.end, %chosen ]
-  %what = phi i64 [ 0, %entry ], [ %what.next, %chosen ]
-  %choice.more = icmp slt i64 %j, %last
-  br i1 %choice.more, label %choice.body, label %operands
-choice.body:{word("options", "q")}
-  %option.first = getelementptr i64, ptr %q, i64 1
-  %option.words = mul i64 %options, 2
-  %option.end = getelementptr i64, ptr %option.first, i64 %option.words{argument("said", "%j")}
-  br label %option.loop
-option.loop:
-  %r = phi ptr [ %option.first, %choice.body ], [ %r.next, %option.next ]
-  %option.more = icmp ult ptr %r, %option.end
-  br i1 %option.more, label %option.body, label %decline
-option.body:{word("option", "r", 0, "ptr")}
-  %is.said = icmp eq ptr %option, %said
-  br i1 %is.said, label %chosen, label %option.next
-option.next:
-  %r.next = getelementptr i64, ptr %r, i64 2
-  br label %option.loop
-chosen:{word("adds", "r", 1)}
-  %what.next = add i64 %what, %adds
-  %j.next = add i64 %j, 1
-  br label %choice.loop
-operands:{word("dtypes", "q")}
-  %dtype.first = getelementptr i64, ptr %q, i64 1
-  %dtype.words = mul i64 %dtypes, 3
-  %dtype.end = getelementptr i64, ptr %dtype.first, i64 %dtype.words{argument("given", "%last")}\
-{argument("x", 0)}{argument("w", 1)}{field("x.type", "x", OBJECT_TYPE, "ptr")}
-  %x.array = icmp eq ptr %x.type, %ndarray
-  br i1 %x.array, label %look, label %decline
-look:{traits("x")}
-  br label %dtype.loop
-dtype.loop:
-  %s = phi ptr [ %dtype.first, %look ], [ %s.next, %dtype.next ]
-  %dtype.more = icmp ult ptr %s, %dtype.end
-  br i1 %dtype.more, label %dtype.body, label %decline
-dtype.body:{word("known", "s")}
-  %is.known = icmp eq i64 %known, %x.traits
-  br i1 %is.known, label %answer, label %dtype.next
-dtype.next:
-  %s.next = getelementptr i64, ptr %s, i64 3
-  br label %dtype.loop
-answer:{word("whole", "s", 1, "ptr")}{word("type", "s", 2)}
-  %result = call ptr %whole(ptr %self, ptr %x, ptr %w, ptr %given, i64 %what, i64 %type, i64 1)
-  ret ptr %result
-decline:
-  call void %Py_IncRef(ptr %None)
-  ret ptr %None
-}}
-"""
-
-
-# What ``bound_<unit>`` reads there: the filter, the name and the callable of `BOUND`, and the
-# numbers. CPython hands over keywords' names as a tuple.
-BOUND = ("w", "traits", "out", "fallback", "whole", "type", "what", "tuple_items")
-
-
-def _bound_entry(unit: str) -> str:
-    def word(name: str) -> str:
-        numbers = ("traits", "type", "what", "tuple_items")
-        return _word(name, "table", BOUND.index(name), "i64" if name in numbers else "ptr")
-
-    names = ("ndarray", "None", "Py_DecRef", "PyObject_Vectorcall")
-    return f"""
-define ptr @bound_{unit}(ptr %self, ptr %args, i64 %count, ptr %names) {{
-entry:{"".join(map(function, names))}{_TABLE}{word("fallback")}
-  %plain = icmp eq ptr %names, null
-  br i1 %plain, label %positional, label %keywords
-keywords:{field("names.count", "names", _TUPLE_SIZE, "i64")}
-  %one.name = icmp eq i64 %names.count, 1
-  %one.operand = icmp eq i64 %count, 1
-  %one.each = and i1 %one.name, %one.operand
-  br i1 %one.each, label %keyword, label %decline
-keyword:{word("tuple_items")}{word("out")}
-  %name.at = getelementptr i8, ptr %names, i64 %tuple_items
+define ptr @plain_{unit}(ptr %self, ptr %args, i64 %count, ptr %names) {{
+entry:{functions}
+  %said = alloca [{MOST_SLOTS} x ptr]
+  %table = getelementptr i8, ptr %self, i64 {BYTES_DATA + 8 * len(FUNCTIONS)}\
+{known("fallback", "ptr")}{known("w", "ptr")}{known("slots")}{known("positional")}
+  %slot.names = getelementptr i64, ptr %table, i64 {len(PLAIN)}
+  %none.kept = icmp eq ptr %w, null
+  %operands = select i1 %none.kept, i64 2, i64 1
+  %more = sub i64 %count, %operands
+  %fit = icmp ule i64 %more, %positional
+  br i1 %fit, label %fill, label %other
+fill:
+  %f = phi i64 [ 0, %entry ], [ %f.next, %filled ]
+  %is.there = icmp slt i64 %f, %more
+  br i1 %is.there, label %take, label %filled
+take:
+  %f.index = add i64 %operands, %f{argument("taken", "%f.index")}
+  br label %filled
+filled:
+  %first = phi ptr [ null, %fill ], [ %taken, %take ]{slot("f.to", "said", "f")}
+  store ptr %first, ptr %f.to
+  %f.next = add i64 %f, 1
+  %f.more = icmp slt i64 %f.next, %slots
+  br i1 %f.more, label %fill, label %named
+named:
+  %is.named = icmp ne ptr %names, null
+  br i1 %is.named, label %keywords, label %choose
+keywords:{known("tuple_items")}{field("names.count", "names", _TUPLE_SIZE, "i64")}
+  %items = getelementptr i8, ptr %names, i64 %tuple_items
+  br label %keyword
+keyword:
+  %i = phi i64 [ 0, %keywords ], [ %i.next, %put ]
+  %i.more = icmp slt i64 %i, %names.count
+  br i1 %i.more, label %search, label %choose
+search:{slot("name.at", "items", "i")}
   %name = load ptr, ptr %name.at
-  %is.out = icmp eq ptr %name, %out
-  br i1 %is.out, label %second, label %decline
-positional:
-  switch i64 %count, label %decline [ i64 1, label %operand
-                                      i64 2, label %second ]
-second:{argument("said", 1)}
-  br label %operand
-operand:
-  %given = phi ptr [ %None, %positional ], [ %said, %second ]{argument("x", 0)}\
+  %i.index = add i64 %count, %i{argument("value", "%i.index")}
+  br label %compare
+compare:
+  %s = phi i64 [ 0, %search ], [ %s.next, %unlike ]{slot("s.name.at", "slot.names", "s")}
+  %s.name = load ptr, ptr %s.name.at
+  %is.name = icmp eq ptr %s.name, %name
+  br i1 %is.name, label %found, label %unlike
+unlike:
+  %s.next = add i64 %s, 1
+  %s.more = icmp slt i64 %s.next, %slots
+  br i1 %s.more, label %compare, label %other
+found:{slot("s.to", "said", "s")}
+  %s.had = load ptr, ptr %s.to
+  %is.new = icmp eq ptr %s.had, null
+  br i1 %is.new, label %put, label %other
+put:
+  store ptr %value, ptr %s.to
+  %i.next = add i64 %i, 1
+  br label %keyword
+choose:{known("what")}
+  %out.index = sub i64 %slots, 1
+  %choice.first = getelementptr i64, ptr %slot.names, i64 %slots
+  br label %choice
+choice:
+  %j = phi i64 [ 0, %choose ], [ %j.next, %chosen ]
+  %q = phi ptr [ %choice.first, %choose ], [ %option.end, %chosen ]
+  %so.far = phi i64 [ %what, %choose ], [ %with, %chosen ]
+  %j.more = icmp slt i64 %j, %out.index
+  br i1 %j.more, label %choices, label %dtypes
+choices:{word("usual", "q", 0)}{word("options", "q", 1)}{slot("j.at", "said", "j")}
+  %j.said = load ptr, ptr %j.at
+  %option.first = getelementptr i64, ptr %q, i64 2
+  %option.words = mul i64 %options, 2
+  %option.end = getelementptr i64, ptr %option.first, i64 %option.words
+  %is.unsaid = icmp eq ptr %j.said, null
+  br i1 %is.unsaid, label %chosen, label %option
+option:
+  %r = phi ptr [ %option.first, %choices ], [ %r.next, %option.other ]{word("is", "r", 0, "ptr")}\
+{word("adds", "r", 1)}
+  %is.said = icmp eq ptr %is, %j.said
+  br i1 %is.said, label %chosen, label %option.other
+option.other:
+  %r.next = getelementptr i64, ptr %r, i64 2
+  %r.more = icmp ult ptr %r.next, %option.end
+  br i1 %r.more, label %option, label %other
+chosen:
+  %added = phi i64 [ %usual, %choices ], [ %adds, %option ]
+  %with = add i64 %so.far, %added
+  %j.next = add i64 %j, 1
+  br label %choice
+dtypes:{slot("out.at", "said", "out.index")}
+  %out.said = load ptr, ptr %out.at
+  %out.unsaid = icmp eq ptr %out.said, null
+  %out = select i1 %out.unsaid, ptr %None, ptr %out.said{word("count.dtypes", "q", 0)}
+  %dtype.first = getelementptr i64, ptr %q, i64 1
+  %dtype.words = mul i64 %count.dtypes, 3
+  %dtype.end = getelementptr i64, ptr %dtype.first, i64 %dtype.words{argument("x", 0)}\
 {field("x.type", "x", OBJECT_TYPE, "ptr")}
   %x.array = icmp eq ptr %x.type, %ndarray
-  br i1 %x.array, label %look, label %decline
-look:{traits("x")}{word("traits")}
-  %is.known = icmp eq i64 %x.traits, %traits
-  br i1 %is.known, label %answer, label %decline
-answer:{word("w")}{word("whole")}{word("type")}{word("what")}
-  %result = call ptr %whole(ptr %self, ptr %x, ptr %w, ptr %given, i64 %what, i64 %type, i64 1)
-  %is.none = icmp eq ptr %result, %None
-  br i1 %is.none, label %declined, label %done
+  br i1 %x.array, label %look, label %other
+look:{traits("x")}
+  br label %dtype
+dtype:
+  %d = phi ptr [ %dtype.first, %look ], [ %d.next, %dtype.other ]{word("listed", "d", 0)}
+  %is.listed = icmp eq i64 %listed, %x.traits
+  br i1 %is.listed, label %operand, label %dtype.other
+dtype.other:
+  %d.next = getelementptr i64, ptr %d, i64 3
+  %d.more = icmp ult ptr %d.next, %dtype.end
+  br i1 %d.more, label %dtype, label %other
+operand:
+  br i1 %none.kept, label %second, label %answer
+second:{argument("w.said", 1)}
+  br label %answer
+answer:
+  %filter = phi ptr [ %w, %operand ], [ %w.said, %second ]{word("whole", "d", 1, "ptr")}\
+{word("type", "d", 2)}
+  %result = call ptr %whole(ptr %self, ptr %x, ptr %filter, ptr %out, i64 %so.far, i64 %type, i64 1)
+  %declined = icmp eq ptr %result, %None
+  br i1 %declined, label %none, label %done
 done:
   ret ptr %result
-declined:
+none:
   call void %Py_DecRef(ptr %None)
-  br label %decline
-decline:
-  %other = call ptr %PyObject_Vectorcall(ptr %fallback, ptr %args, i64 %count, ptr %names)
-  ret ptr %other
+  br label %other
+other:
+  %others = call ptr %PyObject_Vectorcall(ptr %fallback, ptr %args, i64 %count, ptr %names)
+  ret ptr %others
 }}
 """

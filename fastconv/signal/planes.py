@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
+from functools import update_wrapper
 from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -50,24 +50,15 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 def _plain_calls_first(order: int, kinds: str) -> Callable[[_Function], _Function]:
     """Make a function of two images leave its plain calls to a compiled front."""
-    modes = {mode: extent + order for mode, extent in _EXTENTS.items()}
-    rules = {boundary: RULE * rule for boundary, rule in _RULES.items()}
-    front = register("plane", Front(modes, rules, {_ZERO: 0}, kinds=kinds))
+    choices: dict[str, dict[Any, int]] = {
+        "mode": {mode: _EXTENTS[mode] + order for mode in _MODES},
+        "boundary": {boundary: RULE * rule for boundary, rule in _RULES.items()},
+        "fillvalue": {_ZERO: 0},
+    }
 
     def decorate(function: _Function) -> _Function:
-        @wraps(function)
-        def call(
-            in1: Any, in2: Any, mode: Any = "full", boundary: Any = "fill", fillvalue: Any = 0,
-            *, out: Any = None, **keywords: Any,
-        ) -> Any:  # fmt: skip
-            if not keywords:
-                entry = front.entry  # Not a method: Python would look for one, 60 ns long.
-                result = entry(in1, in2, mode, boundary, fillvalue, out)
-                if result is not None:
-                    return result
-            return function(in1, in2, mode, boundary, fillvalue, out=out, **keywords)
-
-        return call  # type: ignore[return-value]
+        front = register("plane", Front(function, choices, kinds))
+        return update_wrapper(front, function)  # type: ignore[return-value]
 
     return decorate
 
