@@ -18,6 +18,8 @@ BOUNDARIES = ("zero", "fill", "reflect", "mirror", "nearest", "wrap")
 # Bands are cut the same way for any number of workers, so that results do not depend on it. 2**23
 # products take one thread some 0.1 ms; at most 2**17 outputs leave enough bands to share out.
 _BAND_PRODUCTS, _BAND_OUTPUTS = 1 << 23, 1 << 17
+# Outputs that fill whole lines of a cache, whatever the dtype: workers share none.
+LINE = 64
 
 
 def span(k: int, dilation: int) -> int:
@@ -127,6 +129,17 @@ def band(taps: int) -> int:
 def bands(count: int, size: int) -> list[tuple[int, int]]:
     """Return 0..count cut into bands of `size`, the last one shorter."""
     return [(lo, min(lo + size, count)) for lo in range(0, count, size)]
+
+
+def even(count: int, size: int, unit: int = 1) -> list[tuple[int, int]]:
+    """Return 0..count cut into bands of at most about `size`: whole units, four alike at a time.
+
+    So two or four workers have the same to do.
+    """
+    if count <= size:
+        return bands(count, max(count, 1))
+    share = -(-count // (4 * -(-count // (4 * size))))
+    return bands(count, -(-share // unit) * unit)
 
 
 def shares(count: int, least: int, workers: int) -> list[tuple[int, int]]:

@@ -388,4 +388,5 @@ def _by_bands(kernel: Any, x: Array, w: Array, out: Array, pad: int) -> None:
 
     row = rates("direct", out.dtype.name, "1d")
     seconds = row.multiply_adds * n * k + row.bytes_moved * out.itemsize * (n + m)
-    threads.run(some_outputs, geometry.bands(m, geometry.band(k)), threads.worthwhile(seconds))
+    bands = geometry.even(m, geometry.band(k), geometry.LINE)
+    threads.run(some_outputs, bands, threads.worthwhile(seconds))

@@ -87,7 +87,7 @@ def space(problem: Problem) -> Space:
 
         return planes.space(problem) if problem.ndim < 3 else volumes.space(problem)
     outputs, of_band = problem.outputs, geometry.band(problem.taps)
-    bands = BAND_BYTES * (problem.batch + outputs // max(1, min(outputs, of_band)))
+    bands = BAND_BYTES * (problem.batch + 3 + outputs // max(1, min(outputs, of_band)))
     phases = _phase_bytes(problem) if _takes_phases(problem) else 0
     if problem.inner > 1 or (problem.boundary == ("zero",) and not _crawls(problem)):
         return Space(bands + phases, SLACK)
@@ -210,13 +210,13 @@ def _rows(
         def some_rows(lo: int, hi: int) -> None:
             kernel(x[lo * x_step :], w[lo * w_step :], out[lo * out_step :], hi - lo, *last)
 
-        threads.run(some_rows, geometry.bands(problem.batch, rows), workers)
+        threads.run(some_rows, geometry.even(problem.batch, rows), workers)
         return
 
     def some_outputs(lo: int, hi: int) -> None:
         kernel(x, w, out[lo:], 1, 0, 0, 0, n, k, hi - lo, s, d, p - lo * s)
 
-    threads.run(some_outputs, geometry.bands(m, geometry.band(k)), workers)
+    threads.run(some_outputs, geometry.even(m, geometry.band(k), geometry.LINE), workers)
 
 
 def _columns(problem: Problem, kernel: Any, x: Any, w: Any, out: Any, workers: int) -> None:
@@ -236,7 +236,7 @@ def _columns(problem: Problem, kernel: Any, x: Any, w: Any, out: Any, workers: i
 
     # Whole register tiles of 8 rows; single rows take three times as long.
     height = max(16, geometry.band(k) // inner // 8 * 8)
-    threads.run(some, geometry.bands(problem.batch * m, height), workers)
+    threads.run(some, geometry.even(problem.batch * m, height, 8), workers)
 
 
 def _phases(problem: Problem, kernel: Any, x: Any, w: Any, out: Any, workers: int) -> None:

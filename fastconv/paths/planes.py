@@ -73,7 +73,7 @@ def runner(
     # A multiple of 40 rows: whole register tiles of 2, 5 and 8 rows.
     height, width = problem.output[-2:]
     of_band = max(40, geometry.band(problem.taps) // max(width, 1) // 40 * 40)
-    bands = geometry.bands(problem.batch * height, of_band)
+    bands = geometry.even(problem.batch * height, of_band, 40)
     maps, (_, x_step, w_step, out_step), steps, rest = (
         all_rows[:4], all_rows[4:8], all_rows[8:13], all_rows[15:]
     )  # fmt: skip

@@ -75,7 +75,8 @@ def execute(problem: Problem, operands: Operands) -> list[Box]:
             lo += end - row
 
     of_band = max(1, _BAND_OUTPUTS // max(ow, 1) // passes.ROWS) * passes.ROWS
-    threads.run(some_rows, geometry.bands(problem.batch * oh, of_band), operands.workers)
+    bands = geometry.even(problem.batch * oh, of_band, passes.ROWS)
+    threads.run(some_rows, bands, operands.workers)
     if not wild.any():
         return []
     marks = wild.reshape(problem.batch, oh)
