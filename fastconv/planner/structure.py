@@ -305,8 +305,8 @@ def _low_rank(w: Array, most: int) -> tuple[str, tuple[Array, ...]]:
         return _NONE
     eps, size = float(np.finfo(w.dtype).eps), float(np.linalg.norm(w.astype(np.float64)))
     # What is left out slices first and in each slice is orthogonal; a part is kept for rounding.
-    terms = _decomposed(w.astype(np.float64), _LEFT_OUT_EPS / 2 * eps * size)
-    if not 0 < len(terms) <= most:
+    terms = _decomposed(w.astype(np.float64), _LEFT_OUT_EPS / 2 * eps * size, most)
+    if not terms or len(terms) > most:
         return _NONE
     factors = [np.array(lines).astype(w.dtype) for lines in zip(*terms, strict=True)]
     wide = np.longdouble if w.dtype == np.float64 else np.float64
@@ -320,21 +320,28 @@ def _low_rank(w: Array, most: int) -> tuple[str, tuple[Array, ...]]:
     return _NONE
 
 
-def _decomposed(w: Array, left_out: float) -> list[tuple[Array, ...]]:
-    """Return the fewest outer products whose sum is `w` but for a rest of that norm."""
+def _decomposed(w: Array, left_out: float, most: int) -> list[tuple[Array, ...]] | None:
+    """Return the fewest outer products whose sum is `w` but for a rest of that norm.
+
+    None where any axis needs more than `most`.
+    """
     if w.ndim == 1:
         return [(w,)]
     u, s, v = np.linalg.svd(w.reshape(len(w), -1), full_matrices=False)
     # rests[r] is the norm of what r terms leave out.
     rests = np.sqrt(np.append(np.cumsum((s * s)[::-1])[::-1], 0.0))
     rank = int(np.argmax(rests <= left_out))
+    if rank > most:
+        return None
     terms: list[tuple[Array, ...]] = []
     for r in range(rank):
         # Powers of two: no bit is lost, and all factors are of moderate size.
         root = float(np.exp2(np.rint(np.log2(s[r]) / 2)))
         below = _decomposed(
-            (v[r] * root).reshape(w.shape[1:]), left_out * root / (s[r] * sqrt(rank))
+            (v[r] * root).reshape(w.shape[1:]), left_out * root / (s[r] * sqrt(rank)), most
         )
+        if below is None:
+            return None
         terms += [(u[:, r] * (s[r] / root), *lines) for lines in below]
     return terms
 
