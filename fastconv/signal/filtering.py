@@ -116,9 +116,13 @@ def lfilter(
             return found
     memo = None
     if plain and type(b) is type(x) is np.ndarray and b.ndim == 1 and type(axis) is int:
-        if x.ndim == 2 and axis in (0, -2) and zi is None and x.size <= _TURNED:
+        within = -x.ndim <= axis < x.ndim - 1 and axis != -1
+        if within and zi is None and x.size <= _TURNED:
             # Few samples are turned around sooner than they are met column by column.
-            return lfilter(b, a, x.T.copy(), -1, stride=stride, boundary=boundary).T.copy()
+            rows = x.swapaxes(axis, -1).copy()
+            return (
+                lfilter(b, a, rows, -1, stride=stride, boundary=boundary).swapaxes(axis, -1).copy()
+            )
         divisor = _constant(a)
         if divisor is not None and b.dtype.kind in "fc":
             memo = _memo(b, divisor, x, axis, zi, stride, boundary)
