@@ -171,6 +171,11 @@ def draw_window(rng, sizes, lengths):
     return n, k, m, stride, dilation, pad
 
 
+def few_outputs(lengths, most):
+    """Windows of long filters that leave a few outputs: dot products, and just more than those."""
+    return [(m + k - 1, k, m, 1, 1, 0) for k in lengths for m in range(1, most)]
+
+
 def check_rows(function, dtype, rng, window, at_end):
     n, k, m, stride, dilation, pad = window
     rows = int(rng.integers(1, 4))
@@ -246,9 +251,11 @@ def main(mode, kernel, level, dtype):
         module = import_module(f"fastconv.kernels.{KERNELS[kernel].module}")
         function = getattr(module, f"make_{kernel}")(TARGETS[level], dtype)
         windows = [draw_window(rng, SIZES[:16], LENGTHS[:19]) for _ in range(60)]
+        windows += few_outputs((64, 67), 6)
     else:
         function = built(kernel, level, dtype)
         windows = [draw_window(rng, SIZES, LENGTHS) for _ in range(500)]
+        windows += few_outputs((63, 64, 65, 79, 96, 131, 300), 19)
         if mode == "dense":
             windows = [
                 (n, k, m, 1, 1, pad)

@@ -415,3 +415,29 @@ def test_no_order_of_operands_takes_the_long_way(ours, numpys, mode, dtype, n, k
             out = np.empty_like(expected)
             assert ours(*operands, mode, out=out) is out
             assert_identical(out, expected)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "int16", "complex128"])
+@pytest.mark.parametrize("k", [255, 256, 257, 300, 5000])
+def test_filters_as_long_as_the_signal_leave_few_outputs(k, dtype):
+    rng = np.random.default_rng(k)
+    for m in (1, 2, 3, 8, 16, 17, 25):
+        x = (rng.standard_normal(k + m - 1) * 9).astype(dtype)
+        w = (rng.standard_normal(2 * k) * 9).astype(dtype)
+        for taps in (w[:k], w[k - 1 :: -1], w[::2], np.frombuffer(b"." + w[:k].tobytes(), "V1")):
+            if taps.dtype == "V1":
+                taps = taps[1:].view(dtype)  # Not aligned.
+            for ours, numpys in (
+                (fastconv.convolve, np.convolve),
+                (fastconv.correlate, np.correlate),
+            ):
+                for a, v in ((x, taps), (taps, x)):
+                    want = numpys(a, v, "valid")
+                    scale = np.abs(x).sum() * np.abs(taps).max() if x.dtype.kind in "fc" else 0
+                    bound = scale * np.finfo(dtype).eps if scale else 0
+                    assert_fresh(got := ours(a, v, "valid"))
+                    assert got.dtype == want.dtype
+                    assert np.all(np.abs(got - want) <= bound)
+                    out = np.empty_like(want)
+                    assert ours(a, v, "valid", out=out) is out
+                    assert_identical(out, got)

@@ -9,7 +9,7 @@ from ..runtime.jit import inline
 from ..runtime.target import Target
 from .arithmetic import LOW
 from .direct1d_call import whole_rows
-from .direct1d_dots import make_strided
+from .direct1d_dots import LONG, make_few, make_strided
 from .direct1d_plain import make_plain, plain_chunk
 from .direct1d_rim import make_tiled_row, room
 from .direct1d_short import longest_short
@@ -56,6 +56,7 @@ def make_rows(target: Target, dtype: str) -> Callable[..., Any]:
     finite, plain = make_finite(target, dtype), make_plain(target, dtype)
     strided = make_strided(target, dtype, plain)
     prepare, row = make_tiled_row(target, dtype)
+    few, few_outputs = make_few(target, dtype)
     short_prepare, short_row = prepare, row
     if has_low(target, dtype):
         row = _by_size(target, row)
@@ -92,7 +93,9 @@ def make_rows(target: Target, dtype: str) -> Callable[..., Any]:
                 put(out, out0 - head + i, zero_like(out))
             if m1 == 0:
                 continue
-            if k <= longest:
+            if few_outputs and m1 <= few_outputs and k >= LONG and lo == 0 and hi == m1:
+                few(x, w, out, x0 - pad, w0, out0, k, m1)
+            elif k <= longest:
                 if b == 0:
                     short_prepare(work, n, k, m1, pad)
                 short_row(x, w, out, work, x0, w0, out0, n, k, m1, pad)

@@ -27,12 +27,17 @@ from ..runtime.entry import (
 MOST_TAPS, MOST_OUTPUTS, MOST_PRODUCTS = 256, 1 << 17, 1 << 23
 # Up to this many products no transform wins back what the long way costs, however many taps.
 BRIEF_PRODUCTS = 1 << 21
+# Nor is one asked for so many, with more taps than the stack holds.
+LONG_PRODUCTS = 1 << 17
 # A signal that does not lie as the loop wants it is copied onto the stack up to here.
 MOST_COPIED = 1024
 # From so many taps and bytes of products on running sums may serve a constant filter, which these
 # loops are built for (`paths.boxes`): 10,000 float64 with 41 taps 12 us, by products 27.
 CONSTANT_TAPS, CONSTANT_BYTES = 20, 1 << 21
 CONSTANT_LOOPS = ("float64", "float32", "int64", "int32")
+# The dtypes with so few lanes that each of as many outputs has a register, and up to how many
+# outputs dot products along the taps are the quicker way (`direct1d_dots`).
+DOTS, FEW_OUTPUTS = ("float64", "float32", "int64", "int32"), 16
 # Below this many products the GIL is kept: two switches cost more than they free.
 _GIL_PRODUCTS = 1 << 15
 
@@ -75,11 +80,13 @@ def whole_rows(unit: str, size: int) -> str:
     )
     given += traits("given") + field("x.at.given", "x", DATA, "ptr")
     constant = "  br i1 %c2, label %place, label %decline"
-    if unit.partition("_")[2] in CONSTANT_LOOPS:
+    dtype = unit.partition("_")[2]
+    few_outputs = FEW_OUTPUTS if dtype in DOTS else 0
+    if dtype in CONSTANT_LOOPS:
         constant = _declines_constant(element, size)
     # rows(x, w, out; one row, no steps, n, k, m, stride 1, dilation 1, pad)
     run = (
-        f"call void @fc_{unit}(ptr %samples, i64 %n, ptr %taps, i64 %k, ptr %out.data, i64 %m, "
+        f"call void @fc_{unit}(ptr %samples, i64 %n, ptr %ordered, i64 %k, ptr %out.data, i64 %m, "
         "i64 1, i64 0, i64 0, i64 0, i64 %n, i64 %k, i64 %m, i64 1, i64 1, i64 %pad)"
     )
     new = (
@@ -117,7 +124,7 @@ order:
   %little = icmp sle i64 %n, {MOST_COPIED}
   %ready = or i1 %packed, %little
   %some = icmp sgt i64 %k, 0
-  %few = icmp sle i64 %k, {MOST_TAPS}
+  %few.taps = icmp sle i64 %k, {MOST_TAPS}
   %k.less = sub i64 %k, 1
   %k.half = sdiv i64 %k, 2
   %is.full = icmp eq i64 %extent, 2
@@ -128,12 +135,17 @@ order:
   %m.valid = sub i64 %n, %k.less
   %m.inner = select i1 %is.same, i64 %n, i64 %m.valid
   %m = select i1 %is.full, i64 %m.full, i64 %m.inner
+  %few.outputs = icmp sle i64 %m, {few_outputs}
   %short = icmp sle i64 %m, {MOST_OUTPUTS}
   %products = mul i64 %m, %k
   %one.band = icmp sle i64 %products, {MOST_PRODUCTS}
   %best = icmp sle i64 %k, %longest
   %brief = icmp sle i64 %products, {BRIEF_PRODUCTS}
-  %either = or i1 %best, %brief
+  %small = icmp sle i64 %products, {LONG_PRODUCTS}
+  %few.somehow = or i1 %few.taps, %few.outputs
+  %few = or i1 %few.somehow, %small
+  %best.brief = or i1 %best, %brief
+  %either = or i1 %best.brief, %few.outputs
   %light = and i1 %one.band, %either
   %c0 = and i1 %ready, %some
   %c1 = and i1 %c0, %few
@@ -142,14 +154,15 @@ order:
   %backwards = and i1 %keep, %swap
 {constant}
 place:
+{_long_taps(size)}
   %fresh = icmp eq ptr %given, %None
   br i1 %fresh, label %allocate, label %given.type
 given.type:{field("g.type", "given", OBJECT_TYPE, "ptr")}
   %g.array = icmp eq ptr %g.type, %ndarray
-  br i1 %g.array, label %given.axes, label %decline
+  br i1 %g.array, label %given.axes, label %give.up
 given.axes:{field("g.ndim", "given", NDIM, "i32")}
   %g.flat = icmp eq i32 %g.ndim, 1
-  br i1 %g.flat, label %given.rest, label %decline
+  br i1 %g.flat, label %given.rest, label %give.up
 given.rest:{given}
   %g.length = load i64, ptr %g.dims
   %g.fits = icmp eq i64 %g.length, %m
@@ -166,7 +179,7 @@ given.rest:{given}
   %g0 = and i1 %g.fits, %g.same
   %g1 = and i1 %g0, %g.plain
   %g2 = and i1 %g1, %g.apart
-  br i1 %g2, label %take, label %decline
+  br i1 %g2, label %take, label %give.up
 take:
   call void %Py_IncRef(ptr %given)
   br label %reverse
@@ -177,7 +190,7 @@ allocate:
   br i1 %failed, label %error, label %reverse
 reverse:
   %out = phi ptr [ %given, %take ], [ %new, %allocate ]{data}
-  br i1 %packed, label %loop, label %gather
+  br i1 %packed, label %order.taps, label %gather
 gather:
   %q = phi i64 [ 0, %reverse ], [ %q.next, %gather ]
   %q.offset = mul i64 %q, %x.step
@@ -187,20 +200,23 @@ gather:
   store {element} %sample, ptr %q.to, align 1
   %q.next = add i64 %q, 1
   %q.more = icmp slt i64 %q.next, %n
-  br i1 %q.more, label %gather, label %loop
+  br i1 %q.more, label %gather, label %order.taps
+order.taps:
+  br i1 %borrowed, label %compute, label %loop
 loop:
-  %t = phi i64 [ 0, %reverse ], [ 0, %gather ], [ %t.next, %loop ]
+  %t = phi i64 [ 0, %order.taps ], [ %t.next, %loop ]
   %from.end = sub i64 %k.less, %t
   %from.index = select i1 %keep, i64 %t, i64 %from.end
   %from.offset = mul i64 %from.index, %w.step
   %from = getelementptr i8, ptr %w.data, i64 %from.offset
   %tap = load {element}, ptr %from, align 1
-  %to = getelementptr {element}, ptr %taps, i64 %t
+  %to = getelementptr {element}, ptr %reversed, i64 %t
   store {element} %tap, ptr %to, align 1
   %t.next = add i64 %t, 1
   %more = icmp slt i64 %t.next, %k
   br i1 %more, label %loop, label %compute
 compute:
+  %ordered = select i1 %borrowed, ptr %w.data, ptr %reversed
   %samples = select i1 %packed, ptr %x.data, ptr %copied
   %large = icmp sgt i64 %products, {_GIL_PRODUCTS}
   br i1 %large, label %released, label %held
@@ -231,11 +247,20 @@ turn:
   %apart = icmp slt i64 %low.next, %high.next
   br i1 %apart, label %turn, label %done
 done:
+  br i1 %few.taps, label %return, label %free
+free:
+  call void %PyMem_RawFree(ptr %kept)
+  br label %return
+return:
   ret ptr %out
+give.up:
+  call void %PyMem_RawFree(ptr %kept)
+  br label %decline
 decline:
   call void %Py_IncRef(ptr %None)
   ret ptr %None
 error:
+  call void %PyMem_RawFree(ptr %kept)
   ret ptr null
 }}
 """
@@ -264,3 +289,25 @@ compare:{data}
   %c.late = icmp eq {element} %c.first, %c.last
   %c.equal = and i1 %c.early, %c.late
   br i1 %c.equal, label %decline, label %place"""
+
+
+def _long_taps(size: int) -> str:
+    """Return what finds room to reverse taps that the stack does not hold.
+
+    A correlation's taps are read as they lie, if they lie one after the other.
+    """
+    return f"""  br i1 %few.taps, label %placed, label %as.they.lie
+as.they.lie:{field("w.flags", "w", FLAGS, "i32")}
+  %w.bits = and i32 %w.flags, {CONTIGUOUS_ALIGNED}
+  %w.packed = icmp eq i32 %w.bits, {CONTIGUOUS_ALIGNED}
+  %borrows = and i1 %w.packed, %keep
+  br i1 %borrows, label %placed, label %room
+room:
+  %bytes = mul i64 %k, {size}
+  %heap = call ptr %PyMem_RawMalloc(i64 %bytes)
+  %is.full.up = icmp eq ptr %heap, null
+  br i1 %is.full.up, label %decline, label %placed
+placed:
+  %reversed = phi ptr [ %taps, %place ], [ %taps, %as.they.lie ], [ %heap, %room ]
+  %kept = phi ptr [ null, %place ], [ null, %as.they.lie ], [ %heap, %room ]
+  %borrowed = phi i1 [ false, %place ], [ true, %as.they.lie ], [ false, %room ]"""
