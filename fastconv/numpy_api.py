@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from .kernels.direct1d_call import CONJUGATE
 from .runtime.front import Front, declines, register
 from .runtime.settings import policy as in_force
-from .short import CONVOLVE, CORRELATE, alike, converted, shortcut, waiting
+from .short import CONVOLVE, CORRELATE, alike, converted, inner_products, shortcut, waiting
 from .short_rows import answer_rows
 
 if TYPE_CHECKING:
@@ -44,8 +45,10 @@ def _plain_calls_first(order: int) -> Callable[[_Function], _Function]:
         ) -> Any:  # fmt: skip
             result = None
             if not keywords:
-                if waiting and out is None:
-                    result = _meanwhile(a, v, mode, order)
+                if out is None and type(mode) is str:
+                    result = inner_products(a, v, _EXTENTS.get(mode), order)
+                    if result is None and waiting:
+                        result = _meanwhile(a, v, mode, order)
                 if result is None and conjugates and _is_complex(v):
                     result = entry(a, v.conj(), mode, out=out)
                 both = alike(a, v) if result is None and out is None else None
@@ -55,8 +58,9 @@ def _plain_calls_first(order: int) -> Callable[[_Function], _Function]:
                     result = entry(a, v.conj() if conjugates and _is_complex(v) else v, mode)
             return function(a, v, mode, out=out, **keywords) if result is None else result
 
-        kinds = "biuf" if conjugates else "biufc"
-        front = register("rows", Front(fallback, {"mode": modes}, kinds))
+        if conjugates:
+            modes = {mode: what + CONJUGATE for mode, what in modes.items()}
+        front = register("rows", Front(fallback, {"mode": modes}))
         return update_wrapper(front, function)  # type: ignore[return-value]
 
     return decorate

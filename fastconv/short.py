@@ -76,9 +76,10 @@ _PLANNED_PRODUCTS, _ENGINE_PRODUCTS = 1 << 18, 1 << 30
 # The same for complex numbers, which the engine transforms: (complex128) 700 samples and 500 taps
 # take the loop 120 us and the engine 70 (AVX2), half as many products either 65.
 _COMPLEX_BYTES = 1 << 22
-# Up to so many complex outputs of more than `MOST_TAPS` taps take that loop longer than dot
-# products: one of 10,000 taps 40 us and 13 (AVX2).
-_FEW_COMPLEX = 4
+# Up to so many outputs of so many taps or more NumPy is sooner done: its BLAS with complex ones (one
+# of 10,000 taps 6 us, the loop 13; AVX2), its loop, which ends at the first true product, with truth
+# values.
+_NUMPYS_FEW = {"c": (3, 2048), "b": (16, 256)}
 
 _shortcuts: dict[np.dtype[Any], Shortcut] = {}
 # For each dtype whose loop is not there yet: (a, v, extent, order) -> NumPy's answer to a small
@@ -140,6 +141,22 @@ def _settle(pair: tuple[np.dtype[Any], np.dtype[Any]]) -> _Common:
         found = dtype, pair[0] != dtype, pair[1] != dtype
     _common[pair] = found
     return found
+
+
+def inner_products(a: Any, v: Any, extent: int | None, order: int) -> Array | None:
+    """Return NumPy's answer for a few outputs of a long filter, None where the loop is as quick."""
+    if extent != 0 or type(a) is not np.ndarray or type(v) is not np.ndarray:
+        return None
+    most, least = _NUMPYS_FEW.get(a.dtype.kind, (0, 0))
+    if not most or a.dtype != v.dtype or not a.ndim == v.ndim == 1 or not a.dtype.isnative:
+        return None
+    if min(a.size, v.size) < least or abs(a.size - v.size) >= most:
+        return None
+    if order == CORRELATE:
+        return multiarray.correlate2(a, v, extent)  # type: ignore[return-value]
+    if v.size > a.size:
+        a, v = v, a
+    return _numpy_correlate(a, v[::-1], extent)  # type: ignore[no-any-return]
 
 
 _SEQUENCES, _NUMBERS = frozenset((list, tuple)), frozenset((bool, int, float, complex))
@@ -274,13 +291,6 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
             not _fits(out, m, dtype) or np.may_share_memory(out, a) or np.may_share_memory(out, v)
         ):
             return None
-        if dtype.kind == "c" and m <= _FEW_COMPLEX and k > MOST_TAPS and extent == 0:
-            # NumPy's BLAS adds up the products of one window after the other.
-            dots = _numpy_correlate(a, v, 0)
-            if out is None:
-                return dots  # type: ignore[no-any-return]
-            out[...] = dots
-            return out
         long = may_be_constant and k >= CONSTANT_TAPS
         if long and products * dtype.itemsize >= CONSTANT_BYTES and _is_constant(v):
             if summed is None:

@@ -255,7 +255,7 @@ def main(mode, kernel, level, dtype):
     else:
         function = built(kernel, level, dtype)
         windows = [draw_window(rng, SIZES, LENGTHS) for _ in range(500)]
-        windows += few_outputs((63, 64, 65, 79, 96, 131, 300), 19)
+        windows += few_outputs((63, 64, 65, 79, 96, 131, 300), 35)
         if mode == "dense":
             windows = [
                 (n, k, m, 1, 1, pad)

@@ -27,8 +27,8 @@ from ..runtime.entry import (
 MOST_TAPS, MOST_OUTPUTS, MOST_PRODUCTS = 256, 1 << 17, 1 << 23
 # Up to this many products no transform wins back what the long way costs, however many taps.
 BRIEF_PRODUCTS = 1 << 21
-# Nor is one asked for so many, with more taps than the stack holds.
-LONG_PRODUCTS = 1 << 17
+# Nor is one asked for so many of floats, with more taps than the stack holds.
+FLOAT_PRODUCTS = 1 << 17
 # A signal that does not lie as the loop wants it is copied onto the stack up to here.
 MOST_COPIED = 1024
 # From so many taps and bytes of products on running sums may serve a constant filter, which these
@@ -37,7 +37,9 @@ CONSTANT_TAPS, CONSTANT_BYTES = 20, 1 << 21
 CONSTANT_LOOPS = ("float64", "float32", "int64", "int32")
 # The dtypes with so few lanes that each of as many outputs has a register, and up to how many
 # outputs dot products along the taps are the quicker way (`direct1d_dots`).
-DOTS, FEW_OUTPUTS = ("float64", "float32", "int64", "int32"), 16
+DOTS, FEW_OUTPUTS = ("float64", "float32", "int64", "int32"), 32
+# What is added to extent and order where complex taps are to be conjugated, a sign each.
+CONJUGATE = 8
 # Below this many products the GIL is kept: two switches cost more than they free.
 _GIL_PRODUCTS = 1 << 15
 
@@ -47,7 +49,8 @@ def whole_rows(unit: str, size: int) -> str:
 
     extent 2, 1 and 0 are NumPy's numbers: n + k - 1 outputs, n, or n - k + 1; with 4 added the
     taps keep their order (a correlation), and the result is read backwards where the operands
-    have changed places.
+    have changed places. With CONJUGATE added complex taps are conjugated; none are if the operands
+    have changed places: that is declined.
     """
     element = f"i{8 * size}"
     types = "".join(
@@ -81,7 +84,9 @@ def whole_rows(unit: str, size: int) -> str:
     given += traits("given") + field("x.at.given", "x", DATA, "ptr")
     constant = "  br i1 %c2, label %place, label %decline"
     dtype = unit.partition("_")[2]
+    conjugate = CONJUGATE if dtype.startswith("complex") else 0
     few_outputs = FEW_OUTPUTS if dtype in DOTS else 0
+    long_products = FLOAT_PRODUCTS if dtype.startswith(("float", "complex")) else BRIEF_PRODUCTS
     if dtype in CONSTANT_LOOPS:
         constant = _declines_constant(element, size)
     # rows(x, w, out; one row, no steps, n, k, m, stride 1, dilation 1, pad)
@@ -141,7 +146,7 @@ order:
   %one.band = icmp sle i64 %products, {MOST_PRODUCTS}
   %best = icmp sle i64 %k, %longest
   %brief = icmp sle i64 %products, {BRIEF_PRODUCTS}
-  %small = icmp sle i64 %products, {LONG_PRODUCTS}
+  %small = icmp sle i64 %products, {long_products}
   %few.somehow = or i1 %few.taps, %few.outputs
   %few = or i1 %few.somehow, %small
   %best.brief = or i1 %best, %brief
@@ -150,7 +155,13 @@ order:
   %c0 = and i1 %ready, %some
   %c1 = and i1 %c0, %few
   %c1.light = and i1 %c1, %light
-  %c2 = and i1 %c1.light, %short
+  %suits = and i1 %c1.light, %short
+  %conjugate.bit = and i64 %order.extent, {conjugate}
+  %conjugates = icmp ne i64 %conjugate.bit, 0
+  %kept.first = icmp sle i64 %v.length, %a.length
+  %as.is = xor i1 %conjugates, true
+  %can = or i1 %kept.first, %as.is
+  %c2 = and i1 %suits, %can
   %backwards = and i1 %keep, %swap
 {constant}
 place:
@@ -210,8 +221,10 @@ loop:
   %from.offset = mul i64 %from.index, %w.step
   %from = getelementptr i8, ptr %w.data, i64 %from.offset
   %tap = load {element}, ptr %from, align 1
+  %opposite = xor {element} %tap, {-(1 << (8 * size - 1))}
+  %taken.tap = select i1 %conjugates, {element} %opposite, {element} %tap
   %to = getelementptr {element}, ptr %reversed, i64 %t
-  store {element} %tap, ptr %to, align 1
+  store {element} %taken.tap, ptr %to, align 1
   %t.next = add i64 %t, 1
   %more = icmp slt i64 %t.next, %k
   br i1 %more, label %loop, label %compute
@@ -300,7 +313,8 @@ def _long_taps(size: int) -> str:
 as.they.lie:{field("w.flags", "w", FLAGS, "i32")}
   %w.bits = and i32 %w.flags, {CONTIGUOUS_ALIGNED}
   %w.packed = icmp eq i32 %w.bits, {CONTIGUOUS_ALIGNED}
-  %borrows = and i1 %w.packed, %keep
+  %ordered.already = and i1 %w.packed, %keep
+  %borrows = and i1 %ordered.already, %as.is
   br i1 %borrows, label %placed, label %room
 room:
   %bytes = mul i64 %k, {size}
