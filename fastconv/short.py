@@ -76,9 +76,9 @@ _PLANNED_PRODUCTS, _ENGINE_PRODUCTS = 1 << 18, 1 << 30
 # The same for complex numbers, which the engine transforms: (complex128) 700 samples and 500 taps
 # take the loop 120 us and the engine 70 (AVX2), half as many products either 65.
 _COMPLEX_BYTES = 1 << 22
-# Up to so many outputs of so many taps or more NumPy is sooner done: its BLAS with complex ones (one
-# of 10,000 taps 6 us, the loop 13; AVX2), its loop, which ends at the first true product, with truth
-# values.
+# Up to so many outputs of so many taps or more NumPy is sooner done: its BLAS with complex ones
+# (one of 10,000 taps 6 us, the loop 13; AVX2), its loop, which ends at the first true product, with
+# truth values.
 _NUMPYS_FEW = {"c": (3, 2048), "b": (16, 256)}
 
 _shortcuts: dict[np.dtype[Any], Shortcut] = {}
