@@ -76,10 +76,10 @@ _PLANNED_PRODUCTS, _ENGINE_PRODUCTS = 1 << 18, 1 << 30
 # The same for complex numbers, which the engine transforms: (complex128) 700 samples and 500 taps
 # take the loop 120 us and the engine 70 (AVX2), half as many products either 65.
 _COMPLEX_BYTES = 1 << 22
-# Up to so many outputs of so many taps or more NumPy is sooner done: its BLAS with complex ones
-# (one of 10,000 taps 6 us, the loop 13; AVX2), its loop, which ends at the first true product, with
-# truth values.
-_NUMPYS_FEW = {"c": (3, 2048), "b": (16, 256)}
+# From so many taps on NumPy is sooner done with fewer than so many outputs: its BLAS with complex
+# ones (one of 10,000 taps 6 us, the loop 13; AVX2), its loop, which ends at the first true product,
+# with truth values.
+_NUMPYS_FEW = {"c": ((1 << 14, 9), (1 << 11, 4)), "b": ((256, 16),)}
 
 _shortcuts: dict[np.dtype[Any], Shortcut] = {}
 # For each dtype whose loop is not there yet: (a, v, extent, order) -> NumPy's answer to a small
@@ -147,10 +147,11 @@ def inner_products(a: Any, v: Any, extent: int | None, order: int) -> Array | No
     """Return NumPy's answer for a few outputs of a long filter, None where the loop is as quick."""
     if extent != 0 or type(a) is not np.ndarray or type(v) is not np.ndarray:
         return None
-    most, least = _NUMPYS_FEW.get(a.dtype.kind, (0, 0))
-    if not most or a.dtype != v.dtype or not a.ndim == v.ndim == 1 or not a.dtype.isnative:
+    known = _NUMPYS_FEW.get(a.dtype.kind)
+    if known is None or a.dtype != v.dtype or not a.ndim == v.ndim == 1 or not a.dtype.isnative:
         return None
-    if min(a.size, v.size) < least or abs(a.size - v.size) >= most:
+    k, more = min(a.size, v.size), abs(a.size - v.size)
+    if not any(k >= taps and more < outputs for taps, outputs in known):
         return None
     if order == CORRELATE:
         return multiarray.correlate2(a, v, extent)  # type: ignore[return-value]

@@ -49,8 +49,7 @@ def whole_rows(unit: str, size: int) -> str:
 
     extent 2, 1 and 0 are NumPy's numbers: n + k - 1 outputs, n, or n - k + 1; with 4 added the
     taps keep their order (a correlation), and the result is read backwards where the operands
-    have changed places. With CONJUGATE added complex taps are conjugated; none are if the operands
-    have changed places: that is declined.
+    have changed places. With CONJUGATE added complex numbers of the second operand are conjugated.
     """
     element = f"i{8 * size}"
     types = "".join(
@@ -127,7 +126,15 @@ order:
   %bits = and i32 %flags, {CONTIGUOUS_ALIGNED}
   %packed = icmp eq i32 %bits, {CONTIGUOUS_ALIGNED}
   %little = icmp sle i64 %n, {MOST_COPIED}
-  %ready = or i1 %packed, %little
+  %conjugate.bit = and i64 %order.extent, {conjugate}
+  %conjugates = icmp ne i64 %conjugate.bit, 0
+  %in.place = xor i1 %swap, true
+  %conjugates.x = and i1 %conjugates, %swap
+  %conjugates.w = and i1 %conjugates, %in.place
+  %scattered = xor i1 %packed, true
+  %copies = or i1 %scattered, %conjugates.x
+  %as.it.lies = xor i1 %copies, true
+  %ready = or i1 %as.it.lies, %little
   %some = icmp sgt i64 %k, 0
   %few.taps = icmp sle i64 %k, {MOST_TAPS}
   %k.less = sub i64 %k, 1
@@ -155,13 +162,7 @@ order:
   %c0 = and i1 %ready, %some
   %c1 = and i1 %c0, %few
   %c1.light = and i1 %c1, %light
-  %suits = and i1 %c1.light, %short
-  %conjugate.bit = and i64 %order.extent, {conjugate}
-  %conjugates = icmp ne i64 %conjugate.bit, 0
-  %kept.first = icmp sle i64 %v.length, %a.length
-  %as.is = xor i1 %conjugates, true
-  %can = or i1 %kept.first, %as.is
-  %c2 = and i1 %suits, %can
+  %c2 = and i1 %c1.light, %short
   %backwards = and i1 %keep, %swap
 {constant}
 place:
@@ -185,8 +186,7 @@ given.rest:{given}
   %g.below = icmp ule ptr %g.end, %x.at.given
   %g.above = icmp ule ptr %x.end, %g.data
   %g.beside = or i1 %g.below, %g.above
-  %scattered = xor i1 %packed, true
-  %g.apart = or i1 %g.beside, %scattered
+  %g.apart = or i1 %g.beside, %copies
   %g0 = and i1 %g.fits, %g.same
   %g1 = and i1 %g0, %g.plain
   %g2 = and i1 %g1, %g.apart
@@ -201,14 +201,16 @@ allocate:
   br i1 %failed, label %error, label %reverse
 reverse:
   %out = phi ptr [ %given, %take ], [ %new, %allocate ]{data}
-  br i1 %packed, label %order.taps, label %gather
+  br i1 %copies, label %gather, label %order.taps
 gather:
   %q = phi i64 [ 0, %reverse ], [ %q.next, %gather ]
   %q.offset = mul i64 %q, %x.step
   %q.from = getelementptr i8, ptr %x.data, i64 %q.offset
   %sample = load {element}, ptr %q.from, align 1
+  %q.opposite = xor {element} %sample, {-(1 << (8 * size - 1))}
+  %q.taken = select i1 %conjugates.x, {element} %q.opposite, {element} %sample
   %q.to = getelementptr {element}, ptr %copied, i64 %q
-  store {element} %sample, ptr %q.to, align 1
+  store {element} %q.taken, ptr %q.to, align 1
   %q.next = add i64 %q, 1
   %q.more = icmp slt i64 %q.next, %n
   br i1 %q.more, label %gather, label %order.taps
@@ -222,7 +224,7 @@ loop:
   %from = getelementptr i8, ptr %w.data, i64 %from.offset
   %tap = load {element}, ptr %from, align 1
   %opposite = xor {element} %tap, {-(1 << (8 * size - 1))}
-  %taken.tap = select i1 %conjugates, {element} %opposite, {element} %tap
+  %taken.tap = select i1 %conjugates.w, {element} %opposite, {element} %tap
   %to = getelementptr {element}, ptr %reversed, i64 %t
   store {element} %taken.tap, ptr %to, align 1
   %t.next = add i64 %t, 1
@@ -230,7 +232,7 @@ loop:
   br i1 %more, label %loop, label %compute
 compute:
   %ordered = select i1 %borrowed, ptr %w.data, ptr %reversed
-  %samples = select i1 %packed, ptr %x.data, ptr %copied
+  %samples = select i1 %copies, ptr %copied, ptr %x.data
   %large = icmp sgt i64 %products, {_GIL_PRODUCTS}
   br i1 %large, label %released, label %held
 released:
@@ -313,8 +315,9 @@ def _long_taps(size: int) -> str:
 as.they.lie:{field("w.flags", "w", FLAGS, "i32")}
   %w.bits = and i32 %w.flags, {CONTIGUOUS_ALIGNED}
   %w.packed = icmp eq i32 %w.bits, {CONTIGUOUS_ALIGNED}
-  %ordered.already = and i1 %w.packed, %keep
-  %borrows = and i1 %ordered.already, %as.is
+  %as.they.are = xor i1 %conjugates.w, true
+  %in.order = and i1 %w.packed, %keep
+  %borrows = and i1 %in.order, %as.they.are
   br i1 %borrows, label %placed, label %room
 room:
   %bytes = mul i64 %k, {size}
