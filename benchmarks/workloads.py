@@ -87,11 +87,12 @@ def streams() -> Iterator[Workload]:
 
 
 def equal_lengths() -> Iterator[Workload]:
-    """Yield two signals of one length: a single transform."""
+    """Yield two signals of one length: a single transform, or one inner product."""
     for dtype in REAL:
         for n in (10**3, 10**4, 10**5, 10**6):
             main = dtype == "float64" and n == 10**4
             yield signal("equal", dtype, n, n, "full", quick=main, headline=main)
+            yield signal("equal", dtype, n, n, "valid", prefix="inner", quick=main, headline=main)
 
 
 def batches() -> Iterator[Workload]:

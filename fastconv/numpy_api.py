@@ -32,11 +32,12 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 def _plain_calls_first(order: int) -> Callable[[_Function], _Function]:
     """Make a function of two sequences and a mode leave its plain calls to a compiled front."""
-    conjugates = order == CORRELATE
+    marks = order + (CONJUGATE if order == CORRELATE else 0)
 
     def decorate(function: _Function) -> _Function:
         (usual,) = function.__defaults__ or ()
-        modes = {mode: _EXTENTS[mode] + order for mode in (usual, *_EXTENTS)}
+        modes = {mode: _EXTENTS[mode] + marks for mode in (usual, *_EXTENTS)}
+        literal = {mode: mode for mode in modes}
         entry = register("rows", Front(declines, {"mode": modes}))
 
         @wraps(function)
@@ -44,30 +45,26 @@ def _plain_calls_first(order: int) -> Callable[[_Function], _Function]:
             a: Any, v: Any, mode: Any = usual, *, out: Any = None, **keywords: Any
         ) -> Any:  # fmt: skip
             result = None
-            if not keywords:
-                if out is None and type(mode) is str:
-                    result = inner_products(a, v, _EXTENTS.get(mode), order)
+            named = literal.get(mode) if type(mode) is str and not keywords else None
+            if named is not None:
+                if named is not mode:  # The front knows the literal alone.
+                    result = entry(a, v, named, out=out)
+                if result is None and out is None:
+                    result = inner_products(a, v, _EXTENTS[named], order)
                     if result is None and waiting:
-                        result = _meanwhile(a, v, mode, order)
-                if result is None and conjugates and _is_complex(v):
-                    result = entry(a, v.conj(), mode, out=out)
+                        result = _meanwhile(a, v, named, order)
                 both = alike(a, v) if result is None and out is None else None
                 # Others stay as they came: NumPy's errors speak of what it was given.
                 if both is not None and both[0].ndim == both[1].ndim == 1:
                     a, v = both
-                    result = entry(a, v.conj() if conjugates and _is_complex(v) else v, mode)
+                    result = entry(a, v, named)
             return function(a, v, mode, out=out, **keywords) if result is None else result
 
-        if conjugates:
-            modes = {mode: what + CONJUGATE for mode, what in modes.items()}
-        front = register("rows", Front(fallback, {"mode": modes}))
-        return update_wrapper(front, function)  # type: ignore[return-value]
+        return update_wrapper(  # type: ignore[return-value]
+            register("rows", Front(fallback, {"mode": modes})), function
+        )
 
     return decorate
-
-
-def _is_complex(v: Any) -> bool:
-    return type(v) is _ndarray and v.dtype.kind == "c"
 
 
 def _meanwhile(a: Any, v: Any, mode: Any, order: int) -> npt.NDArray[Any] | None:

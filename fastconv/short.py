@@ -143,7 +143,7 @@ def _settle(pair: tuple[np.dtype[Any], np.dtype[Any]]) -> _Common:
     return found
 
 
-def inner_products(a: Any, v: Any, extent: int | None, order: int) -> Array | None:
+def inner_products(a: Any, v: Any, extent: int, order: int) -> Array | None:
     """Return NumPy's answer for a few outputs of a long filter, None where the loop is as quick."""
     if extent != 0 or type(a) is not np.ndarray or type(v) is not np.ndarray:
         return None

@@ -250,3 +250,12 @@ def test_a_prepared_filter_shows_its_signature_and_goes_when_it_is_dropped():
         assert reference() is None
     finally:
         gc.enable()
+
+
+def test_a_mode_that_is_no_literal_is_known_all_the_same():
+    mode = "".join(["va", "lid"])
+    for name in ("convolve", "correlate"):
+        ours, numpys = getattr(fastconv, name), getattr(np, name)
+        assert_identical(ours(X, W, mode), numpys(X, W, mode))
+        assert ours(X, W, mode, out=(out := np.empty(10))) is out
+        assert_identical(out, numpys(X, W, mode))
