@@ -257,5 +257,6 @@ def test_a_mode_that_is_no_literal_is_known_all_the_same():
     for name in ("convolve", "correlate"):
         ours, numpys = getattr(fastconv, name), getattr(np, name)
         assert_identical(ours(X, W, mode), numpys(X, W, mode))
-        assert ours(X, W, mode, out=(out := np.empty(10))) is out
+        out = np.empty(10)
+        assert ours(X, W, mode, out=out) is out
         assert_identical(out, numpys(X, W, mode))
