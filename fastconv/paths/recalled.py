@@ -26,7 +26,7 @@ Recipe = Callable[[Array, Array | None], Array | None]
 _MOST_RECIPES = 512
 # The allocator keeps pieces of up to so many bytes.
 _FRESH_BYTES = 1 << 16
-_recipes: dict[Hashable, Recipe] = {}
+_recipes: dict[Hashable, tuple[Recipe, Run]] = {}
 
 
 class Call(NamedTuple):
@@ -56,23 +56,40 @@ class Call(NamedTuple):
 def recipe(key: Hashable) -> Recipe | None:
     """Return what was kept under `key`."""
     try:
-        return _recipes.get(key)
-    except TypeError:  # A list among the arguments.
+        return _recipes[key][0]
+    except (KeyError, TypeError):  # A list among the arguments.
+        return None
+
+
+def run_of(key: Hashable) -> Run | None:
+    """Return what was kept under `key`, for samples and results of one piece that share nothing."""
+    try:
+        return _recipes[key][1]
+    except (KeyError, TypeError):
         return None
 
 
 def keep_view(
-    key: Hashable, known: Hashable, dtype: npt.DTypeLike, shape: tuple[int, ...], seen: Any
-) -> None:
-    """Keep under `key` what is kept under `known` for samples and results seen as another dtype."""
-    kept = recipe(known)
-    if kept is None:
+    key: Hashable, known: Hashable, dtype: npt.DTypeLike, shape: tuple[int, ...], seen: Any,
+    made: Any = None,
+) -> None:  # fmt: skip
+    """Keep under `key` what is kept under `known` for samples and results seen as other dtypes.
+
+    Numbers made where truth values lie become what those are: 0 or 1.
+    """
+    compute, kind, goal = run_of(known), np.dtype(seen), np.dtype(made or seen)
+    if compute is None:
         return
 
     def run(samples: Array, results: Array) -> None:
-        kept(samples.view(seen).reshape(shape), results.view(seen).reshape(shape))
+        compute(samples.view(kind), results.view(goal))
 
-    keep(key, dtype, shape, run)
+    def marked(samples: Array, results: Array) -> None:
+        marks = results.view(goal)
+        compute(samples.view(kind), marks)
+        np.not_equal(marks, 0, results)
+
+    keep(key, dtype, shape, marked if np.dtype(dtype) == np.bool_ else run)
 
 
 def once(kernel: Any, call: Call, space: Callable[[], Array], source: Array, result: Array) -> None:
@@ -148,6 +165,6 @@ def keep(key: Hashable, dtype: npt.DTypeLike, shape: tuple[int, ...], run: Run |
         return out
 
     try:
-        _recipes[key] = answer
+        _recipes[key] = answer, compute
     except TypeError:
         return
