@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import warnings
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -174,6 +175,7 @@ def beside(name: str, *args: Any, **named: Any) -> Array:
     return original(name)(*args, **named)  # type: ignore[no-any-return]
 
 
+@cache
 def original(name: str) -> Callable[..., Any]:
     """Return SciPy's function, even where its public name has been replaced by ours."""
     # The names that SciPy collects before it decorates them: what nobody replaces.
@@ -214,7 +216,7 @@ def key_of(name: str, x: Any, w: Any, output: Any, *rest: Any) -> tuple[Any, ...
         else:
             return None
         if kind != x.dtype:
-            if kind.kind not in "iuf" or x.dtype.kind == "c":
+            if kind.kind not in ("c" if x.dtype.kind == "c" else "iufc"):
                 return None
             rest = (*rest, kind)
     kinds = tuple(map(type, rest))

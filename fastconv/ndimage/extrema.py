@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..paths import footprints, recalled
-from ..paths.bands import Pass, Samples, cast, chain
+from ..paths.bands import Pass, Samples, cast, chain, gathered
 from ..paths.sliding import extreme_pass, footprint_window
 from ..paths.windows import slide
 from . import arguments
 from .scans import by_scans
+from .settle import MOST_CONVERTED
 
 Array = npt.NDArray[Any]
 
@@ -298,6 +299,7 @@ def _over(
         _run(x, out, passes, cval, workers, key)
     else:
         out[...] = x
+        recalled.keep_copy(key, out.dtype, x.shape)
     return out
 
 
@@ -316,20 +318,35 @@ def _run(
     rules = [q.boundary for q in passes]
     fill = float(cval) if "fill" in rules else 0.0
     work = _work(x, rules, fill)
-    if len(passes) > 1 and not (x.dtype == out.dtype == work):
+    same = x.dtype == out.dtype == work
+    if len(passes) > 1 and not same:
         # Between passes SciPy rounds to the dtype of the result.
-        _run(x, out, passes[:1], cval, workers)
-        _run(out, out, passes[1:], cval, workers)
+        first, rest = (None if key is None else (key, part) for part in ("first", "rest"))
+        _run(x, out, passes[:1], cval, workers, first)
+        _run(out, out, passes[1:], cval, workers, rest)
+        recalled.keep_both(key, (first, rest), out.dtype, x.shape)
         return
-    if x.dtype == out.dtype == work == np.bool_:
-        # A byte of 0 or 1 compares as a truth value does.
+    if same and passes[0].size == 1 == len(passes):
+        out[...] = x
+        recalled.keep_copy(key, out.dtype, x.shape)
+        return
+    seen = _byte(fill) if x.dtype == np.bool_ else None
+    if seen is not None and out.dtype == np.bool_:
+        # A byte of 0 or 1 compares as a truth value does, and so does another one outside.
         known = None if key is None else (key, "bytes")
-        _run(x.view(np.uint8), out.view(np.uint8), passes, int(fill), workers, known)
-        recalled.keep_view(key, known, out.dtype, x.shape, np.uint8)
+        marks = out.view(seen)
+        _run(x.view(seen), marks, passes, int(fill), workers, known)
+        if not same:
+            np.not_equal(marks, 0, out)
+        recalled.keep_view(key, known, out.dtype, x.shape, seen, marks=not same)
         return
+    if seen is not None:
+        x, work = x.view(seen), np.dtype(seen)
     x = arguments.apart(x, out)
     reduction = "max" if passes[0].greatest else "min"
-    if work == x.dtype == out.dtype and by_scans(reduction, x, out, passes, fill, workers, key):
+    if same and by_scans(reduction, x, out, passes, fill, workers, key):
+        return
+    if not same and _converted(reduction, x, out, passes, fill, work, workers, key):
         return
     source = Samples(x, work.type(fill) if work == x.dtype else fill)
     team = arguments.crew(8 * x.size * len(passes), workers)
@@ -338,7 +355,54 @@ def _run(
     else:
         between = np.empty(x.shape, work)
         chain([source], between, passes, work, team)
-        out[...] = cast(between.astype(np.float64, copy=False), out.dtype)
+        out[...] = _narrowed(between, out.dtype)
+
+
+def _narrowed(values: Array, dtype: np.dtype[Any]) -> Array:
+    if values.dtype == dtype:
+        return values
+    return cast(values.astype(np.float64, copy=False), dtype)
+
+
+def _converted(
+    reduction: str, x: Array, out: Array, passes: list[Pass], fill: float, work: np.dtype[Any],
+    workers: Any, key: Any,
+) -> bool:  # fmt: skip
+    """Compare a few samples in another dtype than theirs or the results'.
+
+    Of 0.0 and -0.0 the loops take the first, SciPy the last: floats go another way.
+    """
+    if x.size > MOST_CONVERTED:
+        return False
+    known, kind = None if key is None else (key, "converted"), out.dtype
+    made = np.empty(x.shape, work)
+    if x.dtype.kind not in "biu":
+        compute = gathered(passes[0], x.shape, work, fill)
+        if compute is None:
+            return False
+        compute(x.astype(work).reshape(-1), made.reshape(-1))
+    elif by_scans(reduction, x.astype(work), made, passes, fill, workers, known):
+        compute = recalled.run_of(known)
+    else:
+        return False
+    out[...] = _narrowed(made, kind)
+    if compute is None:
+        return True
+
+    def run(samples: Array, results: Array) -> None:
+        made = np.empty(len(samples), work)
+        compute(samples.view(x.dtype).astype(work, copy=False), made)
+        results[...] = _narrowed(made, kind)
+
+    recalled.keep(key, kind, x.shape, run)
+    return True
+
+
+def _byte(fill: float) -> type[np.uint8 | np.int8] | None:
+    """Return the bytes that hold truth values and what lies outside, if any do."""
+    if not fill.is_integer():
+        return None
+    return np.uint8 if 0 <= fill < 256 else np.int8 if -128 <= fill < 0 else None
 
 
 def _work(x: Array, rules: list[str], fill: float) -> np.dtype[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from itertools import product
 from math import prod
 from typing import Any
 
@@ -54,9 +55,9 @@ def run_passes(
         return lines.plan(dtype, x.shape, keys[part])
 
     # Means of bytes are cut off where their quotients are as long as their sums are whole.
-    whole = any(q.boundary == "fill" for q in passes) and not outside.is_integer()
     means = any(isinstance(q.taps, int) for q in passes)
-    lie = _as_they_lie if means and whole else _as_bytes
+    parts = not outside.is_integer() and any(q.boundary == "fill" for q in passes)
+    lie = _as_they_lie if means and parts else _as_bytes
     if lie(x, out, plan, len(keys), outside, workers, key):
         return
     team = arguments.crew(x.size * sum(q.size for q in passes), workers)
@@ -104,7 +105,7 @@ def _pairs(x: Array) -> Array:
 
 
 # Converted samples are all there at once: the bands of `chain` take over for more.
-_MOST_CONVERTED = 1 << 17
+MOST_CONVERTED = 1 << 17
 
 # (dtype, which of the passes) -> how to run them over arrays as they lie, None where nothing does
 Planner = Callable[[str, slice], "lines.Plan | ordered_windows.Plan | None"]
@@ -124,7 +125,7 @@ def _as_bytes(
     if not _as_they_lie(x.view(np.uint8), marks, plan, passes, outside, workers, known):
         return False
     np.not_equal(marks, 0, out)
-    recalled.keep_view(key, known, out.dtype, x.shape, np.uint8)
+    recalled.keep_view(key, known, out.dtype, x.shape, np.uint8, marks=True)
     return True
 
 
@@ -146,7 +147,7 @@ def _as_they_lie(
     # Doubles and floats hold these samples exactly; the sums would be the same.
     if looped and (x.dtype == dtype or (dtype.kind == "f" and np.can_cast(x.dtype, dtype))):
         parts = [(dtype.name, slice(None))]
-    elif x.size > _MOST_CONVERTED:
+    elif x.size > MOST_CONVERTED:
         return False
     elif looped:
         parts = [("float64", slice(1)), (dtype.name, slice(1, None))][: min(passes, 2)]
@@ -219,21 +220,16 @@ def along(
         if w.dtype.kind == "c":
             w = w.conj().astype(np.complex128, copy=False)
 
-        def part(real_x: Array, real_w: Array, into: Array | None, outside: Any) -> Array:
-            known = arguments.key_of(
-                "correlate1d", real_x, real_w, into, axis, mode, outside, origin
-            )
-            plain = known if accuracy is None and type(stride) is int and stride == 1 else None
-            found = arguments.remembered(plain, real_x, into)
-            if found is not None:
-                return found
+        def part(
+            real_x: Array, real_w: Array, into: Array, outside: Any, known: Hashable
+        ) -> Array:
             return along(
                 real_x, real_w, axis, into, mode, outside, origin, stride, accuracy, workers,
-                None, missing, plain,
+                None, missing, known,
             )  # fmt: skip
 
         shape = _kept(x.shape, [axis], stride)
-        return _by_parts(part, x, w, output, cval, shape, missing)
+        return _by_parts(part, x, w, output, cval, shape, missing, key)
     w, is_complex = np.asarray(w, np.float64), x.dtype.kind == "c"
     if w.ndim != 1 or len(w) < 1:
         # The output is settled first, as SciPy does.
@@ -285,19 +281,16 @@ def over(
         if w.dtype.kind == "c" and not flip:
             w = w.conj()
 
-        def part(real_x: Array, real_w: Array, into: Array | None, outside: Any) -> Array:
-            known = arguments.key_of(name, real_x, real_w, into, mode, outside, origin, axes)
-            plain = known if accuracy is None and type(stride) is int and stride == 1 else None
-            found = arguments.remembered(plain, real_x, into)
-            if found is not None:
-                return found
+        def part(
+            real_x: Array, real_w: Array, into: Array, outside: Any, known: Hashable
+        ) -> Array:
             return over(
                 real_x, real_w, into, mode, outside, origin, flip, axes, stride, accuracy,
-                workers, None, missing, plain,
+                workers, None, missing, known,
             )  # fmt: skip
 
         shape = _kept(x.shape, range(x.ndim) if axes is None else np.atleast_1d(axes), stride)
-        return _by_parts(part, x, w, output, cval, shape, missing)
+        return _by_parts(part, x, w, output, cval, shape, missing, key)
     chosen = arguments.some_axes(axes, x.ndim)
     w, pads = _window_of(x, np.asarray(w, np.float64), chosen, origin, flip)
     out = arguments.place(output, missing.dtype(x), _kept(x.shape, chosen, stride))
@@ -373,38 +366,67 @@ def _kept(shape: tuple[int, ...], axes: Any, stride: Any) -> tuple[int, ...]:
     return tuple(lengths)
 
 
+# (samples, taps, results, samples outside, key)
+_Part = Callable[[Array, Array, Array, Any, Hashable], object]
+
+
 def _by_parts(
-    part: Callable[..., Array], x: Array, w: Array, output: Any, cval: Any,
-    shape: tuple[int, ...], missing: Missing,
+    part: _Part, x: Array, w: Array, output: Any, cval: Any, shape: tuple[int, ...],
+    missing: Missing, key: Hashable,
 ) -> Array:  # fmt: skip
     """Combine real results, as SciPy does, for complex samples or taps."""
     missing.refuse("complex taps")
     out = arguments.place(output, x.dtype, shape, complex_output=True)
-    # The compiled loops take and make numbers that lie side by side: without these copies three
-    # taps on 8 complex samples take 910 us, not 46. Fresh pages would cost more than all sums.
-    kind = out.real.dtype
-    real, imaginary = scratch(2 * prod(shape), kind, "parts of results").reshape(2, *shape)
-    if x.dtype.kind == "c":
-        outside, beyond = np.real(cval), np.imag(cval)
-        room = scratch(2 * x.size, x.real.dtype, "parts of samples")
-        a, b = room.reshape(2, *x.shape)
-        a[...], b[...] = x.real, x.imag
-        if w.dtype.kind == "c":
-            part(a, w.real, real, outside)
-            real -= part(b, w.imag, None, beyond)
-            part(a, w.imag, imaginary, outside)
-            imaginary += part(b, w.real, None, beyond)
-        else:
-            part(a, w, real, outside)
-            part(b, w, imaginary, beyond)
-    else:
+    taps = (w.real, w.imag) if w.dtype.kind == "c" else (w,)
+    outside = (np.real(cval), np.imag(cval)) if x.dtype.kind == "c" else (cval,)
+    if x.dtype.kind != "c":
         if np.iscomplexobj(cval):
             raise ValueError("Cannot provide a complex-valued cval when the input is real.")
-        x = np.array(x, order="C")  # Nor may the first part's result overlap it.
-        part(x, w.real, real, cval)
-        part(x, w.imag, imaginary, cval)
-    out.real, out.imag = real, imaginary
+        x = np.array(x, order="C")
+    pairs = tuple(product(range(len(outside)), range(len(taps))))
+    known = {pair: None if key is None else (key, pair) for pair in pairs}
+
+    def compute(pair: tuple[int, int], samples: Array, results: Array) -> object:
+        i, j = pair
+        return part(samples, taps[j], results, outside[i], known[pair])
+
+    _combine(compute, len(taps), x, out)
+    runs = {pair: recalled.run_of(known[pair]) for pair in pairs}
+
+    def run(samples: Array, results: Array) -> None:
+        _combine(lambda pair, a, b: runs[pair](a, b), len(taps), samples, results)  # type: ignore[misc]
+
+    if all(runs.values()):
+        recalled.keep(key, out.dtype, shape, run)
     return out
+
+
+def _combine(
+    compute: Callable[[tuple[int, int], Array, Array], object], taps: int, x: Array, out: Array
+) -> None:
+    """Put complex results together; `compute` knows the part of samples and that of taps."""
+    # The compiled loops take and make numbers that lie side by side: without these copies three
+    # taps on 8 complex samples take 910 us, not 46. Fresh pages would cost more than all sums.
+    room = scratch(2 * out.size, out.real.dtype, "parts of results")
+    real, imaginary = room.reshape(2, *out.shape)
+    if x.dtype.kind == "c":
+        room = scratch(2 * x.size + out.size, x.real.dtype, "parts of samples")
+        (a, b), other = room[: 2 * x.size].reshape(2, *x.shape), room[2 * x.size :]
+        other = other.reshape(out.shape)
+        a[...], b[...] = x.real, x.imag
+        compute((0, 0), a, real)
+        if taps == 1:
+            compute((1, 0), b, imaginary)
+        else:
+            compute((1, 1), b, other)
+            real -= other
+            compute((0, 1), a, imaginary)
+            compute((1, 0), b, other)
+            imaginary += other
+    else:
+        compute((0, 0), x, real)
+        compute((0, 1), x, imaginary)
+    out.real, out.imag = real, imaginary
 
 
 def _planned(

@@ -71,25 +71,50 @@ def run_of(key: Hashable) -> Run | None:
 
 def keep_view(
     key: Hashable, known: Hashable, dtype: npt.DTypeLike, shape: tuple[int, ...], seen: Any,
-    made: Any = None,
+    made: Any = None, marks: bool = False,
 ) -> None:  # fmt: skip
     """Keep under `key` what is kept under `known` for samples and results seen as other dtypes.
 
-    Numbers made where truth values lie become what those are: 0 or 1.
+    With `marks` the numbers made where truth values lie become what those are: 0 or 1.
     """
     compute, kind, goal = run_of(known), np.dtype(seen), np.dtype(made or seen)
     if compute is None:
         return
+    none = np.zeros((), goal)  # A number would take as long again to become an array.
 
     def run(samples: Array, results: Array) -> None:
         compute(samples.view(kind), results.view(goal))
 
     def marked(samples: Array, results: Array) -> None:
-        marks = results.view(goal)
-        compute(samples.view(kind), marks)
-        np.not_equal(marks, 0, results)
+        numbers = results.view(goal)
+        compute(samples.view(kind), numbers)
+        np.not_equal(numbers, none, results)
 
-    keep(key, dtype, shape, marked if np.dtype(dtype) == np.bool_ else run)
+    keep(key, dtype, shape, marked if marks else run)
+
+
+def keep_both(
+    key: Hashable, known: tuple[Hashable, Hashable], dtype: npt.DTypeLike, shape: tuple[int, ...]
+) -> None:
+    """Keep under `key` what two in turn do; the second one reads the first one's results."""
+    first, second = map(run_of, known)
+    if first is None or second is None:
+        return
+
+    def run(samples: Array, results: Array) -> None:
+        first(samples, results)
+        second(results.copy(), results)
+
+    keep(key, dtype, shape, run)
+
+
+def keep_copy(key: Hashable, dtype: npt.DTypeLike, shape: tuple[int, ...]) -> None:
+    """Keep that results are the samples themselves."""
+
+    def run(samples: Array, results: Array) -> None:
+        results[...] = samples
+
+    keep(key, dtype, shape, run)
 
 
 def once(kernel: Any, call: Call, space: Callable[[], Array], source: Array, result: Array) -> None:
