@@ -186,10 +186,10 @@ def original(name: str) -> Callable[..., Any]:
 
 def as_array(value: Any) -> Any:
     """Return a list or a tuple as an array, and an array in the machine's byte order."""
-    x = short.as_array(value)
-    if type(x) is np.ndarray and not x.dtype.isnative:
-        x = x.astype(x.dtype.newbyteorder("="))
-    return x
+    x = value if type(value) is np.ndarray else short.as_array(value)
+    if type(x) is not np.ndarray or x.dtype.isnative:
+        return x
+    return x.astype(x.dtype.newbyteorder("="))
 
 
 def key_of(name: str, x: Any, w: Any, output: Any, *rest: Any) -> tuple[Any, ...] | None:

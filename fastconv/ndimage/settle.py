@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from itertools import product
 from math import prod
 from typing import Any
 
@@ -17,9 +16,9 @@ from ..paths.windows import Window, correlation, slide
 from ..problem import Problem
 from ..request import Request, Settings
 from ..runtime import load
-from ..runtime.scratch import scratch
 from . import arguments
 from .missing import Missing
+from .parts import by_parts
 
 Array = npt.NDArray[Any]
 
@@ -56,8 +55,8 @@ def run_passes(
 
     # Means of bytes are cut off where their quotients are as long as their sums are whole.
     means = any(isinstance(q.taps, int) for q in passes)
-    parts = not outside.is_integer() and any(q.boundary == "fill" for q in passes)
-    lie = _as_they_lie if means and parts else _as_bytes
+    fills = any(q.boundary == "fill" for q in passes)
+    lie = _as_they_lie if means and fills and not outside.is_integer() else _as_bytes
     if lie(x, out, plan, len(keys), outside, workers, key):
         return
     team = arguments.crew(x.size * sum(q.size for q in passes), workers)
@@ -220,16 +219,14 @@ def along(
         if w.dtype.kind == "c":
             w = w.conj().astype(np.complex128, copy=False)
 
-        def part(
-            real_x: Array, real_w: Array, into: Array, outside: Any, known: Hashable
-        ) -> Array:
+        def part(real_x: Array, real_w: Array, into: Array, outside: Any, known: Hashable) -> Array:
             return along(
                 real_x, real_w, axis, into, mode, outside, origin, stride, accuracy, workers,
                 None, missing, known,
             )  # fmt: skip
 
         shape = _kept(x.shape, [axis], stride)
-        return _by_parts(part, x, w, output, cval, shape, missing, key)
+        return by_parts(part, x, w, output, cval, shape, missing, key)
     w, is_complex = np.asarray(w, np.float64), x.dtype.kind == "c"
     if w.ndim != 1 or len(w) < 1:
         # The output is settled first, as SciPy does.
@@ -281,16 +278,14 @@ def over(
         if w.dtype.kind == "c" and not flip:
             w = w.conj()
 
-        def part(
-            real_x: Array, real_w: Array, into: Array, outside: Any, known: Hashable
-        ) -> Array:
+        def part(real_x: Array, real_w: Array, into: Array, outside: Any, known: Hashable) -> Array:
             return over(
                 real_x, real_w, into, mode, outside, origin, flip, axes, stride, accuracy,
                 workers, None, missing, known,
             )  # fmt: skip
 
         shape = _kept(x.shape, range(x.ndim) if axes is None else np.atleast_1d(axes), stride)
-        return _by_parts(part, x, w, output, cval, shape, missing, key)
+        return by_parts(part, x, w, output, cval, shape, missing, key)
     chosen = arguments.some_axes(axes, x.ndim)
     w, pads = _window_of(x, np.asarray(w, np.float64), chosen, origin, flip)
     out = arguments.place(output, missing.dtype(x), _kept(x.shape, chosen, stride))
@@ -364,69 +359,6 @@ def _kept(shape: tuple[int, ...], axes: Any, stride: Any) -> tuple[int, ...]:
     for a in axes:
         lengths[a] = geometry.strided(lengths[a], step)
     return tuple(lengths)
-
-
-# (samples, taps, results, samples outside, key)
-_Part = Callable[[Array, Array, Array, Any, Hashable], object]
-
-
-def _by_parts(
-    part: _Part, x: Array, w: Array, output: Any, cval: Any, shape: tuple[int, ...],
-    missing: Missing, key: Hashable,
-) -> Array:  # fmt: skip
-    """Combine real results, as SciPy does, for complex samples or taps."""
-    missing.refuse("complex taps")
-    out = arguments.place(output, x.dtype, shape, complex_output=True)
-    taps = (w.real, w.imag) if w.dtype.kind == "c" else (w,)
-    outside = (np.real(cval), np.imag(cval)) if x.dtype.kind == "c" else (cval,)
-    if x.dtype.kind != "c":
-        if np.iscomplexobj(cval):
-            raise ValueError("Cannot provide a complex-valued cval when the input is real.")
-        x = np.array(x, order="C")
-    pairs = tuple(product(range(len(outside)), range(len(taps))))
-    known = {pair: None if key is None else (key, pair) for pair in pairs}
-
-    def compute(pair: tuple[int, int], samples: Array, results: Array) -> object:
-        i, j = pair
-        return part(samples, taps[j], results, outside[i], known[pair])
-
-    _combine(compute, len(taps), x, out)
-    runs = {pair: recalled.run_of(known[pair]) for pair in pairs}
-
-    def run(samples: Array, results: Array) -> None:
-        _combine(lambda pair, a, b: runs[pair](a, b), len(taps), samples, results)  # type: ignore[misc]
-
-    if all(runs.values()):
-        recalled.keep(key, out.dtype, shape, run)
-    return out
-
-
-def _combine(
-    compute: Callable[[tuple[int, int], Array, Array], object], taps: int, x: Array, out: Array
-) -> None:
-    """Put complex results together; `compute` knows the part of samples and that of taps."""
-    # The compiled loops take and make numbers that lie side by side: without these copies three
-    # taps on 8 complex samples take 910 us, not 46. Fresh pages would cost more than all sums.
-    room = scratch(2 * out.size, out.real.dtype, "parts of results")
-    real, imaginary = room.reshape(2, *out.shape)
-    if x.dtype.kind == "c":
-        room = scratch(2 * x.size + out.size, x.real.dtype, "parts of samples")
-        (a, b), other = room[: 2 * x.size].reshape(2, *x.shape), room[2 * x.size :]
-        other = other.reshape(out.shape)
-        a[...], b[...] = x.real, x.imag
-        compute((0, 0), a, real)
-        if taps == 1:
-            compute((1, 0), b, imaginary)
-        else:
-            compute((1, 1), b, other)
-            real -= other
-            compute((0, 1), a, imaginary)
-            compute((1, 0), b, other)
-            imaginary += other
-    else:
-        compute((0, 0), x, real)
-        compute((0, 1), x, imaginary)
-    out.real, out.imag = real, imaginary
 
 
 def _planned(

@@ -7,7 +7,7 @@ next such request goes straight there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import Any
 
@@ -104,6 +104,25 @@ def keep_both(
     def run(samples: Array, results: Array) -> None:
         first(samples, results)
         second(results.copy(), results)
+
+    keep(key, dtype, shape, run)
+
+
+def keep_sum(
+    key: Hashable, known: Sequence[Hashable], dtype: npt.DTypeLike, shape: tuple[int, ...]
+) -> None:
+    """Keep under `key` the sum of what some do."""
+    runs = [run for run in map(run_of, known) if run is not None]
+    if len(runs) < max(len(known), 1):
+        return
+    first, *others = runs
+
+    def run(samples: Array, results: Array) -> None:
+        first(samples, results)
+        part = np.empty_like(results)
+        for other in others:
+            other(samples, part)
+            np.add(results, part, results)
 
     keep(key, dtype, shape, run)
 
