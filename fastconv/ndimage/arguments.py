@@ -216,7 +216,7 @@ def key_of(name: str, x: Any, w: Any, output: Any, *rest: Any) -> tuple[Any, ...
         else:
             return None
         if kind != x.dtype:
-            if kind.kind not in ("c" if x.dtype.kind == "c" else "iufc"):
+            if kind.kind not in ("c" if x.dtype.kind == "c" else "biufc"):
                 return None
             rest = (*rest, kind)
     kinds = tuple(map(type, rest))
