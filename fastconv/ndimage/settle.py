@@ -56,8 +56,8 @@ def run_passes(
     # Means of bytes are cut off where their quotients are as long as their sums are whole.
     means = any(isinstance(q.taps, int) for q in passes)
     fills = any(q.boundary == "fill" for q in passes)
-    lie = _as_they_lie if means and fills and not outside.is_integer() else _as_bytes
-    if lie(x, out, plan, len(keys), outside, workers, key):
+    whole = not means or not fills or outside.is_integer()
+    if _as_bytes(x, out, plan, len(keys), outside, whole, workers, key):
         return
     team = arguments.crew(x.size * sum(q.size for q in passes), workers)
     source = Samples(arguments.apart(x, out), outside)
@@ -111,17 +111,17 @@ Planner = Callable[[str, slice], "lines.Plan | ordered_windows.Plan | None"]
 
 
 def _as_bytes(
-    x: Array, out: Array, plan: Planner, passes: int, outside: float, workers: int | None,
-    key: Hashable,
+    x: Array, out: Array, plan: Planner, passes: int, outside: float, whole: bool,
+    workers: int | None, key: Hashable,
 ) -> bool:  # fmt: skip
     """Run passes by compiled loops, over truth values as the bytes that they are.
 
     126 x 4 of them take a second difference 17 us as doubles, 9 so.
     """
-    if not (x.dtype == out.dtype == np.bool_ and out.flags.carray):
-        return _as_they_lie(x, out, plan, passes, outside, workers, key)
+    if not (x.dtype == out.dtype == np.bool_ and out.flags.carray and whole):
+        return _as_they_lie(x, out, plan, passes, outside, whole, workers, key)
     known, marks = None if key is None else (key, "bytes"), out.view(np.uint8)
-    if not _as_they_lie(x.view(np.uint8), marks, plan, passes, outside, workers, known):
+    if not _as_they_lie(x.view(np.uint8), marks, plan, passes, outside, whole, workers, known):
         return False
     np.not_equal(marks, 0, out)
     recalled.keep_view(key, known, out.dtype, x.shape, np.uint8, marks=True)
@@ -129,13 +129,13 @@ def _as_bytes(
 
 
 def _as_they_lie(
-    x: Array, out: Array, plan: Planner, passes: int, outside: float, workers: int | None,
-    key: Hashable,
+    x: Array, out: Array, plan: Planner, passes: int, outside: float, whole: bool,
+    workers: int | None, key: Hashable,
 ) -> bool:  # fmt: skip
     """Run passes by compiled loops, where dtypes and layouts allow; return whether they did.
 
     The loops read and write one dtype. What it does not hold, the first pass takes as doubles, as
-    SciPy does; its results are rounded for the others.
+    SciPy does; its results are rounded for the others. Means of integers need `whole` numbers.
     """
     dtype = out.dtype
     looped = dtype.name in lines.DTYPES
@@ -143,8 +143,9 @@ def _as_they_lie(
     known = looped or dtype.kind in "bu"
     if not known or not out.flags.carray or not dtype.isnative:
         return False
-    # Doubles and floats hold these samples exactly; the sums would be the same.
-    if looped and (x.dtype == dtype or (dtype.kind == "f" and np.can_cast(x.dtype, dtype))):
+    # It holds these samples exactly; the sums would be the same.
+    wider = np.can_cast(x.dtype, dtype) and (whole or dtype.kind == "f")
+    if looped and (x.dtype == dtype or wider):
         parts = [(dtype.name, slice(None))]
     elif x.size > MOST_CONVERTED:
         return False
@@ -305,7 +306,7 @@ def over(
     def plan(dtype: str, _: slice) -> ordered_windows.Plan | None:
         return ordered_windows.plan(dtype, x.shape, taps, w.shape, pads, rule)
 
-    if missing.plain and _as_bytes(x, out, plan, 1, outside, workers, key):
+    if missing.plain and _as_bytes(x, out, plan, 1, outside, True, workers, key):
         return out
     window = Window(w.shape, pads, rule, correlation(w))
     if missing.plain:

@@ -26,8 +26,14 @@ def run(x: Array, out: Array, passes: list[Pass], cval: Any, workers: Any, key: 
     if x.dtype == out.dtype and x.dtype.kind in "biu" and x.dtype.itemsize < 8:
         # Results are cut off, which keeps the order; doubles hold all of these samples.
         fill = float(np.trunc(fill))
-    work = _work(x, rules, fill)
+    work = _work(x.dtype, rules, fill)
     same = x.dtype == out.dtype == work
+    if not same and x.dtype.kind in "biu" and out.dtype.kind in "iuf":
+        # Where the results' dtype holds all that is compared, so do its loops.
+        held = np.can_cast(x.dtype, out.dtype) and _work(out.dtype, rules, fill) == out.dtype
+        reduction = "max" if passes[0].greatest else "min"
+        if held and _converted(reduction, x, out, passes, fill, out.dtype, workers, key):
+            return
     if len(passes) > 1 and not same:
         # Between passes SciPy rounds to the dtype of the result.
         first, rest = (None if key is None else (key, part) for part in ("first", "rest"))
@@ -68,7 +74,7 @@ def run(x: Array, out: Array, passes: list[Pass], cval: Any, workers: Any, key: 
 
 
 def _narrowed(values: Array, dtype: np.dtype[Any]) -> Array:
-    if values.dtype == dtype:
+    if values.dtype == dtype or (dtype.kind == "f" and np.can_cast(values.dtype, dtype)):
         return values
     return cast(values.astype(np.float64, copy=False), dtype)
 
@@ -84,7 +90,7 @@ def _converted(
     if x.size > MOST_CONVERTED:
         return False
     known, kind = None if key is None else (key, "converted"), out.dtype
-    made = np.empty(x.shape, work)
+    made = out if work == kind and out.flags.carray else np.empty(x.shape, work)
     if x.dtype.kind not in "biu":
         compute = gathered(passes[0], x.shape, work, fill)
         if compute is None:
@@ -94,7 +100,8 @@ def _converted(
         compute = recalled.run_of(known)
     else:
         return False
-    out[...] = _narrowed(made, kind)
+    if made is not out:
+        out[...] = _narrowed(made, kind)
     if compute is not None:
         recalled.keep(key, kind, x.shape, _into(compute, work, kind))
     return True
@@ -102,6 +109,9 @@ def _converted(
 
 def _into(compute: recalled.Run, work: np.dtype[Any], dtype: np.dtype[Any]) -> recalled.Run:
     """Return what takes samples, and makes results, of other dtypes than those compared in."""
+
+    if work == dtype:
+        return lambda samples, results: compute(samples.astype(work), results)
 
     def run(samples: Array, results: Array) -> None:
         made = np.empty(len(samples), work)
@@ -118,9 +128,9 @@ def _byte(fill: float) -> type[np.uint8 | np.int8] | None:
     return np.uint8 if 0 <= fill < 256 else np.int8 if -128 <= fill < 0 else None
 
 
-def _work(x: Array, rules: list[str], fill: float) -> np.dtype[Any]:
+def _work(dtype: np.dtype[Any], rules: list[str], fill: float) -> np.dtype[Any]:
     """Return the dtype to compare in: the samples' own, if it can hold what lies outside."""
-    native = x.dtype.newbyteorder("=")
+    native = dtype.newbyteorder("=")
     if "fill" not in rules or (native.kind == "f" and float(native.type(fill)) == fill):
         return native
     with np.errstate(all="ignore"):

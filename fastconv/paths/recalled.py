@@ -8,7 +8,6 @@ next such request goes straight there.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -154,8 +153,13 @@ def in_turn(kernel: Any, calls: tuple[Call, ...]) -> Run | None:
         return None
     space = room_of(max(call.room for call in calls), np.dtype(np.float64))
 
-    if len(calls) == 1:
-        return partial(once, kernel, calls[0], space)
+    if len(calls) == 1 and calls[0].turned is None:
+        weights, arrays, _, counts, _ = calls[0]
+
+        def one(source: Array, result: Array) -> None:
+            kernel(source, weights, result, *arrays, space(), *counts)
+
+        return one
 
     def run(source: Array, result: Array) -> None:
         for call in calls:
@@ -198,8 +202,11 @@ def keep(key: Hashable, dtype: npt.DTypeLike, shape: tuple[int, ...], run: Run |
             x = x.copy()
         if out is None:
             out = np.empty(shape, kind)
-        elif out.shape != shape or not out.flags.carray:
+        elif out.shape != shape or not out.flags.writeable:
             return None
+        elif not out.flags.carray:
+            out[...] = answer(x)
+            return out
         elif np.may_share_memory(x, out):
             x = x.copy()
         if flat:
