@@ -170,6 +170,11 @@ def apart(x: Array, out: Array) -> Array:
     return x.copy() if np.may_share_memory(x, out) else x
 
 
+def whole(out: Array) -> Array:
+    """Return `out`, or of one that does not lie in one piece and is small a fresh array for it."""
+    return out if out.flags.carray or out.size > MOST_CONVERTED else np.empty(out.shape, out.dtype)
+
+
 def beside(name: str, *args: Any, **named: Any) -> Array:
     """Return SciPy's own answer: its errors, and dtypes that only it has loops for."""
     return original(name)(*args, **named)  # type: ignore[no-any-return]
@@ -238,12 +243,14 @@ def _hashable(value: Any) -> Any:
 
 def remembered(key: Any, x: Any, output: Any) -> Array | None:
     """Return the answer to a call that was settled before, or None."""
-    known = None if key is None else recalled.recipe(key)
-    if known is None:
+    if key is None:
         return None
-    return known(x, output if type(output) is np.ndarray else None)
+    known = recalled.recipe(key)
+    return known and known(x, output if type(output) is np.ndarray else None)
 
 
+# So many samples may be there a second time, converted or in one piece: more go band by band.
+MOST_CONVERTED = 1 << 17
 # Taps whose bytes are compared in a time that does not matter, and samples beside whose own time
 # what is settled in each call does not matter: it takes 50 to 90 us, 256 x 256 maxima 50.
 _LONGEST_KEY, _MOST_SAMPLES = 512, 1 << 20

@@ -44,6 +44,11 @@ def run_passes(
     """
     if not x.size:
         return
+    made = arguments.whole(out)
+    if made is not out:
+        run_passes(x, made, passes, outside, workers, key)
+        out[...] = made
+        return
     if x.dtype.kind == "c":
         _run_parts(x, out, passes, outside, workers, key)
         return
@@ -54,9 +59,10 @@ def run_passes(
         return lines.plan(dtype, x.shape, keys[part])
 
     # Means of bytes are cut off where their quotients are as long as their sums are whole.
-    means = any(isinstance(q.taps, int) for q in passes)
-    fills = any(q.boundary == "fill" for q in passes)
-    whole = not means or not fills or outside.is_integer()
+    means = all(isinstance(q.taps, int) for q in passes)
+    if all(q.boundary != "fill" for q in passes):
+        outside = 0.0
+    whole = not means or outside.is_integer()
     if _as_bytes(x, out, plan, len(keys), outside, whole, workers, key):
         return
     team = arguments.crew(x.size * sum(q.size for q in passes), workers)
@@ -83,28 +89,23 @@ def _run_parts(
         results = np.empty(x.shape, out.real.dtype.newbyteorder("="))
         run_passes(samples, results, passes, getattr(np, name)(outside), workers, known)
         getattr(out, name)[...] = results
-    parts = [recalled.recipe(known) for known in keys]
-    if all(parts) and plain:
-        recalled.keep(key, out.dtype, x.shape, _by_part(parts, x.shape))
+    parts = [run for run in map(recalled.run_of, keys) if run is not None]
+    kind = out.real.dtype
 
-
-def _by_part(parts: Sequence[recalled.Recipe | None], shape: tuple[int, ...]) -> recalled.Run:
     def run(samples: Array, results: Array) -> None:
-        for name, recipe in zip(("real", "imag"), parts, strict=True):
-            part = recipe(getattr(samples, name).reshape(shape).copy(), None) if recipe else None
-            assert part is not None
-            getattr(results, name)[...] = part.reshape(-1)
+        part = np.empty(len(samples), kind)
+        for name, compute in zip(names, parts, strict=True):
+            compute(getattr(samples, name).copy(), part)
+            getattr(results, name)[...] = part
 
-    return run
+    if plain and len(parts) == len(names):
+        recalled.keep(key, out.dtype, x.shape, run)
 
 
 def _pairs(x: Array) -> Array:
     """Return the parts of contiguous complex numbers along a last axis of two."""
     return x.view(x.real.dtype).reshape(*x.shape, 2)
 
-
-# Converted samples are all there at once: the bands of `chain` take over for more.
-MOST_CONVERTED = 1 << 17
 
 # (dtype, which of the passes) -> how to run them over arrays as they lie, None where nothing does
 Planner = Callable[[str, slice], "lines.Plan | ordered_windows.Plan | None"]
@@ -120,10 +121,10 @@ def _as_bytes(
     """
     if not (x.dtype == out.dtype == np.bool_ and out.flags.carray and whole):
         return _as_they_lie(x, out, plan, passes, outside, whole, workers, key)
-    known, marks = None if key is None else (key, "bytes"), out.view(np.uint8)
-    if not _as_they_lie(x.view(np.uint8), marks, plan, passes, outside, whole, workers, known):
+    known, made = None if key is None else (key, "bytes"), out.view(np.uint8)
+    if not _as_they_lie(x.view(np.uint8), made, plan, passes, outside, whole, workers, known):
         return False
-    np.not_equal(marks, 0, out)
+    np.not_equal(made, 0, out)
     recalled.keep_view(key, known, out.dtype, x.shape, np.uint8, marks=True)
     return True
 
@@ -147,7 +148,7 @@ def _as_they_lie(
     wider = np.can_cast(x.dtype, dtype) and (whole or dtype.kind == "f")
     if looped and (x.dtype == dtype or wider):
         parts = [(dtype.name, slice(None))]
-    elif x.size > MOST_CONVERTED:
+    elif x.size > arguments.MOST_CONVERTED:
         return False
     elif looped:
         parts = [("float64", slice(1)), (dtype.name, slice(1, None))][: min(passes, 2)]
@@ -177,7 +178,13 @@ def _as_they_lie(
             samples = goal
 
     kind, first = steps[0]
-    run = first if len(steps) == 1 and x.dtype == kind == dtype else converted
+
+    def widened(samples: Array, results: Array) -> None:
+        first(samples.astype(kind), results)
+
+    run: recalled.Run = converted
+    if len(steps) == 1 and kind == dtype:
+        run = first if x.dtype == kind else widened
     flat = arguments.apart(np.require(x, None, ("C", "A")), out).reshape(-1)
     run(flat, out.reshape(-1))
     recalled.keep(key, dtype, x.shape, run)
@@ -306,7 +313,10 @@ def over(
     def plan(dtype: str, _: slice) -> ordered_windows.Plan | None:
         return ordered_windows.plan(dtype, x.shape, taps, w.shape, pads, rule)
 
-    if missing.plain and _as_bytes(x, out, plan, 1, outside, True, workers, key):
+    made = arguments.whole(out)
+    if missing.plain and _as_bytes(x, made, plan, 1, outside, True, workers, key):
+        if made is not out:
+            out[...] = made
         return out
     window = Window(w.shape, pads, rule, correlation(w))
     if missing.plain:

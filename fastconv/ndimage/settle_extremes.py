@@ -13,13 +13,18 @@ from ..paths.sliding import footprint_window
 from ..paths.windows import slide
 from . import arguments
 from .scans import by_scans
-from .settle import MOST_CONVERTED
 
 Array = npt.NDArray[Any]
 
 
 def run(x: Array, out: Array, passes: list[Pass], cval: Any, workers: Any, key: Any = None) -> None:
     if not x.size:
+        return
+    # Of 0.0 and -0.0 the loops take the first, SciPy the last.
+    made = arguments.whole(out) if x.dtype.kind in "biu" else out
+    if made is not out:
+        run(x, made, passes, cval, workers, key)
+        out[...] = made
         return
     rules = [q.boundary for q in passes]
     fill = float(cval) if "fill" in rules else 0.0
@@ -87,7 +92,7 @@ def _converted(
 
     Of 0.0 and -0.0 the loops take the first, SciPy the last: floats go another way.
     """
-    if x.size > MOST_CONVERTED:
+    if x.size > arguments.MOST_CONVERTED:
         return False
     known, kind = None if key is None else (key, "converted"), out.dtype
     made = out if work == kind and out.flags.carray else np.empty(x.shape, work)
@@ -172,6 +177,7 @@ def under(
     rule = arguments.rule(mode)
     if not x.size:
         return
+    goal, out = out, arguments.whole(out)
     # SciPy compares in double, but casts what lies outside to the samples' dtype.
     work = x.dtype.newbyteorder("=")
     outside = cast(np.asarray(float(cval)), work)[()]
@@ -185,6 +191,8 @@ def under(
             x = x.view(np.uint8)
             outside = cast(np.asarray(float(cval)), x.dtype)[()]
         _marked(greatest, x, footprint, out, pads, rule, outside, workers, key)
+    if goal is not out:
+        goal[...] = out
 
 
 def _marked(
