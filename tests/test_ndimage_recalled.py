@@ -150,6 +150,12 @@ def test_of_two_zeros_beside_a_number_that_floats_do_not_hold_the_last_is_taken(
             np.testing.assert_array_equal(np.signbit(ours), np.signbit(theirs))
 
 
+def test_a_name_of_truth_values_is_an_error_after_their_type_was_none():
+    for dtype in ("?", "f8"):
+        for output in (np.bool_, np.bool_, "bool"):
+            agree("sobel", samples(dtype), output=output)
+
+
 def test_calls_of_other_dtypes_are_remembered():
     x, volume = samples("?"), samples("f8", (3, 4, 3, 5))
     calls = [

@@ -220,6 +220,8 @@ def key_of(name: str, x: Any, w: Any, output: Any, *rest: Any) -> tuple[Any, ...
             kind = np.dtype(output)
         else:
             return None
+        if kind.kind == "b" and type(output) is str:
+            return None  # An error.
         if kind != x.dtype:
             if kind.kind not in ("c" if x.dtype.kind == "c" else "biufc"):
                 return None

@@ -88,11 +88,11 @@ def _converted(
     reduction: str, x: Array, out: Array, passes: list[Pass], fill: float, work: np.dtype[Any],
     workers: Any, key: Any,
 ) -> bool:  # fmt: skip
-    """Compare a few samples in another dtype than theirs or the results'.
+    """Compare samples in another dtype than theirs; of results in a third one, only a few.
 
     Of 0.0 and -0.0 the loops take the first, SciPy the last: floats go another way.
     """
-    if x.size > arguments.MOST_CONVERTED:
+    if x.size > arguments.MOST_CONVERTED and work != out.dtype:
         return False
     known, kind = None if key is None else (key, "converted"), out.dtype
     made = out if work == kind and out.flags.carray else np.empty(x.shape, work)
