@@ -145,9 +145,10 @@ def test_of_two_zeros_under_a_footprint_other_results_have_scipys_too(name):
 def test_of_two_zeros_beside_a_number_that_floats_do_not_hold_the_last_is_taken():
     x = np.random.default_rng(2).choice(np.float32([0.0, -0.0, 1.0, -1.0]), (8, 9))
     for name in ("maximum_filter1d", "minimum_filter1d"):
-        for _ in range(2):
-            ours, theirs = agree(name, x, 3, mode="constant", cval=0.1)
-            np.testing.assert_array_equal(np.signbit(ours), np.signbit(theirs))
+        for cval in (0.1, -0.1, 1e-60, -1e-60, 1e300, -1e300):
+            for _ in range(2):
+                ours, theirs = agree(name, x, 3, mode="constant", cval=cval)
+                np.testing.assert_array_equal(np.signbit(ours), np.signbit(theirs))
 
 
 def test_a_name_of_truth_values_is_an_error_after_their_type_was_none():

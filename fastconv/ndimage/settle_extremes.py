@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ Array = npt.NDArray[Any]
 
 
 def run(x: Array, out: Array, passes: list[Pass], cval: Any, workers: Any, key: Any = None) -> None:
+    """Take extremes of windows from x into `out`, pass by pass, rounded to its dtype in between."""
     if not x.size:
         return
     # Of 0.0 and -0.0 the loops take the first, SciPy the last.
@@ -33,6 +35,11 @@ def run(x: Array, out: Array, passes: list[Pass], cval: Any, workers: Any, key: 
         fill = float(np.trunc(fill))
     work = _work(x.dtype, rules, fill)
     same = x.dtype == out.dtype == work
+    if not same and x.dtype == out.dtype and x.dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            near = float(x.dtype.type(fill))
+        if near and isfinite(near):  # Rounding keeps the order, too; of zeros signs would differ.
+            work, fill = x.dtype.newbyteorder("="), near
     if not same and x.dtype.kind in "biu" and out.dtype.kind in "iuf":
         # Where the results' dtype holds all that is compared, so do its loops.
         held = np.can_cast(x.dtype, out.dtype) and _work(out.dtype, rules, fill) == out.dtype
@@ -100,7 +107,7 @@ def _converted(
         compute = gathered(passes[0], x.shape, work, fill)
         if compute is None:
             return False
-        compute(x.astype(work).reshape(-1), made.reshape(-1))
+        compute(x.astype(work, copy=False).reshape(-1), made.reshape(-1))
     elif by_scans(reduction, x.astype(work), made, passes, fill, workers, known):
         compute = recalled.run_of(known)
     else:
@@ -116,7 +123,7 @@ def _into(compute: recalled.Run, work: np.dtype[Any], dtype: np.dtype[Any]) -> r
     """Return what takes samples, and makes results, of other dtypes than those compared in."""
 
     if work == dtype:
-        return lambda samples, results: compute(samples.astype(work), results)
+        return lambda samples, results: compute(samples.astype(work, copy=False), results)
 
     def run(samples: Array, results: Array) -> None:
         made = np.empty(len(samples), work)
