@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import warnings
 from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -169,11 +170,17 @@ def apart(x: Array, out: Array) -> Array:
     return x.copy() if np.may_share_memory(x, out) else x
 
 
+def whole(out: Array) -> Array:
+    """Return `out`, or of one that does not lie in one piece and is small a fresh array for it."""
+    return out if out.flags.carray or out.size > MOST_CONVERTED else np.empty(out.shape, out.dtype)
+
+
 def beside(name: str, *args: Any, **named: Any) -> Array:
     """Return SciPy's own answer: its errors, and dtypes that only it has loops for."""
     return original(name)(*args, **named)  # type: ignore[no-any-return]
 
 
+@cache
 def original(name: str) -> Callable[..., Any]:
     """Return SciPy's function, even where its public name has been replaced by ours."""
     # The names that SciPy collects before it decorates them: what nobody replaces.
@@ -184,10 +191,10 @@ def original(name: str) -> Callable[..., Any]:
 
 def as_array(value: Any) -> Any:
     """Return a list or a tuple as an array, and an array in the machine's byte order."""
-    x = short.as_array(value)
-    if type(x) is np.ndarray and not x.dtype.isnative:
-        x = x.astype(x.dtype.newbyteorder("="))
-    return x
+    x = value if type(value) is np.ndarray else short.as_array(value)
+    if type(x) is not np.ndarray or x.dtype.isnative:
+        return x
+    return x.astype(x.dtype.newbyteorder("="))
 
 
 def key_of(name: str, x: Any, w: Any, output: Any, *rest: Any) -> tuple[Any, ...] | None:
@@ -213,8 +220,10 @@ def key_of(name: str, x: Any, w: Any, output: Any, *rest: Any) -> tuple[Any, ...
             kind = np.dtype(output)
         else:
             return None
+        if kind.kind == "b" and type(output) is str:
+            return None  # An error.
         if kind != x.dtype:
-            if kind.kind not in "iuf" or x.dtype.kind == "c":
+            if kind.kind not in ("c" if x.dtype.kind == "c" else "biufc"):
                 return None
             rest = (*rest, kind)
     kinds = tuple(map(type, rest))
@@ -236,12 +245,14 @@ def _hashable(value: Any) -> Any:
 
 def remembered(key: Any, x: Any, output: Any) -> Array | None:
     """Return the answer to a call that was settled before, or None."""
-    known = None if key is None else recalled.recipe(key)
-    if known is None:
+    if key is None:
         return None
-    return known(x, output if type(output) is np.ndarray else None)
+    known = recalled.recipe(key)
+    return known and known(x, output if type(output) is np.ndarray else None)
 
 
+# So many samples may be there a second time, converted or in one piece: more go band by band.
+MOST_CONVERTED = 1 << 17
 # Taps whose bytes are compared in a time that does not matter, and samples beside whose own time
 # what is settled in each call does not matter: it takes 50 to 90 us, 256 x 256 maxima 50.
 _LONGEST_KEY, _MOST_SAMPLES = 512, 1 << 20

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..paths import footprints, recalled
-from ..paths.bands import Pass, Samples, cast, chain
-from ..paths.sliding import extreme_pass, footprint_window
-from ..paths.windows import slide
+from ..paths import recalled
+from ..paths.bands import Pass
+from ..paths.sliding import extreme_pass
 from . import arguments
-from .scans import by_scans
+from .settle_extremes import run, under
 
 Array = npt.NDArray[Any]
 
@@ -247,7 +246,7 @@ def _along(
     if not arguments.native(x):
         return arguments.beside(name, x, size, axis, output, mode, cval, origin)
     out = arguments.place(output, x.dtype, x.shape)
-    _run(x, out, [_pass(greatest, axis, size, origin, mode)], cval, workers, key)
+    run(x, out, [_pass(greatest, axis, size, origin, mode)], cval, workers, key)
     return out
 
 
@@ -286,7 +285,7 @@ def _over(
     out = arguments.place(output, x.dtype, x.shape)
     chosen = arguments.some_axes(axes, x.ndim)
     if footprint is not None:
-        _under(greatest, x, footprint, out, mode, cval, origin, chosen, workers, key)
+        under(greatest, x, footprint, out, mode, cval, origin, chosen, workers, key)
         return out
     columns = [arguments.per_axis(v, len(chosen)) for v in (size, origin, mode)]
     passes = [
@@ -295,9 +294,10 @@ def _over(
         if s > 1
     ]
     if passes:
-        _run(x, out, passes, cval, workers, key)
+        run(x, out, passes, cval, workers, key)
     else:
         out[...] = x
+        recalled.keep_copy(key, out.dtype, x.shape)
     return out
 
 
@@ -306,117 +306,3 @@ def _pass(greatest: bool, axis: int, size: int, origin: Any, mode: Any) -> Pass:
         raise ValueError(f"invalid origin: must keep the window on its sample, got {origin}")
     pad = size // 2 + arguments.integer(origin)
     return extreme_pass(axis, arguments.integer(size), pad, arguments.rule(mode), greatest)
-
-
-def _run(
-    x: Array, out: Array, passes: list[Pass], cval: Any, workers: Any, key: Any = None
-) -> None:
-    if not x.size:
-        return
-    rules = [q.boundary for q in passes]
-    fill = float(cval) if "fill" in rules else 0.0
-    work = _work(x, rules, fill)
-    if len(passes) > 1 and not (x.dtype == out.dtype == work):
-        # Between passes SciPy rounds to the dtype of the result.
-        _run(x, out, passes[:1], cval, workers)
-        _run(out, out, passes[1:], cval, workers)
-        return
-    if x.dtype == out.dtype == work == np.bool_:
-        # A byte of 0 or 1 compares as a truth value does.
-        known = None if key is None else (key, "bytes")
-        _run(x.view(np.uint8), out.view(np.uint8), passes, int(fill), workers, known)
-        recalled.keep_view(key, known, out.dtype, x.shape, np.uint8)
-        return
-    x = arguments.apart(x, out)
-    reduction = "max" if passes[0].greatest else "min"
-    if work == x.dtype == out.dtype and by_scans(reduction, x, out, passes, fill, workers, key):
-        return
-    source = Samples(x, work.type(fill) if work == x.dtype else fill)
-    team = arguments.crew(8 * x.size * len(passes), workers)
-    if work == out.dtype:
-        chain([source], out, passes, work, team)
-    else:
-        between = np.empty(x.shape, work)
-        chain([source], between, passes, work, team)
-        out[...] = cast(between.astype(np.float64, copy=False), out.dtype)
-
-
-def _work(x: Array, rules: list[str], fill: float) -> np.dtype[Any]:
-    """Return the dtype to compare in: the samples' own, if it can hold what lies outside."""
-    native = x.dtype.newbyteorder("=")
-    if "fill" not in rules or (native.kind == "f" and float(native.type(fill)) == fill):
-        return native
-    with np.errstate(all="ignore"):
-        if native.kind in "iu" and fill == np.trunc(fill):
-            limits = np.iinfo(native)
-            if limits.min <= fill <= limits.max:
-                return native
-    if native.kind == "b" and fill in (0.0, 1.0):
-        return native
-    return np.dtype(np.float64)
-
-
-def _under(
-    greatest: bool, x: Array, footprint: Array, out: Array, mode: Any, cval: Any, origin: Any,
-    axes: tuple[int, ...], workers: Any, key: Any,
-) -> None:  # fmt: skip
-    origins = arguments.per_axis(origin, len(axes))
-    if len(axes) < x.ndim:
-        if footprint.ndim != len(axes):
-            raise RuntimeError(
-                f"footprint.ndim ({footprint.ndim}) must match len(axes) ({len(axes)})"
-            )
-        footprint = np.expand_dims(footprint, [a for a in range(x.ndim) if a not in axes])
-        spread = [0] * x.ndim
-        for value, axis in zip(origins, axes, strict=True):
-            spread[axis] = value
-        origins = spread
-    if footprint.ndim != x.ndim:
-        raise RuntimeError(f"footprint.ndim ({footprint.ndim}) must match len(axes) ({len(axes)})")
-    for o, k in zip(origins, footprint.shape, strict=True):
-        if not 0 <= k // 2 + o < k:
-            raise ValueError(f"invalid origin: must keep the window on its sample, got {o}")
-    if not isinstance(mode, str) and np.iterable(mode):
-        raise RuntimeError("A sequence of modes is not supported for non-separable footprints")
-    pads = tuple(
-        k // 2 + arguments.integer(o) for o, k in zip(origins, footprint.shape, strict=True)
-    )
-    rule = arguments.rule(mode)
-    if not x.size:
-        return
-    # SciPy compares in double, but casts what lies outside to the samples' dtype.
-    work = x.dtype.newbyteorder("=")
-    outside = cast(np.asarray(float(cval)), work)[()]
-    if work == x.dtype == out.dtype == np.bool_:
-        known = None if key is None else (key, "bytes")
-        _marked(greatest, x.view(np.uint8), footprint, out.view(np.uint8), pads, rule,
-                np.uint8(outside), workers, known)  # fmt: skip
-        recalled.keep_view(key, known, out.dtype, x.shape, np.uint8)
-    else:
-        _marked(greatest, x, footprint, out, pads, rule, outside, workers, key)
-
-
-def _marked(
-    greatest: bool, x: Array, footprint: Array, out: Array, pads: tuple[int, ...], rule: str,
-    outside: Any, workers: Any, key: Any,
-) -> None:  # fmt: skip
-    """Take extremes of samples that are compared in their own dtype."""
-    work = x.dtype.newbyteorder("=")
-    if work == x.dtype == out.dtype and out.flags.carray:
-        marks = np.ascontiguousarray(footprint).tobytes()
-        sizes = footprint.shape
-        found = footprints.plan(work.name, x.shape, marks, sizes, pads, rule, greatest)
-        packed = np.require(arguments.apart(x, out), work, ("C", "A"))
-        team = arguments.crew(x.size * int(np.count_nonzero(footprint)), workers)
-        if found is not None and found.run(packed, out, outside, team):
-            recalled.keep(key, work.name, x.shape, found.small(outside))
-            return
-    source = Samples(arguments.apart(x, out), outside)
-    team = arguments.crew(x.size * int(np.count_nonzero(footprint)) * 4, workers)
-    window = footprint_window(footprint, pads, rule, greatest)
-    if work == out.dtype:
-        slide([source], out, window, work, team)
-    else:
-        between = np.empty(x.shape, work)
-        slide([source], between, window, work, team)
-        out[...] = cast(between.astype(np.float64, copy=False), out.dtype)

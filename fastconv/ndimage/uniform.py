@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..paths import recalled
 from ..paths.bands import Pass
 from ..paths.sliding import mean_pass
 from . import arguments
@@ -177,6 +178,7 @@ def uniform_filter(
         _run(x, out, passes, cval, workers, missing, key)
     else:
         out[...] = x
+        recalled.keep_copy(key, out.dtype, x.shape)
     return out
 
 

@@ -18,6 +18,7 @@ from .. import geometry
 from ..records import NamedTuple
 from ..runtime import threads
 from ..runtime.scratch import scratch
+from .recalled import Run
 
 Array = npt.NDArray[Any]
 # (continued signals (outer, n + k - 1, inner), results (outer, n, inner))
@@ -140,6 +141,28 @@ def chain(
     run = _Chain(tuple(sources), out, tuple(passes), np.dtype(work), finish, between)
     n = out.shape[0]
     threads.run(run.band, geometry.bands(n, run.height), workers)
+
+
+# Indices that are kept for a pass over a few samples: 64 KiB.
+_MOST_GATHERED = 1 << 13
+
+
+def gathered(q: Pass, shape: tuple[int, ...], work: np.dtype[Any], outside: Any) -> Run | None:
+    """Return what runs one pass over few samples of `work`, by indices settled once."""
+    outer, n, inner = prod(shape[: q.axis]), shape[q.axis], prod(shape[q.axis + 1 :])
+    if outer * (n + q.size - 1) * inner > _MOST_GATHERED:
+        return None
+    along = geometry.source_map(-q.pad, n + q.size - 1, n, q.boundary)
+    lines, columns = np.arange(outer)[:, None, None], np.arange(inner)
+    index = (lines * n + along[:, None]) * inner + columns
+    index[:, along < 0] = prod(shape)
+
+    def run(samples: Array, results: Array) -> None:
+        everything = np.empty(len(samples) + 1, work)
+        everything[:-1], everything[-1] = samples, outside
+        q.operation(everything.take(index), results.reshape(outer, n, inner))
+
+    return run
 
 
 class _Chain(NamedTuple):

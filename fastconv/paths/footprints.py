@@ -86,11 +86,8 @@ class Plan:
         kernel = load.ready("extreme_window", self.dtype)
         if kernel is None or not self.bands.one:
             return None
-        band = self._band(kernel, outside)
-        if not self.bands.plain:
-            return lambda x, out: self.bands.run(band, x, out, 1)
-        planes, rows, _ = self.bands.shape
-        return lambda x, out: band(x, out, self.bands.maps, planes, rows)
+        band, (maps, planes, rows, _) = self._band(kernel, outside), self.bands.whole()
+        return self.bands.run_whole(lambda x, out: band(x, out, maps, planes, rows))
 
     def _band(self, kernel: Any, outside: Any) -> window_bands.Band:
         fill, (_, n1, n2) = np.array([outside], self.dtype), self.bands.shape

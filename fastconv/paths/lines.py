@@ -20,7 +20,7 @@ from ..kernels import KERNELS
 from ..runtime import load, threads
 from ..runtime.scratch import scratch
 from . import ordered
-from .recalled import Call, once
+from .recalled import Call, Run, in_turn, once
 
 Array = npt.NDArray[Any]
 
@@ -191,8 +191,11 @@ class Plan:
         else:
             threads.run(band, geometry.bands(self.shape[0], height), workers)
 
-    def calls(self, outside: float) -> tuple[Call, ...]:
-        """Return the compiled calls of a plan of one band; none if it needs more."""
+    def in_one(self, kernel: Any, outside: float) -> Run | None:
+        """Return what runs a plan of one band by compiled calls; None if it needs more."""
+        return in_turn(kernel, self._calls(outside))
+
+    def _calls(self, outside: float) -> tuple[Call, ...]:
         if prod(self.shape) > self.most:
             return ()
         fill, found = np.array([outside], np.float64), []

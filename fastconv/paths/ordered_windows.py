@@ -13,7 +13,7 @@ from ..kernels import KERNELS
 from ..runtime import load
 from ..runtime.scratch import scratch
 from . import ordered, window_bands
-from .recalled import Call
+from .recalled import Run, room_of
 
 Array = npt.NDArray[Any]
 
@@ -84,12 +84,16 @@ class Plan:
         last = self.bands.around[2], self.bands.pad[2], self.taps.terms
         return (n1, n2, planes, rows, n1 * n2, more_planes, self.bands.size[1] - 1, *last)
 
-    def calls(self, outside: float) -> tuple[Call, ...]:
-        """Return the compiled call of a plan of one band; none if it needs more."""
-        if not self.bands.plain:
-            return ()
-        planes, rows, _ = self.bands.shape
-        met = self.bands.around[0]
-        arrays = (self.taps.first, *self.bands.maps, np.array([outside], np.float64))
-        counts = self._counts(planes, rows, met - planes)
-        return (Call(self.taps.weights, arrays, self.bands.room(met, rows), counts),)
+    def in_one(self, kernel: Any, outside: float) -> Run | None:
+        """Return what runs a plan of one band by a compiled call; None if it needs more."""
+        if not self.bands.one:
+            return None
+        maps, planes, rows, _ = self.bands.whole()
+        weights, arrays = self.taps.weights, (self.taps.first, *maps, np.array([outside]))
+        counts = self._counts(planes, rows, len(maps[0]) - planes)
+        space = room_of(self.bands.room(len(maps[0]), rows), np.dtype(np.float64))
+
+        def compute(x: Array, out: Array) -> None:
+            kernel(x, weights, out, *arrays, space(), *counts)
+
+        return self.bands.run_whole(compute)

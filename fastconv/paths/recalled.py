@@ -7,8 +7,7 @@ next such request goes straight there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from functools import partial
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ Recipe = Callable[[Array, Array | None], Array | None]
 _MOST_RECIPES = 512
 # The allocator keeps pieces of up to so many bytes.
 _FRESH_BYTES = 1 << 16
-_recipes: dict[Hashable, Recipe] = {}
+_recipes: dict[Hashable, tuple[Recipe, Run]] = {}
 
 
 class Call(NamedTuple):
@@ -56,21 +55,82 @@ class Call(NamedTuple):
 def recipe(key: Hashable) -> Recipe | None:
     """Return what was kept under `key`."""
     try:
-        return _recipes.get(key)
-    except TypeError:  # A list among the arguments.
+        return _recipes[key][0]
+    except (KeyError, TypeError):  # A list among the arguments.
+        return None
+
+
+def run_of(key: Hashable) -> Run | None:
+    """Return what was kept under `key`, for samples and results of one piece that share nothing."""
+    try:
+        return _recipes[key][1]
+    except (KeyError, TypeError):
         return None
 
 
 def keep_view(
-    key: Hashable, known: Hashable, dtype: npt.DTypeLike, shape: tuple[int, ...], seen: Any
+    key: Hashable, known: Hashable, dtype: npt.DTypeLike, shape: tuple[int, ...], seen: Any,
+    made: Any = None, marks: bool = False,
+) -> None:  # fmt: skip
+    """Keep under `key` what is kept under `known` for samples and results seen as other dtypes.
+
+    With `marks` the numbers made where truth values lie become what those are: 0 or 1.
+    """
+    compute, kind, goal = run_of(known), np.dtype(seen), np.dtype(made or seen)
+    if compute is None:
+        return
+    none = np.zeros((), goal)  # A number would take as long again to become an array.
+
+    def run(samples: Array, results: Array) -> None:
+        compute(samples.view(kind), results.view(goal))
+
+    def marked(samples: Array, results: Array) -> None:
+        numbers = results.view(goal)
+        compute(samples.view(kind), numbers)
+        np.not_equal(numbers, none, results)
+
+    keep(key, dtype, shape, marked if marks else run)
+
+
+def keep_both(
+    key: Hashable, known: tuple[Hashable, Hashable], dtype: npt.DTypeLike, shape: tuple[int, ...]
 ) -> None:
-    """Keep under `key` what is kept under `known` for samples and results seen as another dtype."""
-    kept = recipe(known)
-    if kept is None:
+    """Keep under `key` what two in turn do; the second one reads the first one's results."""
+    first, second = map(run_of, known)
+    if first is None or second is None:
         return
 
     def run(samples: Array, results: Array) -> None:
-        kept(samples.view(seen).reshape(shape), results.view(seen).reshape(shape))
+        first(samples, results)
+        second(results.copy(), results)
+
+    keep(key, dtype, shape, run)
+
+
+def keep_sum(
+    key: Hashable, known: Sequence[Hashable], dtype: npt.DTypeLike, shape: tuple[int, ...]
+) -> None:
+    """Keep under `key` the sum of what some do."""
+    runs = [run for run in map(run_of, known) if run is not None]
+    if len(runs) < max(len(known), 1):
+        return
+    first, *others = runs
+
+    def run(samples: Array, results: Array) -> None:
+        first(samples, results)
+        part = np.empty_like(results)
+        for other in others:
+            other(samples, part)
+            np.add(results, part, results)
+
+    keep(key, dtype, shape, run)
+
+
+def keep_copy(key: Hashable, dtype: npt.DTypeLike, shape: tuple[int, ...]) -> None:
+    """Keep that results are the samples themselves."""
+
+    def run(samples: Array, results: Array) -> None:
+        results[...] = samples
 
     keep(key, dtype, shape, run)
 
@@ -93,8 +153,13 @@ def in_turn(kernel: Any, calls: tuple[Call, ...]) -> Run | None:
         return None
     space = room_of(max(call.room for call in calls), np.dtype(np.float64))
 
-    if len(calls) == 1:
-        return partial(once, kernel, calls[0], space)
+    if len(calls) == 1 and calls[0].turned is None:
+        weights, arrays, _, counts, _ = calls[0]
+
+        def one(source: Array, result: Array) -> None:
+            kernel(source, weights, result, *arrays, space(), *counts)
+
+        return one
 
     def run(source: Array, result: Array) -> None:
         for call in calls:
@@ -137,8 +202,11 @@ def keep(key: Hashable, dtype: npt.DTypeLike, shape: tuple[int, ...], run: Run |
             x = x.copy()
         if out is None:
             out = np.empty(shape, kind)
-        elif out.shape != shape or not out.flags.carray:
+        elif out.shape != shape or not out.flags.writeable:
             return None
+        elif not out.flags.carray:
+            out[...] = answer(x)
+            return out
         elif np.may_share_memory(x, out):
             x = x.copy()
         if flat:
@@ -148,6 +216,6 @@ def keep(key: Hashable, dtype: npt.DTypeLike, shape: tuple[int, ...], run: Run |
         return out
 
     try:
-        _recipes[key] = answer
+        _recipes[key] = answer, compute
     except TypeError:
         return

@@ -15,8 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import geometry
+from ..records import NamedTuple
 from ..runtime import threads
 from ..runtime.scratch import scratch
+from .recalled import Run
 
 Array = npt.NDArray[Any]
 # (samples, results, maps of planes, rows and columns, planes, rows): computes one band.
@@ -27,6 +29,25 @@ _FRESH = 1 << 12
 # Rows shorter than this fill few vectors; where another axis is twice as long, and for so many
 # products, it pays to copy the array so that its longest axis lies last.
 _SHORT, _MANY = 16, 50_000
+
+
+class Laid(NamedTuple):
+    """What one band meets.
+
+    Parameters
+    ----------
+    maps : tuple of ndarray
+        For each of three axes the samples that the windows meet, -1 for one outside.
+    planes, rows : int
+        How many it makes.
+    made : tuple of int
+        What it makes, in rows of a plane each; of that all are results where there is no `lead`.
+    """
+
+    maps: tuple[Array, ...]
+    planes: int
+    rows: int
+    made: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,11 +98,6 @@ class Bands:
         return prod((*self.lead, *self.shape))
 
     @property
-    def plain(self) -> bool:
-        """Whether one band takes and makes the array as it lies, and nothing beside it."""
-        return self.together > 0 and not self.lead and self.turned is None
-
-    @property
     def pitches(self) -> tuple[int, ...]:
         """Continued samples from one place to the next, for each axis of a `window`."""
         return self._as_given(self._pitches)
@@ -118,6 +134,38 @@ class Bands:
         if self.turned is not None:
             goal.reshape(shape).transpose(order)[...] = out.reshape([shape[i] for i in order])
 
+    def whole(self) -> Laid:
+        """Return what the only band meets; see `one`."""
+        n0, n1, n2 = self.shape
+        return self._laid(0, self.lead[0]) if self.lead else Laid(self.maps, n0, n1, (n0, n1 * n2))
+
+    def run_whole(self, compute: Run) -> Run:
+        """Return what runs the only band, where `compute` makes all that it makes."""
+        run = self._kept_of(compute) if self.lead else compute
+        if self.turned is None:
+            return run
+        shape, order = self.turned
+        turned = [shape[i] for i in order]
+
+        def turns(x: Array, out: Array) -> None:
+            goal = scratch(out.size, out.dtype, "turned")
+            run(x.reshape(shape).transpose(order).reshape(-1), goal)
+            out.reshape(shape).transpose(order)[...] = goal.reshape(turned)
+
+        return turns
+
+    def _kept_of(self, compute: Run) -> Run:
+        shape, (n0, n1, n2) = self.whole().made, self.shape
+        kept, goal, length = self._kept, (*self.lead, n0, n1 * n2), prod(shape)
+        made = np.empty if length < _FRESH else _results
+
+        def run(x: Array, out: Array) -> None:
+            results = made(length, out.dtype)
+            compute(x, results)
+            out.reshape(goal)[...] = results.reshape(shape)[kept]
+
+        return run
+
     def _run(self, one: Band, x: Array, out: Array, workers: int) -> None:
         if self.lead and self.together:
             self._run_lead(one, x, out, workers)
@@ -141,32 +189,40 @@ class Bands:
                 threads.run(band, geometry.bands(count, self.height), workers)
 
     def _run_lead(self, one: Band, x: Array, out: Array, workers: int) -> None:
+        n0, n1, n2 = self.shape
+        out = out.reshape(*self.lead, n0, n1 * n2)
+
+        def some(lo: int, hi: int) -> None:
+            maps, planes, rows, made = self._laid(lo, hi)
+            results = (np.empty if prod(made) < _FRESH else _results)(prod(made), out.dtype)
+            one(x, results, maps, planes, rows)
+            out[lo:hi] = results.reshape(made)[self._kept]
+
+        threads.run(some, geometry.bands(self.lead[0], self.together), workers)
+
+    @property
+    def _kept(self) -> tuple[slice, ...]:
+        """Return which of a band's planes are results."""
+        return (slice(None), *map(slice, (*self.lead[1:], self.shape[0])))
+
+    def _laid(self, lo: int, hi: int) -> Laid:
         """Lay some volumes' continued planes one after the other.
 
         Windows that begin at one place and end at the next are made, too, and left out.
         """
-        (n0, n1, n2), planes = self.shape, self.maps[0]
+        (n0, n1, n2), first = self.shape, self.maps[0]
         lengths, around = (*self.lead, n0), (*self.numbers.shape, self.around[0])
         more = around[0] - lengths[0]
         # Planes from a window's first to its last.
         beyond = sum((a - n) * p for a, n, p in zip(around, lengths, self._pitches, strict=False))
         beyond //= self.around[1] * self.around[2]
-        out = out.reshape(*lengths, n1 * n2)
-        kept = (slice(None), *map(slice, lengths[1:]))
-
-        def some(lo: int, hi: int) -> None:
-            numbers = self.numbers[lo : hi + more, ..., None]
-            met = np.where((planes < 0) | (numbers < 0), -1, planes + n0 * numbers).reshape(-1)
-            shape = (hi - lo, *around[1:], n1 * n2)
-            made = np.empty if prod(shape) < _FRESH else _kept
-            results = made(prod(shape), out.dtype)
-            one(x, results, (met, *self.maps[1:]), len(met) - beyond, n1)
-            out[lo:hi] = results.reshape(shape)[kept]
-
-        threads.run(some, geometry.bands(lengths[0], self.together), workers)
+        numbers = self.numbers[lo : hi + more, ..., None]
+        met = np.where((first < 0) | (numbers < 0), -1, first + n0 * numbers).reshape(-1)
+        made = (hi - lo, *around[1:], n1 * n2)
+        return Laid((met, *self.maps[1:]), len(met) - beyond, n1, made)
 
 
-def _kept(length: int, dtype: Any) -> Array:
+def _results(length: int, dtype: Any) -> Array:
     return scratch(length, dtype, "results")
 
 
