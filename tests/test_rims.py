@@ -78,6 +78,14 @@ def test_rows_of_whole_numbers_are_the_definition(problem, seed, workers, small)
     np.testing.assert_array_equal(computed(problem, given, small), expected(problem, given))
 
 
+@pytest.mark.parametrize("rule", BOUNDARIES)
+@pytest.mark.parametrize("stride", [1, 2])
+def test_no_outputs_are_no_rims(rule, stride):
+    problem = Problem("float64", 1, False, (1,), (1,), (0,), (stride,), (1,), (0,), (rule,))
+    nothing = Operands(np.zeros((1, 1)), np.zeros((1, 1)), np.empty((1, 0)), 0, 1)
+    assert PATHS["direct"].execute(problem, nothing) == []
+
+
 @given(signals(), st.integers(0, 2**32), st.sampled_from([np.nan, np.inf]), st.booleans())
 def test_what_is_not_finite_reaches_the_outputs_of_the_definition(problem, seed, wild, tap):
     rng = np.random.default_rng(seed)

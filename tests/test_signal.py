@@ -11,9 +11,11 @@ import scipy.signal
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.signal._upfirdn import _upfirdn_modes as UPFIRDN_MODES
+from scipy.signal._upfirdn_apply import _pad_test
 
 from fastconv import signal
-from fastconv.signal import flat
+from fastconv.signal import flat, phases
+from fastconv.signal.extend import extended
 
 MODES = ["full", "same", "valid"]
 DTYPES = list("?bBhHiIlLefdFD")
@@ -43,6 +45,10 @@ def assert_like_scipys(name, *args, **keywords):
     """Same exception type, or same dtype and shape and values within round-off."""
     ours = outcome(getattr(signal, name), *args, **keywords)
     theirs = outcome(getattr(scipy.signal, name), *args, **keywords)
+    assert_alike(ours, theirs, *args)
+
+
+def assert_alike(ours, theirs, *args):
     if isinstance(theirs, ValueError) and "Unsupported type" in str(theirs):
         return  # bool and float16 in N-D: computed here (README).
     for one, other in zip(_parts(ours), _parts(theirs), strict=True):
@@ -112,6 +118,12 @@ def test_upfirdn_is_scipys(resampling, mode, cval):
     h, x, up, down, axis = resampling
     assume(mode not in NEED_TWO or x.shape[axis] > 1)
     assert_like_scipys("upfirdn", h, x, up, down, axis, mode, cval)
+    # Without SciPy, which answers a few samples itself.
+    assert_alike(
+        outcome(signal.upfirdn, h, x, up, down, axis, mode, cval, workers=1),
+        outcome(scipy.signal.upfirdn, h, x, up, down, axis, mode, cval),
+        h, x,
+    )  # fmt: skip
     assert_like_scipys(
         "upfirdn", h.real.astype("d"), x[(0,) * (x.ndim - 1)].real.astype("d"), up, down
     )
@@ -126,6 +138,95 @@ def test_upfirdn_along_any_axis_of_volumes_is_scipys(mode, dtype):
         for up, down in ((1, 2), (3, 2)):
             for _ in range(2):  # The second call finds what the first one settled.
                 assert_like_scipys("upfirdn", h, x, up, down, axis, mode)
+
+
+ROWS = [(60, 13), (13, 60), (9, 5, 7), (40, 2), (40, 1), (7, 30, 2), (1, 9), (9, 1), (31,)]
+RATES = [(1, 1, 1), (5, 1, 1), (7, 5, 4), (2, 7, 9), (9, 2, 9), (23, 1, 3), (6, 4, 2), (8, 6, 6),
+         (3, 4, 1)]  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", UPFIRDN_MODES)
+@pytest.mark.parametrize("dtype", list("fdFDi"))
+def test_upfirdn_of_many_short_rows_is_scipys(mode, dtype, monkeypatch):
+    """Rows side by side, along every axis, with more samples added than there are."""
+    monkeypatch.setattr(phases, "_FEW_PRODUCTS", 0)  # SciPy would answer a few samples itself.
+    rng = np.random.default_rng(9)
+    for shape in ROWS:
+        x = whole(rng, shape, dtype)
+        for axis in range(len(shape)):
+            if mode in NEED_TWO and shape[axis] < 2:
+                continue
+            for k, up, down in RATES:
+                h = whole(rng, k, "d" if dtype == "i" else dtype)
+                for _ in range(2):  # The second call finds what the first one settled.
+                    assert_like_scipys("upfirdn", h, x, up, down, axis, mode)
+            h = whole(rng, 9, "f")
+            assert_like_scipys("upfirdn", h, x[..., ::-1], 3, 2, axis, mode)
+            assert_like_scipys("upfirdn", h, x, np.int64(3), np.uint8(2), np.int8(axis), mode, 2.5)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("place", ["sample", "tap"])
+def test_upfirdns_products_are_those_of_its_definition(place, bad):
+    rng = np.random.default_rng(4)
+    x, h = rng.standard_normal((50, 11)), rng.standard_normal(6)
+    if place == "sample":
+        x[17, 10] = bad
+    else:
+        h[5] = bad
+    for up, down in ((1, 1), (3, 2), (2, 3), (1, 4), (7, 1), (4, 2)):
+        want = np.array([defined(h, row, up, down) for row in x])
+        for workers in (None, 1):
+            np.testing.assert_allclose(signal.upfirdn(h, x, up, down, workers=workers), want)
+            turned = signal.upfirdn(h, np.ascontiguousarray(x.T), up, down, 0, workers=workers)
+            np.testing.assert_allclose(turned.T, want)
+
+
+def defined(h, x, up, down):
+    """out[i] = sum over j of x[j] * h[i*down - j*up]."""
+    out = np.zeros(((len(x) - 1) * up + len(h) - 1) // down + 1)
+    for i in range(len(out)):
+        for j in range(len(x)):
+            if 0 <= i * down - j * up < len(h):
+                out[i] += x[j] * h[i * down - j * up]
+    return out
+
+
+@pytest.mark.parametrize("mode", UPFIRDN_MODES)
+def test_samples_are_added_along_any_axis_as_scipy_does(mode):
+    rng = np.random.default_rng(8)
+    for shape in ((7,), (3000,), (70, 3), (3, 20), (4, 5, 6)):
+        x = rng.standard_normal(shape).astype("f")
+        for axis in range(len(shape)):
+            for count in (1, 2, shape[axis] - 1, 2 * shape[axis] + 1):
+                got = extended(x, count, mode, 0, np.dtype("d"), axis)
+                assert got.dtype == np.float64
+                assert got.flags.c_contiguous
+                for one, row in zip(_rows(got, axis), _rows(x.astype("d"), axis), strict=True):
+                    want = _pad_test(row, count, count, mode=mode)
+                    np.testing.assert_allclose(one, want, atol=1e-5)
+
+
+def _rows(array, axis):
+    return np.ascontiguousarray(np.moveaxis(array, axis, -1)).reshape(-1, array.shape[axis])
+
+
+def test_a_copy_is_what_a_rate_of_one_returns():
+    for dtype in "fdFDi":
+        x = whole(np.random.default_rng(1), (4, 23), dtype)
+        for axis, padtype in ((0, "constant"), (1, "edge"), (-1, "mean")):
+            assert_like_scipys("resample_poly", x, 6, 6, axis, ("kaiser", 5.0), padtype)
+            result = signal.resample_poly(x.T, 2, 2, axis)
+            assert result.flags.c_contiguous
+            assert not np.shares_memory(result, x)
+
+
+def test_short_windows_meet_samples_beyond_their_signal():
+    """An output of `resample_poly` may meet the first tap of a sample after the last one."""
+    x, window = np.arange(1.0, 6), np.array([1.0, 2.0, 3.0])
+    for up in (1, 5, 8):
+        for padtype in ("constant", "edge", "symmetric", "line"):
+            assert_like_scipys("resample_poly", x, up, 3, 0, window, padtype)
 
 
 @pytest.mark.parametrize("mode", NEED_TWO)

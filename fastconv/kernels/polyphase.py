@@ -3,6 +3,7 @@
 Phase r of output group q reads the samples ``(q + e)*stride + j``. So the samples of a stretch are
 taken apart first, row j holding every stride-th one: then all taps of a phase with one j lie one
 after the other over one row, and a vector of groups is a plain correlation of contiguous rows.
+Short signals are taken apart together, side by side in the same rows.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from .workspace import address, make_finite
 FIELDS = 3
 # So many groups of outputs at the rims take as long one by one as in tiles of 32 to 128.
 RIM_GROUPS = 6
+# From so many rows side by side on one loop moves a sample of each: a loop along a short row is
+# hardly begun when it ends.
+MANY_ROWS = 8
 
 
 def stretch(target: Target, dtype: str) -> int:
@@ -77,58 +81,106 @@ def make_polyphase(target: Target, dtype: str) -> Callable[..., Any]:
 
     @inline
     def apart(
-        x: Any, x0: int, n: int, work: Any, begin: int, stride: int, columns: int, pitch: int
+        x: Any, x0: int, x_step: int, rows: int, n: int, work: Any, begin: int, stride: int,
+        span: int, columns: int, pitch: int,
     ) -> None:
-        """Take the samples begin*stride .. (begin + columns)*stride - 1 apart."""
+        """Take the samples from begin*stride on apart, of each row `span` columns, and clear what
+        is left of all `columns`."""
         for j in range(stride):
+            first, goal = begin * stride + j, j * pitch
             low = 0
-            if begin * stride + j < 0:
-                low = min(-((begin * stride + j) // stride), columns)
-            high = max(min(columns, (n - 1 - j) // stride + 1 - begin), low)
-            at, goal = x0 + (begin + low) * stride + j, j * pitch
-            for i in range(low):
-                put(work, goal + i, zero_like(work))
-            for i in range(low, high):
-                put(work, goal + i, get(x, at))
-                at += stride
-            for i in range(high, columns):
+            if first < 0:
+                low = min(-(first // stride), span)
+            high = max(min(span, (n - 1 - j) // stride + 1 - begin), low)
+            if rows < MANY_ROWS:
+                for b in range(rows):
+                    at = x0 + b * x_step + first + low * stride
+                    for i in range(low):
+                        put(work, goal + i, zero_like(work))
+                    for i in range(low, high):
+                        put(work, goal + i, get(x, at))
+                        at += stride
+                    for i in range(high, span):
+                        put(work, goal + i, zero_like(work))
+                    goal += span
+            else:
+                for i in range(span):
+                    place, at = goal + i, x0 + first + i * stride
+                    if low <= i < high:
+                        for _ in range(rows):
+                            put(work, place, get(x, at))
+                            place += span
+                            at += x_step
+                    else:
+                        for _ in range(rows):
+                            put(work, place, zero_like(work))
+                            place += span
+                goal += rows * span
+            for i in range(columns - rows * span):
                 put(work, goal + i, zero_like(work))
 
     @inline
     def together(
-        work: Any, sums: int, width: int, out: Any, at: int, phases: int, count: int, left: int
+        work: Any, sums: int, width: int, span: int, rows: int, out: Any, out0: int,
+        out_step: int, phases: int, count: int, left: int,
     ) -> None:
-        """Put the sums of `count` groups, but no more than `left` outputs, side by side."""
+        """Put the sums of `count` groups, but no more than `left` outputs, of each row together."""
         for r in range(min(phases, left)):
-            source, goal = sums + r * width, at + r
-            for _ in range(min(count, (left - r + phases - 1) // phases)):
-                put(out, goal, get(work, source))
-                source += 1
-                goal += phases
+            groups = min(count, (left - r + phases - 1) // phases)
+            if rows < MANY_ROWS:
+                for b in range(rows):
+                    source, goal = sums + r * width + b * span, out0 + b * out_step + r
+                    for _ in range(groups):
+                        put(out, goal, get(work, source))
+                        source += 1
+                        goal += phases
+            else:
+                for i in range(groups):
+                    source, goal = sums + r * width + i, out0 + i * phases + r
+                    for _ in range(rows):
+                        put(out, goal, get(work, source))
+                        source += span
+                        goal += out_step
 
     def polyphase(
         x: Any, w: Any, out: Any, work: Any, table: Any, heads: Any, rows: int, x_step: int,
         out_step: int, n: int, k: int, m: int, stride: int, phases: int, first: int, reach: int,
         lo: int, hi: int, start: int, stop: int, width: int, pitch: int,
     ) -> None:
+        # Groups begin..end-1 are made in tiles, the others one by one. Rows that would leave most
+        # of a tile empty lie in it side by side, `span` columns each.
         begin, end = min(max(start, lo), stop), max(min(stop, hi), min(max(start, lo), stop))
-        if stop - start - (end - begin) >= RIM_GROUPS and finite(w, 0, k):
-            begin, end = start, stop
-        sums = stride * pitch
-        for b in range(rows):
-            x0, out0 = b * x_step, b * out_step
-            rim(x, w, out, table, heads, x0, out0, n, m, stride, phases, first, start, begin)
+        groups, several = stop - start, 1
+        span = groups + reach
+        if 0 < span <= (groups + size - 1) // size * size:
+            several = max(min((width + reach) // span, rows), 1)
+        rims = groups - (end - begin)
+        if rims > 0 and (rims >= RIM_GROUPS or several > 1) and finite(w, 0, k):
+            begin, end, rims = start, stop, 0
+        span, sums = end - begin + reach, stride * pitch
+        for b0 in range(0, rows, several):
+            some = min(several, rows - b0)
+            if rims > 0:
+                for b in range(b0, b0 + some):
+                    rim(x, w, out, table, heads, b * x_step, b * out_step, n, m, stride, phases,
+                        first, start, begin)
+                    rim(x, w, out, table, heads, b * x_step, b * out_step, n, m, stride, phases,
+                        first, end, stop)
             for q in range(begin, end, width):
                 count = min(width, end - q)
-                strips = (count + size - 1) // size
-                apart(x, x0, n, work, q + first, stride, strips * size + reach, pitch)
+                strips = ((some - 1) * span + count + size - 1) // size
+                columns = strips * size + reach
+                each = span
+                if some == 1:
+                    each = columns
+                apart(x, b0 * x_step, x_step, some, n, work, q + first, stride, each, columns,
+                      pitch)
                 for r in range(min(phases, m - q * phases)):
                     runs(work, 0, w, get(heads, FIELDS * r + 2), table,
                          get(heads, FIELDS * r) * FIELDS, get(heads, FIELDS * r + 1), pitch,
                          work, sums + r * width, strips)
-                together(work, sums, width, out, out0 + q * phases, phases, count,
-                         m - q * phases)
-            rim(x, w, out, table, heads, x0, out0, n, m, stride, phases, first, end, stop)
+                together(work, sums, width, span, some, out, b0 * out_step + q * phases, out_step,
+                         phases, count, m - q * phases)
 
     return polyphase
 

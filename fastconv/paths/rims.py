@@ -74,6 +74,8 @@ def run(problem: Problem, loop: Loop, x: Any, w: Any, out: Any, value: Any, work
 
     def some(first: int, last: int, low: int, begin: int, end: int) -> None:
         begin, end = low + begin, low + end
+        if begin == end:
+            return
         t0, t1 = (0, k) if rule != "zero" else geometry.met(n, k, end - begin, s, d, p - begin * s)
         if t0 == t1:
             out[first:last, begin:end] = 0

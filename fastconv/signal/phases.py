@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from math import gcd, prod
 from typing import Any
 
 import numpy as np
@@ -16,13 +18,22 @@ from ..problem import Problem
 from ..request import Request
 from ..runtime import load
 from ..short import CONVOLVE, is_packed, shortcut
-from .extend import CONSTANT, MODES, NEED_TWO, extended
+from .extend import CONSTANT, DRAWN, MODES, NEED_TWO, extended
+from .originals import original
 
 Array = npt.NDArray[Any]
 
 # Products up to which a signal is resampled on this thread, by what was settled once.
 _SHORT = 1 << 18
-_MOST_KEPT, _FEW = 512, 16
+_MOST_KEPT = 512
+# Of so few samples that a rule adds up SciPy answers, where it is at hand: our calls of NumPy take
+# 10 to 15 us more, which its loop takes for as many products.
+_FEW_PRODUCTS = 1 << 13
+# So many signals that lie interleaved are vectors, for so few phases at least.
+_FEW, _FEW_PHASES = 8, 4
+# So many rows of so few outputs lie side by side where phases are made: sooner than dot products
+# (1000 rows of 30 doubles, 31 taps, every second: 1070 us, so 232; 300 of 100, 5 taps: 77, so 61).
+_MANY_ROWS, _SHORT_ROW = 8, 128
 _LARGEST = 1 << 31
 _kept: dict[Any, Callable[[Any, Any, Any, int], None]] = {}
 
@@ -34,13 +45,14 @@ def settled(
     """Settle `count` outputs along `axis`: output i is filtered sample ``i*down + delay``."""
     k, mode = len(h), mode.lower()
     pad = k - 1 - delay
+    if mode != CONSTANT or cval != 0:
+        # The first window begins so many samples before x, the last one ends so many after it.
+        beyond = max(pad // up, ((count - 1) * down + delay) // up - x.shape[axis] + 1)
+        if beyond > 0:
+            x = extended(x, beyond, mode, np.asarray(cval).astype(dtype), dtype, axis)
+            pad -= beyond * up
     if axis != x.ndim - 1:
         x = np.moveaxis(x, axis, -1)
-    if mode != CONSTANT or cval != 0:
-        beyond = -(-k // up)
-        value = np.asarray(cval).astype(dtype)
-        x = extended(x.astype(dtype, copy=False), beyond, mode, value)
-        pad -= beyond * up
     problem = Problem(
         dtype.name,
         request.count(x.shape[:-1]),
@@ -69,41 +81,57 @@ def short_way(
     h = np.asarray(h) if type(h) in (list, tuple) else h
     if type(h) is not np.ndarray or h.ndim != 1 or h.size == 0 or x.size == 0 or x.ndim == 0:
         return None
-    if type(up) is not int or type(down) is not int or type(axis) is not int:
-        return None
+    if not type(up) is type(down) is type(axis) is int:
+        up, down, axis = (int(v) if isinstance(v, np.integer) else v for v in (up, down, axis))
+        if not type(up) is type(down) is type(axis) is int:
+            return None
     if not (0 < up < _LARGEST and 0 < down < _LARGEST):
         return None
-    if type(mode) is not str or type(cval) is not int or cval != 0:
+    if type(mode) is not str or type(cval) not in (int, float):
         return None
     if not -x.ndim <= axis < x.ndim:
         return None
-    last = axis in (-1, x.ndim - 1)
-    if not last and x.ndim > 2 and x.shape[axis] < _FEW:  # Copies would take longer than sums.
-        return None
+    if mode in DRAWN and x.size * h.size <= _FEW_PRODUCTS * down and h.size > up:
+        loaded = "scipy.signal" in sys.modules and is_packed(x) and h.dtype.isnative
+        if loaded and (x.shape[axis] > 1 or mode not in NEED_TWO):
+            return original("upfirdn")(h, x, up, down, axis, mode)  # type: ignore[no-any-return]
     dtype = x.dtype
     if h.dtype != dtype or dtype.kind not in "fc":
-        long = x.size * h.size > _SHORT * down
-        if long or h.dtype.kind not in "biufc" or dtype.kind not in "biufc":
+        if h.dtype.kind not in "biufc" or dtype.kind not in "biufc":
             return None
         dtype = np.result_type(h.dtype, dtype, np.float32)
-        if dtype.char not in "fdFD":
-            return None
-        x, h = x.astype(dtype), h.astype(dtype)
-    if up == down == 1 and x.ndim == 1 and mode == CONSTANT:
-        return shortcut(dtype)(x, h, 2, CONVOLVE, None)
-    if not last:
-        x = x.swapaxes(axis, -1)
-    n, beyond = x.shape[-1], 0
-    count = ((n - 1) * up + h.size - 1) // down + 1
-    if mode != CONSTANT:
-        if x.size * h.size > _SHORT or (n < 2 and mode in NEED_TWO):
-            return None
-        if mode not in MODES:
-            return None
-        beyond = -(-h.size // up)
-        x = extended(x, beyond, mode)
-    result = resampled(h, x, up, down, beyond * up, count)
-    return result if result is None or last else result.swapaxes(axis, -1).copy()
+    if dtype.char not in "fdFD" or mode not in MODES:
+        return None
+    if up > 1 and down > 1:
+        h, up, down = in_lowest_terms(h, up, down)
+    axis %= x.ndim
+    n, k, inner = x.shape[axis], h.size, prod(x.shape[axis + 1 :])
+    beyond = 0 if mode == CONSTANT and cval == 0 else (k - 1) // up
+    products = x.size * k // down
+    if products > _SHORT and (beyond or x.dtype != dtype):
+        return None
+    across = inner >= _FEW and up <= max(_FEW_PHASES, x.size >> 8)
+    last = inner == 1
+    along = axis
+    if not last and not across:
+        x, axis = x.swapaxes(axis, -1), x.ndim - 1
+    if h.dtype != dtype:
+        h = h.astype(dtype)
+    if beyond:
+        x = extended(x, beyond, mode, np.asarray(cval).astype(dtype) if cval else 0, dtype, axis)
+    elif x.dtype != dtype:
+        x = x.astype(dtype, order="C")
+    if up == down == 1 and x.ndim == 1:
+        return shortcut(dtype)(x, h, 0 if beyond else 2, CONVOLVE, None)
+    count = ((n - 1) * up + k - 1) // down + 1
+    result = resampled(h, x, up, down, beyond * up, count, axis)
+    return result if result is None or last or across else result.swapaxes(along, -1).copy()
+
+
+def in_lowest_terms(h: Array, up: int, down: int) -> tuple[Array, int, int]:
+    """Return the taps that outputs meet and the rates, without the rates' common factor."""
+    common = gcd(up, down)
+    return (h[::common], up // common, down // common) if common > 1 else (h, up, down)
 
 
 def _strided(kernel: Any, problem: Problem) -> Callable[[Any, Any, Any, int], None]:
@@ -118,27 +146,46 @@ def _strided(kernel: Any, problem: Problem) -> Callable[[Any, Any, Any, int], No
     return run
 
 
-def resampled(h: Array, x: Array, up: int, down: int, delay: int, count: int) -> Array | None:
-    """Return `count` outputs by the path that was chosen for these sizes, if it is ready."""
+def resampled(
+    h: Array, x: Array, up: int, down: int, delay: int, count: int, axis: int = -1
+) -> Array | None:
+    """Return `count` outputs along an axis by what was chosen for these sizes, if it is ready."""
     dtype = x.dtype
-    key = (dtype, x.shape, h.size, up, down, delay)
+    key = (dtype, x.shape, axis, h.size, up, down, delay, count)
     run = _kept.get(key)
     if run is None:
         if not x.dtype.isnative or x.dtype.name not in KERNELS["polyphase"].dtypes:
             return None
-        if count * h.size * (x.size // x.shape[-1]) > _SHORT * up:
+        if count * h.size * (x.size // x.shape[axis]) > _SHORT * up:
             return None
-        problem = settled(h, x, up, down, x.ndim - 1, CONSTANT, 0, delay, count, x.dtype).problem
-        if PATHS["polyphase"].supports(problem) or not selector.is_ready("polyphase", problem):
+        made = settled(h, x, up, down, axis % x.ndim, CONSTANT, 0, delay, count, x.dtype)
+        run = _runner(made.problem, prod(x.shape[axis % x.ndim + 1 :]))
+        if run is None:
             return None
         if len(_kept) >= _MOST_KEPT:
             _kept.clear()
-        run = polyphase.row_runner(problem, load.kernel("polyphase", dtype.name))
-        if up == 1 and dtype.name in FLOATS and selector.is_ready("direct", problem):
-            run = _strided(load.kernel("rows", dtype.name), problem)
         _kept[key] = run
     if not is_packed(x):
         x = x.copy()
-    out = np.empty((*x.shape[:-1], count), dtype)
+    shape = list(x.shape)
+    shape[axis] = count
+    out = np.empty(shape, dtype)
     run(x.reshape(-1), h[::-1], out.reshape(-1), 1)
     return out
+
+
+def _runner(problem: Problem, inner: int) -> Callable[[Any, Any, Any, int], None] | None:
+    """Return what makes all outputs of a problem whose signals lie interleaved, if it is there."""
+    if inner > 1:
+        if load.ready("columns", problem.dtype) is None:
+            return None
+        problem = problem._replace(batch=problem.batch // inner, inner=inner)
+        return polyphase.column_runner(problem, load.kernel("columns", problem.dtype))
+    many = problem.batch >= _MANY_ROWS and problem.output[0] <= _SHORT_ROW
+    by_dots = problem.stride == (1,) or (problem.dtype in FLOATS and not many)
+    by_dots = by_dots and problem.up == 1
+    if by_dots and selector.is_ready("direct", problem):
+        return _strided(load.kernel("rows", problem.dtype), problem)
+    if PATHS["polyphase"].supports(problem) or not selector.is_ready("polyphase", problem):
+        return None
+    return polyphase.row_runner(problem, load.kernel("polyphase", problem.dtype))

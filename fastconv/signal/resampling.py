@@ -16,7 +16,7 @@ from ..short import as_array
 from . import settle
 from .extend import CONSTANT, MODES
 from .originals import beside_along, deliver, is_compiled, is_foreign, original
-from .phases import resampled, settled, short_way
+from .phases import in_lowest_terms, resampled, settled, short_way
 
 __all__ = ["decimate", "resample_poly", "upfirdn"]
 
@@ -119,13 +119,16 @@ def upfirdn(
         return beside_along(result, axis, stride, settings)  # type: ignore[no-any-return]
     settings.check()
     if plain and signal.ndim > 1 and type(stride) is int and stride == 1:
-        few = signal.size * len(taps) <= _FEW_PRODUCTS * int(down) and signal.shape[axis] > 1
+        n, k = signal.shape[axis], len(taps)
+        each = ((n - 1) * int(up) + k - 1) // int(down) + 1
+        few = n > 1 and signal.size // n * each * k <= _FEW_PRODUCTS * int(up)
         native = taps.dtype.isnative and signal.dtype.isnative
         if few and native and "scipy.signal" in sys.modules:  # Sooner done than settled.
             return original("upfirdn")(taps, _in_step(signal), up, down, axis, mode, cval)  # type: ignore[no-any-return]
-    up, down = int(up), int(down) * request.positive("stride", stride)
-    count = ((signal.shape[axis] - 1) * up + len(taps) - 1) // down + 1
     dtype = np.result_type(taps.dtype, signal.dtype, np.float32)
+    every = int(down) * request.positive("stride", stride)
+    taps, up, down = in_lowest_terms(taps, int(up), every)
+    count = ((signal.shape[axis] - 1) * up + len(taps) - 1) // down + 1
     made = settled(taps, signal, up, down, axis % signal.ndim, mode, cval, 0, count, dtype)
     return settle.answer(made, settings, dtype)
 
@@ -228,6 +231,10 @@ def resample_poly(
     array([0.75, 1.  , 1.  ])
     """
     plain = accuracy is None and out is None and workers is None and boundary is None
+    if plain and type(x) is np.ndarray and type(up) is type(down) is type(stride) is int:
+        known = cval is None and x.dtype.kind in "biufc"
+        if up == down > 0 and stride == 1 and known:
+            return x.copy()
     if plain and type(x) is np.ndarray and x.dtype.char in "fd" and type(window) is tuple:
         found = _short_way(x, up, down, axis, window, padtype, cval, stride)
         if found is not None:
