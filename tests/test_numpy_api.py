@@ -445,3 +445,15 @@ def test_filters_as_long_as_the_signal_leave_few_outputs(k, dtype):
                     if x.dtype.kind != "c":  # NumPy's BLAS and our loop round otherwise.
                         assert_identical(out, got)
                     assert np.all(np.abs(out - want) <= bound) if scale else True
+
+
+@pytest.mark.parametrize("name", ["convolve", "correlate"])
+@pytest.mark.parametrize("first", [0, 7, 290, 300])
+def test_out_may_lie_in_a_long_filter(name, first):
+    rng = np.random.default_rng(first)
+    x, memory = rng.standard_normal(315), rng.standard_normal(340)
+    w = memory[:300]
+    want = getattr(np, name)(x, w, "valid")
+    out = memory[first : first + 16]
+    assert getattr(fastconv, name)(x, w, "valid", out=out) is out
+    np.testing.assert_allclose(out, want, rtol=0, atol=1e-12)

@@ -80,7 +80,8 @@ def whole_rows(unit: str, size: int) -> str:
             ("data", DATA, "ptr"),
         )
     )
-    given += traits("given") + field("x.at.given", "x", DATA, "ptr")
+    given += traits("given")
+    given += "".join(field(f"{name}.at.given", name, DATA, "ptr") for name in ("x", "w"))
     constant = "  br i1 %c2, label %place, label %decline"
     dtype = unit.partition("_")[2]
     conjugate = CONJUGATE if dtype.startswith("complex") else 0
@@ -189,8 +190,15 @@ given.rest:{given}
   %g.apart = or i1 %g.beside, %copies
   %g0 = and i1 %g.fits, %g.same
   %g1 = and i1 %g0, %g.plain
+  %w.end = getelementptr {element}, ptr %w.at.given, i64 %k
+  %g.before.w = icmp ule ptr %g.end, %w.at.given
+  %g.behind.w = icmp ule ptr %w.end, %g.data
+  %g.beside.w = or i1 %g.before.w, %g.behind.w
+  %w.copied = xor i1 %borrowed, true
+  %g.apart.w = or i1 %g.beside.w, %w.copied
   %g2 = and i1 %g1, %g.apart
-  br i1 %g2, label %take, label %give.up
+  %g3 = and i1 %g2, %g.apart.w
+  br i1 %g3, label %take, label %give.up
 take:
   call void %Py_IncRef(ptr %given)
   br label %reverse
