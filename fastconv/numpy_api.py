@@ -225,7 +225,6 @@ def convolve(
     return answer("convolve", a, v, mode, axis, stride, settings)
 
 
-# NumPy conjugates the second operand of a correlation; the compiled entries do not.
 @_plain_calls_first(CORRELATE)
 def correlate(
     a: npt.ArrayLike,
