@@ -25,8 +25,6 @@ MODES = (
 NEED_TWO = ("smooth", "reflect", "antireflect", "line")
 # The line through the last two samples, or through both ends.
 _LINES = ("smooth", "line")
-# The rules that add up samples: fewer calls of SciPy's than of NumPy's for a few.
-DRAWN = (*_LINES, "antisymmetric", "antireflect")
 # Samples of a signal that are looked up one by one, with those in the middle: sooner than copying
 # pieces (2132 rows of 20 doubles, two more at each end: 46 us, by pieces 93).
 _SHORT = 1 << 11

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from math import gcd, prod
 from typing import Any
@@ -18,17 +17,13 @@ from ..problem import Problem
 from ..request import Request
 from ..runtime import load
 from ..short import CONVOLVE, is_packed, shortcut
-from .extend import CONSTANT, DRAWN, MODES, NEED_TWO, extended
-from .originals import original
+from .extend import CONSTANT, MODES, extended
 
 Array = npt.NDArray[Any]
 
 # Products up to which a signal is resampled on this thread, by what was settled once.
 _SHORT = 1 << 18
 _MOST_KEPT = 512
-# Of so few samples that a rule adds up SciPy answers, where it is at hand: our calls of NumPy take
-# 10 to 15 us more, which its loop takes for as many products.
-_FEW_PRODUCTS = 1 << 13
 # So many signals that lie interleaved are vectors, for so few phases at least.
 _FEW, _FEW_PHASES = 8, 4
 # So many rows of so few outputs lie side by side where phases are made: sooner than dot products
@@ -91,10 +86,6 @@ def short_way(
         return None
     if not -x.ndim <= axis < x.ndim:
         return None
-    if mode in DRAWN and x.size * h.size <= _FEW_PRODUCTS * down and h.size > up:
-        loaded = "scipy.signal" in sys.modules and is_packed(x) and h.dtype.isnative
-        if loaded and (x.shape[axis] > 1 or mode not in NEED_TWO):
-            return original("upfirdn")(h, x, up, down, axis, mode)  # type: ignore[no-any-return]
     dtype = x.dtype
     if h.dtype != dtype or dtype.kind not in "fc":
         if h.dtype.kind not in "biufc" or dtype.kind not in "biufc":
