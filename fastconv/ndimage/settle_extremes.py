@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import isfinite
 from typing import Any
 
@@ -77,12 +78,17 @@ def run(x: Array, out: Array, passes: list[Pass], cval: Any, workers: Any, key: 
         return
     source = Samples(x, work.type(fill) if work == x.dtype else fill)
     team = arguments.crew(8 * x.size * len(passes), workers)
+    _made_in(work, out, lambda goal: chain([source], goal, passes, work, team))
+
+
+def _made_in(work: np.dtype[Any], out: Array, compute: Callable[[Array], object]) -> None:
+    """Have extremes made in the dtype that they are compared in."""
     if work == out.dtype:
-        chain([source], out, passes, work, team)
-    else:
-        between = np.empty(x.shape, work)
-        chain([source], between, passes, work, team)
-        out[...] = _narrowed(between, out.dtype)
+        compute(out)
+        return
+    made = np.empty(out.shape, work)
+    compute(made)
+    out[...] = _narrowed(made, out.dtype)
 
 
 def _narrowed(values: Array, dtype: np.dtype[Any]) -> Array:
@@ -226,9 +232,4 @@ def _marked(
     source = Samples(arguments.apart(x, out), outside)
     team = arguments.crew(x.size * int(np.count_nonzero(footprint)) * 4, workers)
     window = footprint_window(footprint, pads, rule, greatest)
-    if work == out.dtype:
-        slide([source], out, window, work, team)
-    else:
-        between = np.empty(x.shape, work)
-        slide([source], between, window, work, team)
-        out[...] = _narrowed(between, out.dtype)
+    _made_in(work, out, lambda goal: slide([source], goal, window, work, team))

@@ -101,6 +101,7 @@ def space(problem: Problem) -> Space:
 
         return planes.space(problem) if problem.ndim < 3 else volumes.space(problem)
     outputs, of_band = problem.outputs, geometry.band(problem.taps)
+    # Up to three bands more make them alike (`geometry.even`).
     bands = BAND_BYTES * (problem.batch + 3 + outputs // max(1, min(outputs, of_band)))
     phases = _phase_bytes(problem) if _takes_phases(problem) else 0
     if problem.inner > 1 or (problem.boundary == ("zero",) and not _crawls(problem)):
