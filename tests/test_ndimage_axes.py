@@ -47,6 +47,9 @@ def test_windows_over_more_axes_are_scipys_however_they_are_turned(work, dtype, 
         ((3, 4, 2, 5), (2, 3, 2, 4)), ((4, 20, 3, 2), (3, 2, 1, 3)), ((9, 2, 3, 1), (3, 3, 2, 1)),
         ((2, 3, 2, 3, 2), (2, 1, 2, 3, 1)), ((2, 12, 2, 3, 2), (1, 4, 2, 1, 2)),
         ((70, 4, 3), (3, 2, 2)), ((5, 67, 2), (1, 5, 2)), ((6, 40), (2, 4)), ((40, 6), (2, 4)),
+        # Windows of several planes over one.
+        ((1, 30, 6), (3, 2, 4)), ((1, 6, 30), (2, 3, 1)), ((2, 1, 9, 5), (1, 3, 2, 2)),
+        ((2, 1, 9, 5), (2, 3, 2, 2)), ((40, 1, 5), (3, 2, 1)), ((1, 1, 40), (3, 2, 2)),
     ):  # fmt: skip
         x = (rng.normal(size=shape) * 40).astype(dtype)
         w, marks = rng.normal(size=size), rng.random(size) < 0.7

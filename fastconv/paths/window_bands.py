@@ -126,13 +126,16 @@ class Bands:
 
     def run(self, one: Band, x: Array, out: Array, workers: int) -> None:
         """Compute flat `out` from flat `x`, band by band."""
-        if self.turned is not None:
-            shape, order = self.turned
-            x, goal = x.reshape(shape).transpose(order).reshape(-1), out
-            out = scratch(out.size, out.dtype, "turned")
-        self._run(one, x, out, workers)
-        if self.turned is not None:
-            goal.reshape(shape).transpose(order)[...] = out.reshape([shape[i] for i in order])
+        if self.turned is None:
+            self._run(one, x, out, workers)
+            return
+        shape, order = self.turned
+        x, goal = (flat.reshape(shape).transpose(order) for flat in (x, out))
+        # What only has axes of one sample in other places lies as it should.
+        out = goal.reshape(-1) if goal.flags.c_contiguous else scratch(out.size, out.dtype, "turned")
+        self._run(one, x.reshape(-1), out, workers)
+        if not goal.flags.c_contiguous:
+            goal[...] = out.reshape(goal.shape)
 
     def whole(self) -> Laid:
         """Return what the only band meets; see `one`."""
@@ -241,7 +244,7 @@ def settle(
             axes[-1] = axes[-1][0] * n, 1, 0
         else:
             axes.append((n, k, p))
-    axes, turned = _turned([(1, 1, 0)] * (3 - len(axes)) + axes)
+    axes, turned = _turned([(1, 1, 0)] * (3 - len(axes)) + axes, work)
     lead, axes = axes[:-3], axes[-3:]
     numbers = np.zeros((), np.int64)
     for n, k, p in lead:
@@ -251,8 +254,9 @@ def settle(
     shape, size, pad = (tuple(values) for values in zip(*axes, strict=True))
     around = tuple(n + k - 1 for n, k, _ in axes)
     maps = tuple(geometry.source_map(-p, n + k - 1, n, boundary) for n, k, p in axes)
-    # Bands of planes, or of rows where there is one plane.
-    axis = 0 if shape[0] > 1 else 1
+    # Bands of planes, or of rows where windows meet one plane: how far apart samples of two planes
+    # lie is the same for all bands.
+    axis = 0 if around[0] > 1 else 1
     height = _height(work, around[2] * (around[1] if axis == 0 else 1), size[axis])
     together = 0 if shape[axis] > height else max(1, work // prod(around))
     if lead and (together or any(k > 1 for _, k, _ in lead)):
@@ -265,14 +269,23 @@ def settle(
 _Axis = tuple[int, int, int]
 
 
-def _turned(axes: list[_Axis]) -> tuple[list[_Axis], Any]:
-    """Return the axes with the longest one last, and how to turn an array so; see `Bands`."""
+def _turned(axes: list[_Axis], work: int) -> tuple[list[_Axis], Any]:
+    """Return the axes with the longest one last, and how to turn an array so; see `Bands`.
+
+    Of a large volume with one plane the rows become planes, for bands of less than all of it.
+    """
     shape = tuple(n for n, _, _ in axes)
-    longest = max(range(len(shape)), key=shape.__getitem__)
-    if min(_SHORT, shape[longest] // 2) < shape[-1] or prod(n * k for n, k, _ in axes) < _MANY:
+    order = list(range(len(shape)))
+    longest = max(order, key=shape.__getitem__)
+    if min(_SHORT, shape[longest] // 2) >= shape[-1] and prod(n * k for n, k, _ in axes) >= _MANY:
+        order.remove(longest)
+        order.append(longest)
+    planes, rows = order[-3:-1]
+    if shape[planes] == 1 < axes[planes][1] and prod(axes[i][0] + axes[i][1] - 1 for i in order[-3:]) > work:
+        order[-3:-1] = rows, planes
+    if order == sorted(order):
         return axes, None
-    order = *(i for i in range(len(shape)) if i != longest), longest
-    return [axes[i] for i in order], (shape, order)
+    return [axes[i] for i in order], (shape, tuple(order))
 
 
 def _height(work: int, step: int, size: int) -> int:
