@@ -18,7 +18,7 @@ from .paths import fused
 from .planner import selector, structure
 from .request import Settings
 from .runtime import bind, load, threads
-from .runtime.switch import CAN_SWITCH, Switch
+from .runtime.switch import Switch
 from .short import DTYPES, is_packed, longest_filter
 from .short_sums import Recipe, recipe_of
 
@@ -163,7 +163,7 @@ class Kept(Switch):
 
     def _bind(self, whole: bind.Whole, taps: Array, what: int) -> None:
         """Have calls go straight to a compiled entry, and what that declines to `answer`."""
-        if self.func is self._fallback and CAN_SWITCH:
+        if self.calls is self._fallback:
             dtypes = {taps.dtype: whole}
             self.switch(bind.plain(self._function, dtypes, self._fallback, {}, taps, what))
 

@@ -16,13 +16,19 @@ import pytest
 from agreement import assert_fresh, assert_identical
 
 import fastconv
-from fastconv.runtime import bind
+from fastconv.runtime import bind, entry, switch
 from fastconv.runtime.front import Front, declines, extend, register
 from fastconv.runtime.load import kernel, whole
 
 pytestmark = pytest.mark.skipif(not bind.layout_is_known(), reason="arrays lie otherwise here")
 
 X, W = np.arange(12.0), np.array([1.0, 2.0, 4.0])
+
+
+@pytest.fixture(autouse=True, params=[False] if entry.MORE else [True, False], ids="changes {}".format)
+def can_change(request, monkeypatch):
+    """As this interpreter has it and as one without a GIL does."""
+    monkeypatch.setattr(switch, "_CAN_CHANGE", request.param)
 
 
 def refuses(*arguments, **keywords):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import bind
-from .switch import CAN_SWITCH, Switch
+from .switch import Switch
 
 __all__ = ["Front", "declines", "extend", "register"]
 
@@ -50,7 +50,7 @@ class Front(Switch):
 
     def add(self, dtype: np.dtype[Any], whole: bind.Whole) -> None:
         """Answer operands of `dtype`, too, by a kernel's entries."""
-        if CAN_SWITCH and dtype.kind in self._kinds and dtype not in self._dtypes:
+        if dtype.kind in self._kinds and dtype not in self._dtypes:
             self._dtypes[dtype] = whole
             self.switch(self._first)
 
