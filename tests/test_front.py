@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(not bind.layout_is_known(), reason="arrays lie o
 X, W = np.arange(12.0), np.array([1.0, 2.0, 4.0])
 
 
-@pytest.fixture(autouse=True, params=[False] if entry.MORE else [True, False], ids="changes {}".format)
+@pytest.fixture(autouse=True, params=[False] if entry.MORE else [True, False])
 def can_change(request, monkeypatch):
     """As this interpreter has it and as one without a GIL does."""
     monkeypatch.setattr(switch, "_CAN_CHANGE", request.param)

@@ -131,10 +131,11 @@ class Bands:
             return
         shape, order = self.turned
         x, goal = (flat.reshape(shape).transpose(order) for flat in (x, out))
-        # What only has axes of one sample in other places lies as it should.
-        out = goal.reshape(-1) if goal.flags.c_contiguous else scratch(out.size, out.dtype, "turned")
+        # It does where only axes of one sample changed places.
+        lies = goal.flags.c_contiguous
+        out = goal.reshape(-1) if lies else scratch(out.size, out.dtype, "turned")
         self._run(one, x.reshape(-1), out, workers)
-        if not goal.flags.c_contiguous:
+        if not lies:
             goal[...] = out.reshape(goal.shape)
 
     def whole(self) -> Laid:
@@ -281,7 +282,8 @@ def _turned(axes: list[_Axis], work: int) -> tuple[list[_Axis], Any]:
         order.remove(longest)
         order.append(longest)
     planes, rows = order[-3:-1]
-    if shape[planes] == 1 < axes[planes][1] and prod(axes[i][0] + axes[i][1] - 1 for i in order[-3:]) > work:
+    around = prod(axes[i][0] + axes[i][1] - 1 for i in order[-3:])
+    if shape[planes] == 1 < axes[planes][1] and around > work:
         order[-3:-1] = rows, planes
     if order == sorted(order):
         return axes, None
