@@ -111,10 +111,11 @@ class Problem(NamedTuple):
             return self.outputs * self.taps
         total = self.batch * self.inner
         for axis in range(self.ndim):
-            total *= self._products(axis)
+            total *= self.products(axis)
         return total
 
-    def _products(self, axis: int) -> int:
+    def products(self, axis: int) -> int:
+        """Return the products inside the signal along one axis, at least 1."""
         n, k, m = self.signal[axis], self.filter[axis], self.output[axis]
         s, d, p = self.stride[axis], self.dilation[axis], self.pad[axis]
         if s == d == 1:
@@ -130,23 +131,30 @@ class Problem(NamedTuple):
         return self._replace(batch=batch, output=output, pad=pad, shared_signal=one)
 
     @property
-    def narrow(self) -> bool:
-        """Whether one plain image or volume has fewer columns than its one filter, and is large."""
-        if self.ndim < 2 or self.signal[-1] >= self.filter[-1] or self.batch != 1:
+    def inside_out(self) -> bool:
+        """Whether images had better be the filters and filters the images, where they are large.
+
+        Loops run along rows of images and over all taps, of which there should be few.
+        """
+        if self.ndim < 2 or self.outputs * self.taps <= _FEW_PRODUCTS or min(self.signal) < 1:
             return False
-        if self.outputs * self.taps <= _FEW_PRODUCTS:
+        if set(self.boundary) != {"zero"} or set(self.dilation) != {1} or self.reduction != "sum":
             return False
-        plain = set(self.boundary) == {"zero"} and set(self.dilation) == {1}
-        return plain and self.reduction == "sum" and min(self.signal) > 0
+        return _looped(self.signal, self.filter) > _looped(self.filter, self.signal)
 
     def exchanged(self) -> Problem:
-        """Return the problem where signal and filter, both turned around, take each other's place.
+        """Return the problem where signals and filters, all turned around, change places.
 
         For zeros outside and no dilation.
         """
         axes = zip(self.signal, self.filter, self.pad, strict=True)
-        pad = tuple(n - k + p for n, k, p in axes)
-        return self._replace(signal=self.filter, filter=self.signal, pad=pad)
+        return self._replace(
+            signal=self.filter,
+            filter=self.signal,
+            pad=tuple(n - k + p for n, k, p in axes),
+            shared_filter=self.shared_signal or self.batch == 1,
+            shared_signal=self.shared_filter and self.batch > 1,
+        )
 
     def phases(self) -> list[tuple[int, int, slice, Problem]]:
         """Return the problems without gaps that this one with gaps falls apart into.
@@ -189,3 +197,8 @@ class Problem(NamedTuple):
             known += f", in {self.room} bytes of work space"
         what = f"{self.reduction} {self.dtype} {self.batch} x ({', '.join(axes)})"
         return f"{what}{gaps}{interleaved}{known}"
+
+
+def _looped(signal: tuple[int, ...], taps: tuple[int, ...]) -> int:
+    """Return what an output costs: rows shorter than the taps' are rims on both ends."""
+    return prod(taps) * (2 if signal[-1] < taps[-1] else 1)

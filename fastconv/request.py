@@ -27,6 +27,9 @@ Array = npt.NDArray[Any]
 _EACH_SECONDS = 1e-4
 # Images of fewer samples are converted together, not one by one where they are computed.
 _CONVERTED_AT_ONCE = 1 << 14
+# Interleaved signals of narrow numbers that fill less than a vector are turned: 8000 x 5 int16 with
+# 280 taps take 6.5 ms as they lie, 0.5 so. The copies cost doubles more than they win.
+_TURNED_BYTES, _VECTOR_BYTES = 4, 32
 
 
 class Settings(NamedTuple):
@@ -171,7 +174,7 @@ def answer(request: Request, settings: Settings) -> Array:
     signals = _signals_of_several_filters(request)
     if signals and settings.max_memory is None and _pays_each(request, settings, signals):
         return _answer_each(request, settings, signals)
-    request = _going_on(_without_zero_taps(_wider_first(request), settings), settings)
+    request = _going_on(_without_zero_taps(_exchanged(request), settings), settings)
     found = _examine(request, settings)
     problem = request.problem
     if found.structure is not None:
@@ -283,15 +286,17 @@ def _as_it_is(request: Request, problem: Problem, settings: Settings) -> Array |
     return np.broadcast_to(x, (*request.batch, *problem.signal)).reshape(-1, *problem.signal)
 
 
-def _wider_first(request: Request) -> Request:
-    """Let an image that is narrower than its filter be the filter: loops run along wide rows."""
-    problem = request.problem
-    if not problem.narrow:
+def _exchanged(request: Request) -> Request:
+    """Let images be the filters and filters the images where that is better."""
+    problem, lead = request.problem, len(request.batch)
+    if not problem.inside_out:
         return request
-    turned = (slice(None, None, -1),) * problem.ndim
-    x, w = request.x.reshape(problem.signal), request.w.reshape(problem.filter)
-    problem = problem.exchanged()._replace(shared_filter=True)
-    return request._replace(problem=problem, x=w[turned], w=x[turned])
+    turned: Any = (..., *(slice(None, None, -1),) * problem.ndim)
+    x, w = request.w.reshape(*_lead(request.w, lead, problem), *problem.filter), request.x
+    problem = problem.exchanged()
+    if problem.shared_filter:
+        w = w.reshape(problem.filter)
+    return request._replace(problem=problem, x=x[turned], w=w[turned])
 
 
 def _going_on(request: Request, settings: Settings) -> Request:
@@ -360,7 +365,9 @@ def _interleaved(request: Request) -> Problem | None:
         return None
     position = request.moved.index(len(batch))
     inner = count(batch[position:])
-    if inner < 2 or problem.outputs == 0:
+    size = request.dtype.itemsize
+    few = inner < 2 or (size <= _TURNED_BYTES and inner * size < _VECTOR_BYTES)
+    if few or problem.outputs == 0:
         return None
     return problem._replace(batch=count(batch[:position]), inner=inner)
 
@@ -385,7 +392,7 @@ def _answer_interleaved(
 def explain(request: Request, settings: Settings) -> Explanation:
     """Return which path would answer, and why."""
     words = _words(request, settings)
-    request = _going_on(_without_zero_taps(_wider_first(request), settings), settings)
+    request = _going_on(_without_zero_taps(_exchanged(request), settings), settings)
     found = _examine(request, settings)
     problem = request.problem._replace(structure=found.structure)
     problem = _limited(request, problem, settings)

@@ -59,7 +59,7 @@ def keep(key: Hashable, problem: Problem, dtype: np.dtype[Any], *, exchanged: bo
     # The entry of a whole call is sooner done than any other path has begun: 4x4 int32 samples with
     # 2x2 taps take it 3 us, and NumPy's loops, which the rates prefer, 190.
     brief = short_way(problem)
-    if problem.narrow:
+    if problem.inside_out:
         problem, exchanged = problem.exchanged(), not exchanged
     if not brief and selector.choose(problem).name != direct.PATH.name:
         return

@@ -12,7 +12,8 @@ from strategies import LAYOUTS, MODES, lay_out, random_array
 
 import fastconv
 from fastconv import short2d
-from fastconv.paths.direct import PATH as DIRECT
+from fastconv.paths import direct
+from fastconv.problem import Problem
 from fastconv.runtime import bind
 from fastconv.signal import planes
 
@@ -63,7 +64,7 @@ def test_a_plain_call_means_what_scipys_means(dtype, data):
     again = np.empty_like(expected, order="C")
     assert entry(face, dtype)(x, w, mode, boundary, again) is again
     assert again.tobytes() == result.tobytes()
-    long_way = getattr(fastconv, face)(x, w, mode, boundary, workers=1, method=DIRECT.name)
+    long_way = getattr(fastconv, face)(x, w, mode, boundary, workers=1, method=direct.PATH.name)
     np.testing.assert_array_equal(result, long_way)
 
 
@@ -124,6 +125,45 @@ def test_images_crosswise_their_filters_take_each_others_place(dtype):
             x[3, 1] = np.nan  # Reaches the windows that it lies in.
             nan = np.isnan(fastconv.signal.convolve(x, w, accuracy="componentwise"))
             np.testing.assert_array_equal(nan, np.isnan(_spread(x, w)))
+
+
+@pytest.mark.parametrize("dtype", ["d", "l", "F"])
+@pytest.mark.parametrize("function", ["convolve", "correlate"])
+def test_many_images_crosswise_their_filters_change_places_with_them(function, dtype):
+    """Axes with one tap are no axes of the filter: what lies along them is many images."""
+    rng = np.random.default_rng(8)
+    for shape, k in (
+        ((700, 2, 7), (2, 90, 1)), ((3, 40, 2), (1, 50, 300)), ((12, 3, 7), (1, 300, 3)),
+        ((1, 8, 19), (4, 1, 751)), ((3, 2, 76), (1, 144, 53)),
+    ):  # fmt: skip
+        x, w = (rng.integers(-9, 9, s).astype(dtype) for s in (shape, k))
+        if dtype == "F":
+            x, w = x + 1j * x[::-1], w - 2j * w
+        whole = scipy.signal.convolve(x, w, method="direct")
+        expected = getattr(scipy.signal, function)(x, w, "same", method="direct")
+        call = getattr(fastconv.signal, function)
+        np.testing.assert_array_equal(_rounded(call(x, w, "same")), expected)
+        np.testing.assert_array_equal(_rounded(fastconv.signal.convolve(w, x)), whole)
+        if dtype == "d":
+            x[1 % len(x), 1, 1] = np.inf  # Reaches the windows that it lies in.
+            met = scipy.signal.convolve(np.isinf(x) + 0, np.ones_like(w, int), method="direct")
+            found = fastconv.signal.convolve(x, w)
+            np.testing.assert_array_equal(~np.isfinite(found), met > 0)
+
+
+def _rounded(x):
+    return np.rint(x) if x.dtype.kind in "fc" else x
+
+
+def test_direct_loops_count_what_they_meet_outside():
+    problem = Problem("float64", 1, True, (144, 53), (2, 76), (145, 128), (1, 1), (1, 1), (1, 75),
+                      ("zero",) * 2)  # fmt: skip
+    assert not problem.inside_out
+    turned = problem.exchanged()
+    assert turned.inside_out
+    assert turned.exchanged() == problem
+    assert direct.work(problem).multiply_adds == 145 * 128 * 2 * 76
+    assert direct.work(turned).multiply_adds > 10 * 145 * 128 * 2 * 76
 
 
 def _spread(x, w):

@@ -55,7 +55,7 @@ def guarantee(problem: Problem) -> Guarantee:
 
 def work(problem: Problem) -> Work:
     """Return the products and the bytes of one pass."""
-    size, calls, products = np.dtype(problem.dtype).itemsize, 1, problem.multiply_adds
+    size, calls, products = np.dtype(problem.dtype).itemsize, 1, _looped(problem)
     if problem.ndim == 1 and problem.stride != (1,) and problem.batch >= _MANY_ROWS:
         products += _RIM_PRODUCTS * _rim_products(problem)
     if problem.ndim > 1:  # Two vectors of columns are summed, however few there are.
@@ -70,6 +70,18 @@ def work(problem: Problem) -> Work:
         multiply_adds=products,
         bytes_moved=size * (problem.outputs + problem.batch * prod(problem.signal) * problem.inner),
     )
+
+
+def _looped(problem: Problem) -> int:
+    """Return the products that loops make: over images those with the zeros outside, too."""
+    met = problem.multiply_adds
+    if problem.ndim < 2 or set(problem.boundary) != {"zero"}:
+        return met
+    from . import planes
+
+    for axis, rows in ((-2, planes.rows_looped(problem)), (-1, problem.filter[-1])):
+        met = met // problem.products(axis) * problem.output[axis] * rows
+    return met
 
 
 def _rim_products(problem: Problem) -> int:

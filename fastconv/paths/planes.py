@@ -124,6 +124,12 @@ def _is_lower(problem: Problem) -> bool:
     return plain and problem.filter[0] > 2 * problem.signal[0] + _LEAST_ROWS
 
 
+def rows_looped(problem: Problem) -> int:
+    """Return with how many rows of taps the loop makes each row of results."""
+    height, taps = problem.signal[-2], problem.filter[-2]
+    return height + max(_LEAST_ROWS, height) if _is_lower(problem) else taps
+
+
 def _in_parts(problem: Problem, kernel: Any, fill: Any) -> Callable[[Any, Any, Any, int], None]:
     """Return `runner` for an image lower than its filter: some rows with the taps that meet it."""
     (height, _), (kh, kw), (oh, ow), (pad, pad_c) = (

@@ -133,10 +133,7 @@ def go_on(x: Any, first: int, rule: str, value: Any, samples: Any) -> None:
 
 def exchanged(problem: Problem, x: Any, w: Any) -> tuple[Problem, Any, Any]:
     """Let a signal that is shorter than its filter be the filter: few windows hang over an end."""
-    batch, one_filter = problem.batch, problem.shared_filter
-    turned = problem.exchanged()._replace(
-        shared_filter=problem.shared_signal or batch == 1, shared_signal=one_filter and batch > 1
-    )
+    turned = problem.exchanged()
     signals = np.ascontiguousarray(w[:, ::-1])
     taps = np.ascontiguousarray((x[:1] if problem.shared_signal else x)[:, ::-1])
-    return turned, np.broadcast_to(signals, (batch, *turned.signal)), taps
+    return turned, np.broadcast_to(signals, (problem.batch, *turned.signal)), taps

@@ -149,11 +149,8 @@ def convolution(
     elif w.dtype.kind == "c":
         w = w.conj()
     kept = [extent(x.shape[a], w.shape[a], mode) for a in axes]
-    # The longer one is the signal. Of images crosswise each other the wider one is to be: the
-    # engine sees to that, but not in batches.
-    shorter = [x.shape[a] <= w.shape[a] for a in axes]
-    crosswise = x.ndim > len(axes) and x.shape[axes[-1]] < w.shape[axes[-1]]
-    if rule == "zero" and (all(shorter) or crosswise):
+    # The longer one is the signal; the engine sees to images crosswise each other.
+    if rule == "zero" and all(x.shape[a] <= w.shape[a] for a in axes):
         x, w = flip(w, axes), flip(x, axes)
     pads = tuple(w.shape[a] - 1 - start for a, (start, _) in zip(axes, kept, strict=True))
     outputs = tuple(geometry.strided(m, s) for (_, m), s in zip(kept, strides, strict=True))
