@@ -50,14 +50,15 @@ def _plain_calls_first(order: int) -> Callable[[_Function], _Function]:
                 if named is not mode:  # The front knows the literal alone.
                     result = entry(a, v, named, out=out)
                 if result is None and out is None:
-                    result = inner_products(a, v, _EXTENTS[named], order)
-                    if result is None and waiting:
-                        result = _meanwhile(a, v, named, order)
-                both = alike(a, v) if result is None and out is None else None
-                # Others stay as they came: NumPy's errors speak of what it was given.
-                if both is not None and both[0].ndim == both[1].ndim == 1:
-                    a, v = both
-                    result = entry(a, v, named)
+                    both = alike(a, v)
+                    if both is None:
+                        result = inner_products(a, v, _EXTENTS[named], order)
+                        if result is None and waiting:
+                            result = _meanwhile(a, v, named, order)
+                    # Others stay as they came: NumPy's errors speak of what it was given.
+                    elif both[0].ndim == both[1].ndim == 1:
+                        a, v = both
+                        result = entry(a, v, named)
             return function(a, v, mode, out=out, **keywords) if result is None else result
 
         return update_wrapper(  # type: ignore[return-value]

@@ -39,7 +39,10 @@ def recipe(key: Hashable) -> Recipe | None:
     return _recipes.get(key)
 
 
-def keep(key: Hashable, problem: Problem, dtype: np.dtype[Any], *, exchanged: bool = False) -> None:
+def keep(
+    key: Hashable, problem: Problem, dtype: np.dtype[Any], *, exchanged: bool = False,
+    fill: Any = 0,
+) -> None:  # fmt: skip
     """Keep the short way for `problem`, if it is small or the direct loop answers it anyway.
 
     Parameters
@@ -47,14 +50,16 @@ def keep(key: Hashable, problem: Problem, dtype: np.dtype[Any], *, exchanged: bo
     key : hashable
         All that the problem follows from.
     problem : Problem
-        One image, one filter, nothing filled in from outside.
+        One image and one filter.
     dtype : dtype
         Of image, filter and result.
     exchanged : bool
         Whether the problem's image is the call's filter, turned around, and its filter the image.
+    fill : scalar
+        What lies outside, for the rule "fill".
     """
     # float16 is computed in float32: its bits are not the loop's.
-    if "fill" in problem.boundary or problem.dtype != dtype.name:
+    if problem.dtype != dtype.name:
         return
     # The entry of a whole call is sooner done than any other path has begun: 4x4 int32 samples with
     # 2x2 taps take it 3 us, and NumPy's loops, which the rates prefer, 190.
@@ -73,7 +78,7 @@ def keep(key: Hashable, problem: Problem, dtype: np.dtype[Any], *, exchanged: bo
         front.extend("plane", dtype, whole)
     if len(_recipes) >= _MOST_RECIPES:
         _recipes.clear()
-    found = _recipe(kernel, problem, dtype, np.dtype(loop_dtype))
+    found = _recipe(kernel, problem, dtype, np.dtype(loop_dtype), dtype.type(fill))
     _recipes[key] = _exchanged(found) if exchanged else found
 
 
@@ -104,9 +109,9 @@ def short_way(problem: Problem) -> str:
 
 
 def _recipe(
-    kernel: Any, problem: Problem, dtype: np.dtype[Any], loop_dtype: np.dtype[Any]
+    kernel: Any, problem: Problem, dtype: np.dtype[Any], loop_dtype: np.dtype[Any], fill: Any
 ) -> Recipe:
-    run = planes.runner(problem, kernel, np.zeros((), loop_dtype))
+    run = planes.runner(problem, kernel, np.asarray(fill).view(loop_dtype))
     shape, seconds = problem.output, selector.rank(problem)[0].seconds
     looks, signed = structure.pays(problem), dtype == loop_dtype
 
@@ -119,7 +124,8 @@ def _recipe(
         if found is not None and found.structure is not None:
             known = problem._replace(structure=found.structure)
             helpers = threads.worthwhile(selector.rank(known)[0].seconds)
-            selector.run(known, Operands(x[None], w[None], out[None], 0, helpers, found.factors))
+            images = x[None], w[None], out[None], fill
+            selector.run(known, Operands(*images, helpers, found.factors))
             return out
         workers = 1 if seconds < threads.SECONDS_PER_WORKER else threads.worthwhile(seconds)
         if signed:

@@ -151,6 +151,21 @@ def test_many_images_crosswise_their_filters_change_places_with_them(function, d
             np.testing.assert_array_equal(~np.isfinite(found), met > 0)
 
 
+@pytest.mark.parametrize("dtype", ["d", "f", "B", "h", "F"])
+@pytest.mark.parametrize("function", FACES)
+def test_what_is_filled_in_is_told_apart(function, dtype):
+    rng, numbers = np.random.default_rng(9), [1, 2, 3, 1.0, 2.5, 0.0, -0.0, True, 0]
+    x, w = (rng.integers(0, 9, s).astype(dtype) for s in ((9, 4), (3, 5)))
+    for number in (*numbers, *numbers):
+        for boundary in ("fill", "wrap"):
+            for mode in ("full", "same"):
+                given = x, w, mode, boundary, number
+                if dtype in "Bh" and type(number) is not int:
+                    continue  # SciPy's own ways to cast, in test_conv2d.
+                expected = getattr(scipy.signal, function)(*given)
+                assert_identical(getattr(fastconv.signal, function)(*given), expected)
+
+
 def _rounded(x):
     return np.rint(x) if x.dtype.kind in "fc" else x
 

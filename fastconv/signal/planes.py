@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["convolve2d", "correlate2d"]
 
 _AUTO, _ZERO, _ONE = "auto", 0, 1
+_NUMBERS = frozenset((int, float))
 
 _MODES = ("full", "same", "valid")
 _BOUNDARIES = {
@@ -139,7 +140,6 @@ def convolve2d(
     if (
         method is _AUTO
         and stride is _ONE
-        and fillvalue is _ZERO
         and accuracy is None
         and workers is None
         and max_memory is None
@@ -148,7 +148,8 @@ def convolve2d(
         and type(mode) is type(boundary) is str
         and _plain(in1, in2, fillvalue)
     ):
-        result = _kept("convolve2d", in1, in2, mode, boundary, out)
+        key = _key("convolve2d", in1, in2, mode, boundary, fillvalue)
+        result = _kept(key, in1, in2, out)
         if result is not None:
             return result
     settings = Settings(method, accuracy, out, workers, structure, None, max_memory)
@@ -216,7 +217,6 @@ def correlate2d(
     if (
         method is _AUTO
         and stride is _ONE
-        and fillvalue is _ZERO
         and accuracy is None
         and workers is None
         and max_memory is None
@@ -225,7 +225,8 @@ def correlate2d(
         and type(mode) is type(boundary) is str
         and _plain(in1, in2, fillvalue)
     ):
-        result = _kept("correlate2d", in1, in2, mode, boundary, out)
+        key = _key("correlate2d", in1, in2, mode, boundary, fillvalue)
+        result = _kept(key, in1, in2, out)
         if result is not None:
             return result
     settings = Settings(method, accuracy, out, workers, structure, None, max_memory)
@@ -287,8 +288,8 @@ def answer2d(
         function = convolve2d if name == "convolve2d" else correlate2d
         return function(in1, in2, mode, boundary, fillvalue, out=settings.out)
     if plain and _plain(in1, in2, fillvalue):
-        key = (name, in1.dtype, in1.shape, in2.shape, mode, boundary)
-        result = _kept(name, in1, in2, mode, boundary, settings.out)
+        key = _key(name, in1, in2, mode, boundary, fillvalue)
+        result = _kept(key, in1, in2, settings.out)
         if result is not None:
             return result
     settings.check()
@@ -302,25 +303,27 @@ def answer2d(
         return _beside(result, pair(stride), settings)
     made = _request(name, x, w, mode, boundary, fill[()], stride)
     if key is not None and made.x is x:
-        short2d.keep(key, made.problem, x.dtype)
+        short2d.keep(key, made.problem, x.dtype, fill=made.fill)
     return request.answer(made, settings)
 
 
-def _kept(
-    name: str, in1: Any, in2: Any, mode: str, boundary: str, out: Any
-) -> npt.NDArray[Any] | None:
+def _key(name: str, in1: Any, in2: Any, mode: str, boundary: str, fillvalue: Any) -> Any:
+    """Return what a plain call's request follows from: numbers that are equal differ in kind."""
+    outside = (type(fillvalue), fillvalue) if fillvalue is not _ZERO else ()
+    return (name, in1.dtype, in1.shape, in2.shape, mode, boundary, *outside)
+
+
+def _kept(key: Any, in1: Any, in2: Any, out: Any) -> npt.NDArray[Any] | None:
     """Return the short way's answer, where one is kept for such operands."""
-    recipe = short2d.recipe((name, in1.dtype, in1.shape, in2.shape, mode, boundary))
-    if recipe is None:
-        return None
-    return recipe(in1, _ordered(name, in2).copy(), out)
+    recipe = short2d.recipe(key)
+    return recipe(in1, _ordered(key[0], in2).copy(), out) if recipe is not None else None
 
 
 def _plain(in1: Any, in2: Any, fillvalue: Any) -> bool:
     """Return whether the operands alone leave the short way open."""
     if type(in1) is not np.ndarray or type(in2) is not np.ndarray or in1.dtype != in2.dtype:
         return False
-    if not is_packed(in1) or type(fillvalue) is not int or fillvalue != 0:
+    if not is_packed(in1) or type(fillvalue) not in _NUMBERS or fillvalue != fillvalue:
         return False
     # Taps that are not finite meet the zeros outside (see `_request`).
     return in2.dtype.kind in "iu" or (in2.dtype.kind in "fc" and isfinite(np.vdot(in2, in2).real))
