@@ -14,7 +14,7 @@ from ..planner import selector, structure
 from ..problem import Problem, Structure
 from ..request import Request, Settings
 from ..runtime import threads
-from ..short import CONVOLVE, as_array, shortcut
+from ..short import CONVOLVE, as_array, is_packed, shortcut
 from . import settle
 from .originals import (
     beside,
@@ -38,6 +38,7 @@ _TURNED = 1 << 12
 # Samples of an image that SciPy filters in 1 to 6 us; settling alone takes 4.
 _TINY = 1 << 10
 _THEIRS = "sepfir2d", "scipy.signal._spline"
+_ALIKE = frozenset(("ff", "dd", "Ff", "Dd"))
 _DOUBLE = np.dtype(np.float64)
 _ONE = 1
 _MOST_PRODUCTS = 512
@@ -338,6 +339,8 @@ def sepfir2d(
     if plain and stride is _ONE and boundary == "symm":
         if type(input) is np.ndarray and input.size <= _TINY and _is_tiny(input, hrow, hcol):
             return original(*_THEIRS)(input, hrow, hcol)  # type: ignore[no-any-return]
+        if type(input) is np.ndarray and input.size <= short2d.COPIED and not is_packed(input):
+            input = input.astype(input.dtype.newbyteorder("="), order="C")
         found = _small_image(input, hrow, hcol)
         if found is not None:
             return found
@@ -396,8 +399,7 @@ def _is_tiny(x: Array, row: Any, column: Any) -> bool:
     """Return whether SciPy's own loop has answered before ours has begun."""
     try:
         ((k0,), (k1,), (n0, n1)) = column.shape, row.shape, x.shape
-        dtype = x.dtype
-        alike = dtype == row.dtype == column.dtype and dtype.char in "fd"
+        alike = row.dtype == column.dtype and x.dtype.char + row.dtype.char in _ALIKE
     except (AttributeError, ValueError):
         return False
     # It reads beyond an image that is shorter than its filters.
