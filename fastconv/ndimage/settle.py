@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from .. import geometry, request
 from ..paths import lines, ordered, ordered_windows, recalled
-from ..paths.bands import Pass, Samples, cast, chain, held
+from ..paths.bands import Pass, Samples, cast, chain, held, put
 from ..paths.windows import Window, correlation, slide
 from ..problem import Problem
 from ..request import Request, Settings
@@ -165,22 +165,19 @@ def _as_they_lie(
         """Run all steps, rounding between them."""
         last = len(steps) - 1
         for number, (kind, step) in enumerate(steps):
-            if samples.dtype != kind:
-                samples = samples.astype(kind)
-            goal = results if kind == dtype else np.empty_like(samples)
+            samples = recalled.converted(samples, kind)
+            goal = results if kind == dtype else recalled.room(len(samples), kind, "goal")
             if goal is samples:  # A loop reads what it has not written.
                 samples = samples.copy()
             step(samples, goal)
-            if kind != dtype:
-                goal = cast(goal, dtype if number == last else held(dtype))
-                if number == last:
-                    results[...] = goal
-            samples = goal
+            if kind != dtype and number == last:
+                put(goal, results)
+            samples = goal if kind == dtype else cast(goal, held(dtype))
 
     kind, first = steps[0]
 
     def widened(samples: Array, results: Array) -> None:
-        first(samples.astype(kind), results)
+        first(recalled.converted(samples, kind), results)
 
     run: recalled.Run = converted
     if len(steps) == 1 and kind == dtype:

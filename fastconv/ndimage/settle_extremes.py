@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..paths import footprints, recalled
-from ..paths.bands import Pass, Samples, cast, chain, gathered
+from ..paths.bands import Pass, Samples, cast, chain, gathered, put
 from ..paths.sliding import footprint_window
 from ..paths.windows import slide
 from . import arguments
@@ -92,9 +92,14 @@ def _made_in(work: np.dtype[Any], out: Array, compute: Callable[[Array], object]
 
 
 def _narrowed(values: Array, dtype: np.dtype[Any]) -> Array:
-    if values.dtype == dtype or (dtype.kind == "f" and np.can_cast(values.dtype, dtype)):
+    if _holds(dtype, values.dtype):
         return values
     return cast(values.astype(np.float64, copy=False), dtype)
+
+
+def _holds(dtype: np.dtype[Any], other: np.dtype[Any]) -> bool:
+    """Return whether a dtype has another one's values, as NumPy converts them."""
+    return other == dtype or (dtype.kind == "f" and np.can_cast(other, dtype))
 
 
 def _converted(
@@ -127,14 +132,17 @@ def _converted(
 
 def _into(compute: recalled.Run, work: np.dtype[Any], dtype: np.dtype[Any]) -> recalled.Run:
     """Return what takes samples, and makes results, of other dtypes than those compared in."""
-
+    narrows = not _holds(dtype, work)
     if work == dtype:
-        return lambda samples, results: compute(samples.astype(work, copy=False), results)
+        return lambda samples, results: compute(recalled.converted(samples, work), results)
 
     def run(samples: Array, results: Array) -> None:
-        made = np.empty(len(samples), work)
-        compute(samples.astype(work, copy=False), made)
-        results[...] = _narrowed(made, dtype)
+        made = recalled.room(len(samples), work, "made")
+        compute(recalled.converted(samples, work), made)
+        if narrows:
+            put(made.astype(np.float64, copy=False), results)
+        else:
+            results[...] = made
 
     return run
 

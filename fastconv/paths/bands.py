@@ -114,6 +114,15 @@ def cast(values: Array, dtype: np.dtype[Any]) -> Array:
         return values.astype(dtype)
 
 
+def put(values: Array, out: Array) -> None:
+    """Store doubles as `cast` converts them."""
+    if out.dtype.kind == "b" or out.dtype == np.uint32:
+        out[...] = cast(values, out.dtype)
+        return
+    with np.errstate(invalid="ignore", over="ignore"):
+        np.copyto(out, values, casting="unsafe")
+
+
 def chain(
     sources: Sequence[Source], out: Array, passes: Sequence[Pass], work: Any, workers: int,
     finish: Callable[..., Array] | None = None, between: np.dtype[Any] | None = None,

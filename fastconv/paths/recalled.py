@@ -176,6 +176,22 @@ def room_of(length: int, dtype: np.dtype[Any]) -> Callable[[], Array]:
     return lambda: scratch(length, dtype)
 
 
+def room(length: int, dtype: np.dtype[Any], purpose: str) -> Array:
+    """Return such work space for `purpose`, of which a thread has one."""
+    if length * dtype.itemsize <= _FRESH_BYTES:
+        return np.empty(length, dtype)
+    return scratch(length, dtype, purpose)
+
+
+def converted(samples: Array, dtype: np.dtype[Any]) -> Array:
+    """Return flat samples as numbers of a dtype, in work space if they are copied."""
+    if samples.dtype == dtype:
+        return samples
+    copy = room(len(samples), dtype, "converted")
+    np.copyto(copy, samples, casting="unsafe")
+    return copy
+
+
 def keep(key: Hashable, dtype: npt.DTypeLike, shape: tuple[int, ...], run: Run | None) -> None:
     """Keep what answers a request.
 
