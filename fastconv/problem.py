@@ -130,15 +130,37 @@ class Problem(NamedTuple):
         one = self.shared_signal and batch > 1
         return self._replace(batch=batch, output=output, pad=pad, shared_signal=one)
 
+    def met(self) -> tuple[slice, ...] | None:
+        """Return the taps that meet a sample along each axis; None where that is all or none."""
+        if self.up > 1:
+            return None
+        found = []
+        for axis, k in enumerate(self.filter):
+            n, m, s = self.signal[axis], self.output[axis], self.stride[axis]
+            ends = geometry.met(n, k, m, s, self.dilation[axis], self.pad[axis])
+            found.append(slice(*ends) if self.boundary[axis] == "zero" else slice(0, k))
+        counts = [part.stop - part.start for part in found]
+        return tuple(found) if min(counts) > 0 and counts != list(self.filter) else None
+
+    def with_taps(self, part: tuple[slice, ...]) -> Problem:
+        """Return the problem with these taps of the filter only."""
+        pads = zip(self.pad, part, self.dilation, strict=True)
+        return self._replace(
+            filter=tuple(taps.stop - taps.start for taps in part),
+            pad=tuple(p - taps.start * d for p, taps, d in pads),
+        )
+
     @property
     def inside_out(self) -> bool:
         """Whether images had better be the filters and filters the images, where they are large.
 
         Loops run along rows of images and over all taps, of which there should be few.
         """
-        if self.ndim < 2 or self.outputs * self.taps <= _FEW_PRODUCTS or min(self.signal) < 1:
+        if self.outputs * self.taps <= _FEW_PRODUCTS or min(self.signal) < 1:
             return False
         if set(self.boundary) != {"zero"} or set(self.dilation) != {1} or self.reduction != "sum":
+            return False
+        if self.inner > 1 or self.up > 1:
             return False
         return _looped(self.signal, self.filter) > _looped(self.filter, self.signal)
 

@@ -174,7 +174,8 @@ def answer(request: Request, settings: Settings) -> Array:
     signals = _signals_of_several_filters(request)
     if signals and settings.max_memory is None and _pays_each(request, settings, signals):
         return _answer_each(request, settings, signals)
-    request = _going_on(_without_zero_taps(_exchanged(request), settings), settings)
+    request = _without_taps_outside(_exchanged(request))
+    request = _going_on(_without_zero_taps(request, settings), settings)
     found = _examine(request, settings)
     problem = request.problem
     if found.structure is not None:
@@ -286,6 +287,18 @@ def _as_it_is(request: Request, problem: Problem, settings: Settings) -> Array |
     return np.broadcast_to(x, (*request.batch, *problem.signal)).reshape(-1, *problem.signal)
 
 
+def _without_taps_outside(request: Request) -> Request:
+    """Leave out what meets no sample of a filter that is longer than the signal."""
+    problem = request.problem
+    if all(k <= n for k, n in zip(problem.filter, problem.signal, strict=True)):
+        return request
+    part = problem.met()
+    if part is None:
+        return request
+    place: Any = (..., *part)
+    return request._replace(problem=problem.with_taps(part), w=request.w[place])
+
+
 def _exchanged(request: Request) -> Request:
     """Let images be the filters and filters the images where that is better."""
     problem, lead = request.problem, len(request.batch)
@@ -326,12 +339,7 @@ def _without_zero_taps(request: Request, settings: Settings) -> Request:
             # A sum that is finite has no NaN and no infinity in it.
             if not np.isfinite(request.x.sum()) or not np.isfinite(request.fill):
                 return request
-    problem = request.problem
-    pad = tuple(
-        p - s.start * d for p, s, d in zip(problem.pad, part, problem.dilation, strict=True)
-    )
-    w = request.w[part]
-    return request._replace(problem=problem._replace(filter=w.shape, pad=pad), w=w)
+    return request._replace(problem=request.problem.with_taps(part), w=request.w[part])
 
 
 def _examine(request: Request, settings: Settings) -> Finding:
@@ -392,7 +400,8 @@ def _answer_interleaved(
 def explain(request: Request, settings: Settings) -> Explanation:
     """Return which path would answer, and why."""
     words = _words(request, settings)
-    request = _going_on(_without_zero_taps(_exchanged(request), settings), settings)
+    request = _without_taps_outside(_exchanged(request))
+    request = _going_on(_without_zero_taps(request, settings), settings)
     found = _examine(request, settings)
     problem = request.problem._replace(structure=found.structure)
     problem = _limited(request, problem, settings)

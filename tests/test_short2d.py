@@ -181,6 +181,22 @@ def test_direct_loops_count_what_they_meet_outside():
     assert direct.work(turned).multiply_adds > 10 * 145 * 128 * 2 * 76
 
 
+def test_taps_that_meet_no_sample_are_left_out():
+    problem = Problem("int64", 1, True, (1, 8148), (4, 819), (1, 8148), (1, 1), (1, 1), (2, 409),
+                      ("zero",) * 2)  # fmt: skip
+    assert problem.met() == (slice(2, 3), slice(0, 819))
+    part = problem.with_taps(problem.met())
+    assert (part.filter, part.pad) == ((1, 819), (0, 409))
+    assert part.met() is None
+    rng = np.random.default_rng(10)
+    for dtype in "lBdF":
+        x, w = (rng.integers(0, 9, s).astype(dtype) for s in ((1, 8148), (4, 819)))
+        for mode in ("same", "full"):
+            expected = scipy.signal.correlate(x, w, mode, method="direct")
+            found = fastconv.signal.correlate(x, w, mode)
+            np.testing.assert_array_equal(_rounded(found), expected)
+
+
 def _spread(x, w):
     """NaN where the definition has it."""
     seen = np.zeros([n + k - 1 for n, k in zip(x.shape, w.shape, strict=True)])

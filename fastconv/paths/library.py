@@ -59,7 +59,9 @@ def work(problem: Problem) -> Work:
         dots = problem.outputs * prod(problem.stride) if problem.taps > _LOOPED_TAPS else 0
         calls = _CALL_DOTS * problem.batch + dots
     products = problem.multiply_adds * prod(problem.stride)
-    if problem.ndim > 1:  # To begin a row takes NumPy as long as some products.
+    if problem.ndim > 1:  # Zeros outside are multiplied, too.
+        products = problem.outputs * problem.taps * prod(problem.stride)
+        # To begin a row takes NumPy as long as some products.
         rows = problem.outputs // max(1, problem.output[-1])
         products += problem.taps * rows * prod(problem.stride) * _ROW_BEGINS // size
     if _by_rows(problem):

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from .. import geometry
 from ..path import GUARANTEES, Box, Guarantee, Operands, Path
 from ..paths import PATHS, that_may_serve
 from ..problem import Problem
@@ -249,11 +248,7 @@ def _mend(problem: Problem, operands: Operands, box: Box) -> None:
 
 def _met(problem: Problem, w: Any) -> tuple[Problem, Any]:
     """Return the problem with the taps that meet a sample only: few at the rim of a long filter."""
-    if problem.boundary != ("zero",) or problem.up > 1:
+    part = problem.met()
+    if part is None:
         return problem, w
-    (n,), (k,), (m,) = problem.signal, problem.filter, problem.output
-    (s,), (d,), (p,) = problem.stride, problem.dilation, problem.pad
-    lo, hi = geometry.met(n, k, m, s, d, p)
-    if hi - lo in (0, k):
-        return problem, w
-    return problem._replace(filter=(hi - lo,), pad=(p - lo * d,)), np.ascontiguousarray(w[:, lo:hi])
+    return problem.with_taps(part), np.ascontiguousarray(w[(slice(None), *part)])

@@ -149,8 +149,11 @@ def convolution(
     elif w.dtype.kind == "c":
         w = w.conj()
     kept = [extent(x.shape[a], w.shape[a], mode) for a in axes]
-    # The longer one is the signal; the engine sees to images crosswise each other.
-    if rule == "zero" and all(x.shape[a] <= w.shape[a] for a in axes):
+    # The longer one is the signal, and the one that is thin the filter; the engine sees to images
+    # crosswise each other.
+    lengths = [(x.shape[a], w.shape[a]) for a in axes]
+    thin = any(n == 1 < k for n, k in lengths) and not any(k == 1 < n for n, k in lengths)
+    if rule == "zero" and (thin or all(n <= k for n, k in lengths)):
         x, w = flip(w, axes), flip(x, axes)
     pads = tuple(w.shape[a] - 1 - start for a, (start, _) in zip(axes, kept, strict=True))
     outputs = tuple(geometry.strided(m, s) for (_, m), s in zip(kept, strides, strict=True))
@@ -199,8 +202,9 @@ def _arranged(
     index: list[slice] = [slice(None)] * len(x_shape)
     thin: list[int] = []
     # A filter of one tap does not look along its axis: the fewer axes, the faster the paths. But a
-    # small image that stays one has a short way.
+    # small image that stays one has a short way, if its filter is no longer than it.
     small = len(axes) == len(x_shape) == 2 and prod(x_shape) <= _FEW_SAMPLES
+    small = small and all(k <= n for n, k in zip(x_shape, w_shape, strict=True))
     for place, a in enumerate(() if small else axes):
         whole = outputs[place] == geometry.strided(x_shape[a], strides[place])
         if w_shape[a] == 1 and pads[place] == 0 and whole and len(thin) < len(axes) - 1:
