@@ -125,7 +125,7 @@ def lfilter(
                 lfilter(b, a, rows, -1, stride=stride, boundary=boundary).swapaxes(axis, -1).copy()
             )
         divisor = _constant(a)
-        if divisor is not None and b.dtype.kind in "fc":
+        if divisor is not None and b.dtype.kind in "biufc":
             memo = _memo(b, divisor, x, axis, zi, stride, boundary)
             w = b[::-1].astype(np.promote_types(b.dtype, np.float64)) / divisor
             found = None if memo is None else replay.answer(memo, x, w)
@@ -190,6 +190,8 @@ def _with_state(whole: Array, state: Any, n: int, stride: int) -> tuple[Array, A
 
 def _constant(a: Any) -> Any:
     """Return the denominator of a FIR filter, or None for a recursion and what is rare."""
+    if type(a) is list and len(a) == 1:
+        a = a[0]
     if type(a) is float or type(a) is int:
         return np.asarray(a)
     if type(a) is np.ndarray and a.size == 1 and a.ndim <= 1 and a.dtype.kind in "fc":

@@ -28,7 +28,7 @@ BOUNDARIES = {
     "mirror": "mirror",
     "nearest": "nearest",
 }
-_FEW_SAMPLES = 1 << 12
+_FEW_SAMPLES, _FEW_TAPS = 1 << 12, 1 << 8
 # An axis so many times as long as the last one takes its place, where there are many products.
 _MUCH_LONGER, _FEW_PRODUCTS = 8, 1 << 18
 # No loops of their own: computed in the next wider type, as NumPy's float16 loop does.
@@ -202,9 +202,9 @@ def _arranged(
     index: list[slice] = [slice(None)] * len(x_shape)
     thin: list[int] = []
     # A filter of one tap does not look along its axis: the fewer axes, the faster the paths. But a
-    # small image that stays one has a short way, if its filter is no longer than it.
+    # small image that stays one has a short way, unless its filter is much longer.
     small = len(axes) == len(x_shape) == 2 and prod(x_shape) <= _FEW_SAMPLES
-    small = small and all(k <= n for n, k in zip(x_shape, w_shape, strict=True))
+    small = small and prod(outputs) * prod(w_shape) <= _FEW_SAMPLES * _FEW_TAPS
     for place, a in enumerate(() if small else axes):
         whole = outputs[place] == geometry.strided(x_shape[a], strides[place])
         if w_shape[a] == 1 and pads[place] == 0 and whole and len(thin) < len(axes) - 1:
