@@ -73,15 +73,19 @@ def work(problem: Problem) -> Work:
 
 
 def _looped(problem: Problem) -> int:
-    """Return the products that loops make: over images those with the zeros outside, too."""
-    met = problem.multiply_adds
+    """Return the products that loops make: those with the zeros outside, too, where they abound.
+
+    That is with a filter longer than the image, along either of its axes.
+    """
+    made = problem.multiply_adds
     if problem.ndim < 2 or set(problem.boundary) != {"zero"}:
-        return met
+        return made
     from . import planes
 
     for axis, rows in ((-2, planes.rows_looped(problem)), (-1, problem.filter[-1])):
-        met = met // problem.products(axis) * problem.output[axis] * rows
-    return met
+        if problem.filter[axis] > problem.signal[axis]:
+            made = made // problem.products(axis) * problem.output[axis] * rows
+    return made
 
 
 def _rim_products(problem: Problem) -> int:
