@@ -109,7 +109,7 @@ def cast(values: Array, dtype: np.dtype[Any]) -> Array:
     with np.errstate(invalid="ignore", over="ignore"):
         if dtype.kind == "b":
             return np.asarray(values.astype(np.uint8) != 0)
-        if dtype == np.uint32:
+        if dtype.kind == "u" and dtype.itemsize == 4:  # In either order of bytes.
             values = values.astype(np.int64)
         return values.astype(dtype)
 
