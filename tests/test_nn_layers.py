@@ -356,6 +356,37 @@ def test_single_samples_some_apart_are_a_product_of_what_is_taken(stride, pad, s
     assert np.array_equal(got, np.einsum("oc,nchw->nohw", w[:, :, 0, 0], taken))
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("signal", [(5, 1), (1, 5), (1, 1), (2, 1)])
+def test_a_stride_along_an_axis_of_one_sample_takes_it(signal, method):
+    rng = np.random.default_rng(13)
+    x, w = numbers(rng, "f", (3, 4, *signal)), numbers(rng, "f", (20, 4, 1, 1))
+    for stride in ((1, 2), (3, 1), (2, 2)):
+        try:
+            result = nn.conv2d(x, w, stride=stride, method=method)
+        except ValueError:  # A path that does not serve layers of one tap.
+            assert method in ("depthwise", "winograd")
+            continue
+        agrees(result, lambda *a, s=stride: conv(*a, stride=s, pads=((0, 0),) * 2), x, w, None, 4)
+
+
+@pytest.mark.parametrize("dtype", ["f", "d", "h", "F"])
+def test_operands_lie_in_either_order_of_bytes(dtype):
+    rng = np.random.default_rng(14)
+    x, w = numbers(rng, dtype, (2, 3, 6, 7)), numbers(rng, dtype, (4, 3, 3, 3))
+    bias = numbers(rng, dtype, (4,))
+    turned = w.swapaxes(0, 1)
+    for swapped in ((x,), (w,), (bias,), (x, w), (w, bias), (x, w, bias)):
+        here = [
+            a.astype(a.dtype.newbyteorder()) if any(a is s for s in swapped) else a
+            for a in (x, w, bias)
+        ]
+        assert_identical(nn.conv2d(*here), nn.conv2d(x, w, bias))
+        here[1] = here[1].swapaxes(0, 1)
+        result = nn.conv_transpose2d(*here)
+        assert_identical(result, nn.conv_transpose2d(x, turned, bias))
+
+
 @pytest.mark.parametrize("activation", [None, "relu", np.tanh])
 def test_filters_laid_out_in_portions_change_no_bit(monkeypatch, activation):
     rng = np.random.default_rng(8)

@@ -202,7 +202,8 @@ def _cut(layer: Layer, workers: int) -> list[tuple[tuple[int, int], tuple[int, i
     size = np.dtype(layer.dtype).itemsize
     line = layer.groups * layer.inputs * across * size * layer.stride[a]
     high = max(1, BAND_BYTES // max(1, line))
-    if span := _beside(layer):
+    # Also of a thinned image that is as wide as one pixel: there rows are not one after the other.
+    if a == 1 and (span := _beside(layer)):
         # The kernel itself goes through samples and filters by parts: one band, or two a worker.
         blocks = -(-count // span)
         each = -(-blocks // (1 if workers == 1 or layer.images % workers == 0 else 2 * workers))
