@@ -103,6 +103,19 @@ def test_separable_smoothing_is_the_mean_over_the_product_of_its_filters(name, s
     np.testing.assert_allclose(along, want, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize(("name", "width"), [("gaussian_filter", 0), ("uniform_filter", 1)])
+@pytest.mark.parametrize("dtype", ["d", "f", "i", "D"])
+def test_of_windows_of_one_sample_those_that_miss_it_have_no_mean(name, width, dtype):
+    x = np.arange(12).astype(dtype).reshape(3, 4)
+    gone = x.real % 3 == 0
+    for axes in ((0, 1), (1,), ()):
+        ours = getattr(ndimage, name)(x, width, mask=gone, axes=axes)
+        np.testing.assert_array_equal(ours, np.where(gone, np.nan, x))
+        ours = getattr(ndimage, name)(x, width, sample_weights=1.0 - gone, axes=axes)
+        np.testing.assert_array_equal(ours, np.where(gone, np.nan, x))
+        assert np.isnan(getattr(ndimage, name)(x, width, mask=gone, min_count=2, axes=axes)).all()
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 def test_many_bands_give_what_one_gives(workers):
     rng = np.random.default_rng(1)

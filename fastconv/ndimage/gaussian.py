@@ -227,6 +227,9 @@ def gaussian_filter(
             taps = _taps(s, o, truncate, r)
             filters.append(taps)
             passes.append(line_pass(taps, a, arguments.rule(m), 0))
+    if not passes and x.ndim and not missing.plain:  # Of what is missing alone there is no mean.
+        filters.append(np.ones(1))
+        passes.append(line_pass(filters[0], 0, "nearest", 0))
     if passes and x.dtype.kind == "c" and out.dtype.kind != "c":
         raise RuntimeError("output must have complex dtype")
     if passes:

@@ -174,6 +174,8 @@ def uniform_filter(
     chosen = arguments.some_axes(axes, x.ndim)
     columns = [arguments.per_axis(v, len(chosen)) for v in (size, origin, mode)]
     passes = [_pass(a, int(s), o, m) for a, s, o, m in zip(chosen, *columns, strict=True) if s > 1]
+    if not passes and x.ndim and not missing.plain:
+        passes = [_pass(0, 1, 0, "nearest")]  # Of what is missing alone there is no mean.
     if passes:
         _run(x, out, passes, cval, workers, missing, key)
     else:
