@@ -84,8 +84,9 @@ def test_without_gaps_an_unnormalised_result_is_the_plain_one(picture):
 
 @pytest.mark.parametrize("name", ["gaussian_filter", "uniform_filter"])
 @pytest.mark.parametrize("shape", [(50,), (40, 30), (12, 11, 10)])
-@pytest.mark.parametrize("least", [1, 5])
-def test_separable_smoothing_is_the_mean_over_the_product_of_its_filters(name, shape, least):
+@pytest.mark.parametrize("least", [1, 5, 9, 25, 27])
+@pytest.mark.parametrize("mode", ["nearest", "constant"])
+def test_separable_smoothing_is_the_mean_over_the_product_of_its_filters(name, shape, least, mode):
     rng = np.random.default_rng(1)
     x = rng.standard_normal(shape)
     x[rng.random(shape) < 0.4] = np.nan
@@ -93,9 +94,9 @@ def test_separable_smoothing_is_the_mean_over_the_product_of_its_filters(name, s
     impulse[(4,) * len(shape)] = 1.0
     size = {"gaussian_filter": 0.9, "uniform_filter": 3}[name]
     w = getattr(ndimage, name)(impulse, size, mode="constant")
-    want, counts = mean(np.nan_to_num(x), w, ~np.isnan(x), "nearest")
+    want, counts = mean(np.nan_to_num(x), w, ~np.isnan(x), mode, 0.7)
     want[counts < least] = np.nan
-    ours = getattr(ndimage, name)(x, size, mode="nearest", nan_policy="omit", min_count=least)
+    ours = getattr(ndimage, name)(x, size, mode=mode, cval=0.7, nan_policy="omit", min_count=least)
     np.testing.assert_allclose(ours, want, rtol=1e-12, atol=1e-12)
     along = getattr(ndimage, name + "1d")(x, size, 0, nan_policy="omit")
     line = w.reshape(9, -1).sum(1)[(slice(None),) + (None,) * (len(shape) - 1)]

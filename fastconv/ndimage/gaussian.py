@@ -354,13 +354,16 @@ def _run(
     if missing.plain:
         run_passes(x, out, passes, cval, workers, key)
     elif x.size:
+        # Means of zeros and ones, so that what lies outside counts for one in every pass.
+        taps = [np.count_nonzero(w) for w in filters]
         counting = [
-            line_pass((w != 0).astype(np.float64), q.axis, q.boundary, 0)
-            for q, w in zip(passes, filters, strict=True)
+            line_pass((w != 0) / k, q.axis, q.boundary, 0)
+            for q, w, k in zip(passes, filters, taps, strict=True)
         ]
         total = float(np.prod([w.sum() for w in filters]))
         magnitude = float(np.prod([np.abs(w).sum() for w in filters]))
-        missing.run(x, out, passes, counting, float(cval), total, magnitude, workers)
+        scale = float(np.prod(taps))
+        missing.run(x, out, passes, counting, float(cval), total, magnitude, workers, scale)
 
 
 def _sigmas(x: Array, sigma: Any, axes: Any) -> list[Any]:
