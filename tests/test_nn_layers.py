@@ -385,6 +385,12 @@ def test_operands_lie_in_either_order_of_bytes(dtype):
         here[1] = here[1].swapaxes(0, 1)
         result = nn.conv_transpose2d(*here)
         assert_identical(result, nn.conv_transpose2d(x, turned, bias))
+    gradient = nn.conv2d(x, w)
+    weights = nn.conv2d_weight(x, w.shape, gradient)
+    swapped = gradient.astype(gradient.dtype.newbyteorder())
+    assert_identical(nn.conv2d_weight(x, w.shape, swapped), weights)
+    swapped = x.astype(x.dtype.newbyteorder())
+    assert_identical(nn.conv2d_weight(swapped, w.shape, gradient), weights)
 
 
 @pytest.mark.parametrize("activation", [None, "relu", np.tanh])

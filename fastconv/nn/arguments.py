@@ -176,7 +176,7 @@ def bias_of(value: npt.ArrayLike | None, channels: int, dtype: np.dtype[Any]) ->
     bias = np.asarray(value)
     if bias.shape != (channels,):
         raise ValueError(f"bias must have shape ({channels},), got {bias.shape}")
-    if bias.dtype.newbyteorder("=") != dtype.newbyteorder("="):
+    if name_of(bias.dtype) != name_of(dtype):
         raise TypeError(f"bias must have the dtype of input, {dtype}, got {bias.dtype}")
     return packed(bias)
 

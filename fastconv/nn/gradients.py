@@ -313,7 +313,7 @@ def _by_weight(
     last = settings.channels_last
     x = arguments.images("input", value, ndim, last)
     g = arguments.images("grad_output", grad_output, ndim, last)
-    if x.array.dtype != g.array.dtype:
+    if arguments.name_of(x.array.dtype) != arguments.name_of(g.array.dtype):
         raise TypeError(
             f"grad_output must have the dtype of input, {x.array.dtype}, got {g.array.dtype}"
         )
