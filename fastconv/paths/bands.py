@@ -116,7 +116,7 @@ def cast(values: Array, dtype: np.dtype[Any]) -> Array:
 
 def put(values: Array, out: Array) -> None:
     """Store doubles as `cast` converts them."""
-    if out.dtype.kind == "b" or out.dtype == np.uint32:
+    if out.dtype.kind == "b" or (out.dtype.kind == "u" and out.dtype.itemsize == 4):
         out[...] = cast(values, out.dtype)
         return
     with np.errstate(invalid="ignore", over="ignore"):
