@@ -28,8 +28,10 @@ _EACH_SECONDS = 1e-4
 # Images of fewer samples are converted together, not one by one where they are computed.
 _CONVERTED_AT_ONCE = 1 << 14
 # Interleaved signals of narrow numbers that fill less than a vector are turned: 8000 x 5 int16 with
-# 280 taps take 6.5 ms as they lie, 0.5 so. The copies cost doubles more than they win.
-_TURNED_BYTES, _VECTOR_BYTES = 4, 32
+# 280 taps take 6.5 ms as they lie, 0.5 so. The copies cost doubles more than they win, but where
+# rates change (300,000 x 2 by 3/2: 19 ms and 9), of as many as fill a few where there are many
+# phases, each a call (5000 x 8 by 147/160: 2.1 ms and 0.5).
+_TURNED_BYTES, _VECTOR_BYTES, _MANY_PHASES, _FEW_VECTORS = 4, 32, 32, 2
 
 
 class Settings(NamedTuple):
@@ -373,11 +375,16 @@ def _interleaved(request: Request) -> Problem | None:
         return None
     position = request.moved.index(len(batch))
     inner = count(batch[position:])
-    size = request.dtype.itemsize
-    few = inner < 2 or (size <= _TURNED_BYTES and inner * size < _VECTOR_BYTES)
-    if few or problem.outputs == 0:
+    if inner < 2 or problem.outputs == 0 or _turns(problem, inner, request.dtype.itemsize):
         return None
     return problem._replace(batch=count(batch[:position]), inner=inner)
+
+
+def _turns(problem: Problem, inner: int, size: int) -> bool:
+    """Return whether so many interleaved signals are sooner computed one by one."""
+    if inner * size < _VECTOR_BYTES:
+        return size <= _TURNED_BYTES or problem.up > 1 or problem.stride != (1,)
+    return problem.up >= _MANY_PHASES and inner * size <= _FEW_VECTORS * _VECTOR_BYTES
 
 
 def _answer_interleaved(

@@ -23,7 +23,7 @@ __all__ = ["decimate", "resample_poly", "upfirdn"]
 Array = npt.NDArray[Any]
 
 # Rates from here on overflow the lengths of a result.
-_LARGEST = 1 << 31
+_LARGEST, _TURNED = 1 << 31, 1 << 14
 # So few products along one axis of several SciPy's loop adds up while ours is settled.
 _FEW_PRODUCTS = 1 << 16
 # The same by the words that all functions share.
@@ -235,6 +235,11 @@ def resample_poly(
         known = cval is None and x.dtype.kind in "biufc"
         if up == down > 0 and stride == 1 and known:
             return x.copy()
+        if type(axis) is int and axis != -1 and -x.ndim <= axis < x.ndim - 1 and x.size <= _TURNED:
+            # Few samples are turned around sooner than they are met column by column.
+            rows = x.swapaxes(axis, -1).copy()
+            result = resample_poly(rows, up, down, -1, window, padtype, cval, stride=stride)
+            return result.swapaxes(axis, -1).copy()
     if plain and type(x) is np.ndarray and x.dtype.char in "fd" and type(window) is tuple:
         found = _short_way(x, up, down, axis, window, padtype, cval, stride)
         if found is not None:
@@ -256,16 +261,20 @@ def resample_poly(
         return deliver(kept.copy(), settings.out)
     h = _filter(up, down, window, signal.dtype)
     background = None
+    if signal.dtype.kind in "biu" and padtype not in _WRAPPING:
+        signal = signal.astype(np.result_type(h.dtype, signal.dtype, np.float32))
     if padtype in _BACKGROUNDS:
         background = _BACKGROUNDS[padtype](signal, axis=axis, keepdims=True)
         signal, padtype = signal - background, CONSTANT
     dtype = np.result_type(h.dtype, signal.dtype, np.float32)
     along_the_last = axis % signal.ndim == signal.ndim - 1
     short = settings.plain and step == 1 and along_the_last and padtype == CONSTANT and not cval
-    if short and background is None and h.dtype == signal.dtype:
+    if short and h.dtype == signal.dtype:
         delay = (len(h) - 1) // 2
         found = resampled(h, signal, up, down, delay, geometry.strided(signal.shape[-1] * up, down))
         if found is not None:
+            if background is not None:
+                found += background
             return found
     axis %= signal.ndim
     # SciPy centres output 0 on the middle tap by zeros before the filter; here it is but a shift.
@@ -308,6 +317,8 @@ def _designed(up: int, down: int, window: Any, dtype: Any) -> tuple[int, int, Ar
     return up, down, _filter(up, down, window, dtype)
 
 
+# Whole numbers less one of these are whole numbers, which wrap.
+_WRAPPING = frozenset(("minimum", "maximum"))
 _BACKGROUNDS: dict[str, Any] = {
     "mean": np.mean, "median": np.median, "minimum": np.min, "maximum": np.max,
 }  # fmt: skip
