@@ -40,6 +40,7 @@ def test_windows_over_more_axes_are_scipys_however_they_are_turned(work, dtype, 
     monkeypatch.setattr(ordered_windows, "_WORK", work)
     monkeypatch.setattr(footprints, "_WORK_BYTES", work * np.dtype(dtype).itemsize)
     monkeypatch.setattr(window_bands, "_MANY", 100)
+    monkeypatch.setattr(window_bands, "_MANY_ROWS", 10)
     ordered_windows.plan.cache_clear()
     footprints.plan.cache_clear()
     rng = np.random.default_rng(9)
@@ -50,6 +51,8 @@ def test_windows_over_more_axes_are_scipys_however_they_are_turned(work, dtype, 
         # Windows of several planes over one.
         ((1, 30, 6), (3, 2, 4)), ((1, 6, 30), (2, 3, 1)), ((2, 1, 9, 5), (1, 3, 2, 2)),
         ((2, 1, 9, 5), (2, 3, 2, 2)), ((40, 1, 5), (3, 2, 1)), ((1, 1, 40), (3, 2, 2)),
+        # Axes of one sample.
+        ((30, 1), (3, 1)), ((30, 1), (2, 3)), ((4, 9, 1, 1), (1, 2, 2, 1)), ((1, 1, 1), (1, 1, 1)),
     ):  # fmt: skip
         x = (rng.normal(size=shape) * 40).astype(dtype)
         w, marks = rng.normal(size=size), rng.random(size) < 0.7

@@ -28,7 +28,7 @@ Band = Callable[[Array, Array, tuple[Array, ...], int, int], None]
 _FRESH = 1 << 12
 # Rows shorter than this fill few vectors; where another axis is twice as long, and for so many
 # products, it pays to copy the array so that its longest axis lies last.
-_SHORT, _MANY = 16, 50_000
+_SHORT, _MANY, _MANY_ROWS = 16, 50_000, 1000
 
 
 class Laid(NamedTuple):
@@ -235,12 +235,14 @@ def settle(
 ) -> Bands | None:
     """Return the bands of an array, of about `work` continued samples each; None of an empty one.
 
-    Neighbouring axes with windows of one sample are one.
+    Neighbouring axes with windows of one sample are one, those that have but one sample none.
     """
     if not prod(shape):
         return None
     axes: list[_Axis] = []
     for n, k, p in zip(shape, size, pad, strict=True):
+        if n == k == 1 and p == 0:
+            continue
         if axes and k == 1 == axes[-1][1] and p == 0 == axes[-1][2]:
             axes[-1] = axes[-1][0] * n, 1, 0
         else:
@@ -278,7 +280,9 @@ def _turned(axes: list[_Axis], work: int) -> tuple[list[_Axis], Any]:
     shape = tuple(n for n, _, _ in axes)
     order = list(range(len(shape)))
     longest = max(order, key=shape.__getitem__)
-    if min(_SHORT, shape[longest] // 2) >= shape[-1] and prod(n * k for n, k, _ in axes) >= _MANY:
+    # Columns of one sample are turned without a copy.
+    most = _MANY if shape[-1] > 1 else _MANY_ROWS
+    if min(_SHORT, shape[longest] // 2) >= shape[-1] and prod(n * k for n, k, _ in axes) >= most:
         order.remove(longest)
         order.append(longest)
     planes, rows = order[-3:-1]
