@@ -120,9 +120,9 @@ def convolve(
                 result = settle.short_same(in1, in2)
             if result is not None:
                 return result
-        elif in1.ndim == in2.ndim == 2:
-            if mode != "same" and settle.larger_second(in1, in2):
-                in1, in2 = in2, in1
+        elif mode != "same" and settle.larger_second(in1, in2):
+            in1, in2 = in2, in1
+        if in1.ndim == in2.ndim == 2:
             if not is_packed(in1) and in1.size <= short2d.COPIED:
                 in1 = in1.copy()
             if is_packed(in1):
@@ -215,10 +215,10 @@ def correlate(
                 result = shortcut(in1.dtype)(in1, w, _EXTENTS[mode], CORRELATE, None)
             if result is not None:
                 return result
-        elif in1.ndim == in2.ndim == 2:
-            if mode != "same" and settle.larger_second(in1, in2):
-                turned = _conjugate(in2[::-1, ::-1]).copy()
-                return convolve(turned, in1, mode, method)
+        elif mode != "same" and settle.larger_second(in1, in2):
+            turned = _conjugate(settle.flip(in2, tuple(range(in2.ndim)))).copy()
+            return convolve(turned, in1, mode, method)
+        if in1.ndim == in2.ndim == 2:
             if not is_packed(in1) and in1.size <= short2d.COPIED:
                 in1 = in1.copy()
             if is_packed(in1):
