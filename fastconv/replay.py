@@ -83,8 +83,9 @@ def answer(key: Hashable, x: Array, w: Array) -> Array | None:
 
 
 def keep(
-    key: Hashable, made: Request, x: Array, dtype: np.dtype[Any], accuracy: str | None = None
-) -> None:
+    key: Hashable, made: Request, x: Array, taps: int, dtype: np.dtype[Any],
+    accuracy: str | None = None,
+) -> None:  # fmt: skip
     """Keep what a plain request was settled to, if the next one needs no looking at its numbers.
 
     Parameters
@@ -95,6 +96,9 @@ def keep(
         What the arguments were settled to.
     x : ndarray
         The signals, as the face was given them.
+    taps : int
+        How many taps the face's filter has: operands that changed places may be as long as each
+        other once some of their samples are left out.
     dtype : dtype
         Of the face's result.
     accuracy : str, optional
@@ -104,7 +108,7 @@ def keep(
     if key is None or made.moved is not None or made.dtype != dtype or not problem.shared_filter:
         return
     plain = made.x.shape == x.shape == (*made.batch, *problem.signal) and made.fill == 0
-    if not plain or structure.pays(problem) or not problem.outputs:
+    if not plain or problem.taps != taps or structure.pays(problem) or not problem.outputs:
         return
     if accuracy is None and continued(problem) is not None:
         return

@@ -280,7 +280,7 @@ def _answer(
     if key is not None and whole and made.problem.ndim == 2:
         short2d.keep(key, made.problem, x.dtype, exchanged=made.x.shape != x.shape)
     result = settle.answer(made, settings, dtype)
-    replay.keep(memo, made, x, dtype, settings.accuracy)
+    replay.keep(memo, made, x, w.size, dtype, settings.accuracy)
     return result
 
 

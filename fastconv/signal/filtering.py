@@ -154,7 +154,7 @@ def lfilter(
         outputs = geometry.strided(n, step)
         made = settle.correlation(signal, w, (axis,), (k - 1,), (outputs,), (step,), rule, dtype)
         result = settle.answer(made, settings, dtype)
-        replay.keep(memo, made, signal, dtype)
+        replay.keep(memo, made, signal, k, dtype)
         return result
     kept = list(signal.shape)
     kept[axis] = geometry.strided(n, step)
@@ -163,7 +163,7 @@ def lfilter(
     # The state after is what the filter would still give: outputs n .. n + k - 2.
     made = settle.correlation(signal, w, (axis,), (k - 1,), (n + k - 1,), (1,), "zero", dtype)
     whole = settle.answer(made, Settings("auto", accuracy, None, workers), dtype)
-    replay.keep(memo, made, signal, dtype)
+    replay.keep(memo, made, signal, k, dtype)
     whole[_along(axis, slice(k - 1))] += state
     result = whole[_along(axis, slice(0, n, step))]
     return deliver(result, settings.out), whole[_along(axis, slice(n, None))].copy()
@@ -381,7 +381,7 @@ def sepfir2d(
         filter2d = np.multiply.outer(column.astype(dtype), row.astype(dtype))
         made = settle.convolution(image, filter2d, "same", (0, 1), steps, rule, dtype)
         result = settle.answer(made, settings, dtype)
-        replay.keep(memo, made, image, dtype)
+        replay.keep(memo, made, image, filter2d.size, dtype)
         if factored is not None and stride == 1:
             _keep_factors(factored, made)
         if memo is not None and filter2d.dtype == image.dtype:
