@@ -441,8 +441,8 @@ def test_channels_that_lie_side_by_side_are_resampled_as_scipys(shape, dtype):
 
 
 def test_operands_that_change_places_are_told_apart_when_a_call_is_made_again():
-    """With every third row of the filter it is as long as the signal was."""
-    x, w = np.arange(1.0, 8).reshape(1, 7), np.arange(21.0).reshape(3, 7) - 4
+    """With every third plane of the filter it is as long as the signal was."""
+    x, w = np.arange(1.0, 15).reshape(1, 2, 7), np.arange(42.0).reshape(3, 2, 7) - 4
     whole = scipy.signal.convolve(x, w, method="direct")
     for _ in range(3):
-        np.testing.assert_array_equal(signal.convolve(x, w, stride=3), whole[::3, ::3])
+        np.testing.assert_array_equal(signal.convolve(x, w, stride=3), whole[::3, ::3, ::3])
