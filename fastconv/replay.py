@@ -110,6 +110,8 @@ def keep(
     plain = made.x.shape == x.shape == (*made.batch, *problem.signal) and made.fill == 0
     if not plain or problem.taps != taps or structure.pays(problem) or not problem.outputs:
         return
+    if problem.inside_out:
+        return  # The engine makes another problem of it.
     if accuracy is None and continued(problem) is not None:
         return
     if len(_kept) >= _MOST_KEPT:

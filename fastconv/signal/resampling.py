@@ -23,7 +23,9 @@ __all__ = ["decimate", "resample_poly", "upfirdn"]
 Array = npt.NDArray[Any]
 
 # Rates from here on overflow the lengths of a result.
-_LARGEST, _TURNED = 1 << 31, 1 << 14
+_LARGEST = 1 << 31
+# Samples along another axis than the last one that are turned around.
+_TURNED = 1 << 14
 # So few products along one axis of several SciPy's loop adds up while ours is settled.
 _FEW_PRODUCTS = 1 << 16
 # The same by the words that all functions share.
