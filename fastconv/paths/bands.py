@@ -107,20 +107,22 @@ def held(dtype: np.dtype[Any]) -> np.dtype[Any]:
 def cast(values: Array, dtype: np.dtype[Any]) -> Array:
     """Convert doubles as C does: integers are truncated and wrap, and truth values are bytes."""
     with np.errstate(invalid="ignore", over="ignore"):
-        if dtype.kind == "b":
-            return np.asarray(values.astype(np.uint8) != 0)
-        if dtype.kind == "u" and dtype.itemsize == 4:  # In either order of bytes.
-            values = values.astype(np.int64)
-        return values.astype(dtype)
+        return _on_the_way(values, dtype).astype(dtype)
 
 
 def put(values: Array, out: Array) -> None:
     """Store doubles as `cast` converts them."""
-    if out.dtype.kind == "b" or (out.dtype.kind == "u" and out.dtype.itemsize == 4):
-        out[...] = cast(values, out.dtype)
-        return
     with np.errstate(invalid="ignore", over="ignore"):
-        np.copyto(out, values, casting="unsafe")
+        np.copyto(out, _on_the_way(values, out.dtype), casting="unsafe")
+
+
+def _on_the_way(values: Array, dtype: np.dtype[Any]) -> Array:
+    """Return doubles as what NumPy converts to `dtype` as C converts doubles."""
+    if dtype.kind == "b":
+        return np.asarray(values.astype(np.uint8) != 0)
+    if dtype.kind == "u" and dtype.itemsize == 4:  # In either order of bytes.
+        return values.astype(np.int64)
+    return values
 
 
 def chain(
