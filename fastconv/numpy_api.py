@@ -6,7 +6,7 @@ What the short way does not answer is settled in `numpy_request`, imported when 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import update_wrapper, wraps
+from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -61,9 +61,8 @@ def _plain_calls_first(order: int) -> Callable[[_Function], _Function]:
                         result = entry(a, v, named)
             return function(a, v, mode, out=out, **keywords) if result is None else result
 
-        return update_wrapper(  # type: ignore[return-value]
-            register("rows", Front(fallback, {"mode": modes})), function
-        )
+        front = register("rows", Front(fallback, {"mode": modes}))
+        return front.shows(function)  # type: ignore[return-value]
 
     return decorate
 

@@ -338,7 +338,8 @@ def test_a_series_with_a_date_for_every_day_counts_in_days(tmp_path: Path) -> No
     days = np.arange("2024-01-01", "2024-06-01", dtype="datetime64[D]")
     daily, weekly = tmp_path / "daily.csv", tmp_path / "weekly.csv"
     daily.write_text("\ufeffx,date\n" + "".join(f"1,{day}\n" for day in days), encoding="utf-8")
-    weekly.write_text("x,date\n" + "".join(f"1,{days[0] + 7 * i}\n" for i in range(130)))
+    weeks = days[0] + 7 * np.arange(130, dtype="m8[D]")
+    weekly.write_text("x,date\n" + "".join(f"1,{day}\n" for day in weeks))
     assert read_series(str(daily), "x").step == "day"
     assert np.array_equal(read_series(str(daily), "x").days, days)
     assert read_series(str(weekly), "x").step == "sample"

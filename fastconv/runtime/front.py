@@ -8,6 +8,7 @@ compiled entry of the dtype, or else to the Python function.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import WRAPPER_ASSIGNMENTS, update_wrapper
 from types import MethodType
 from typing import Any
 
@@ -62,6 +63,11 @@ class Front(Switch):
             name = self._fallback.__name__
             self.switch(bind.plain(name, known, self._fallback, self._choices))
         return self(*arguments, **keywords)
+
+    def shows(self, function: Callable[..., Any]) -> Front:
+        """Let readers see `function`, its annotations too: since 3.14 wrappers have their own."""
+        update_wrapper(self, function, (*WRAPPER_ASSIGNMENTS, "__annotations__"))
+        return self
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else MethodType(self, instance)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import update_wrapper
 from math import isfinite
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -59,7 +58,7 @@ def _plain_calls_first(order: int, kinds: str) -> Callable[[_Function], _Functio
 
     def decorate(function: _Function) -> _Function:
         front = register("plane", Front(function, choices, kinds))
-        return update_wrapper(front, function)  # type: ignore[return-value]
+        return front.shows(function)  # type: ignore[return-value]
 
     return decorate
 
