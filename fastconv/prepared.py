@@ -17,7 +17,7 @@ from .numpy_request import EXTENTS, ORDERS
 from .paths import fused
 from .planner import selector, structure
 from .request import Settings
-from .runtime import bind, load, threads
+from .runtime import bind, load
 from .runtime.switch import Switch
 from .short import DTYPES, is_packed, longest_filter
 from .short_sums import Recipe, recipe_of
@@ -268,13 +268,12 @@ class Prepared(Kept):
     def _keep(self, a: Array, forms: Forms) -> None:
         made = numpy_request.settled(self._function, a, self.filter, self.mode, None, 1)
         best = selector.rank(made.problem)[0]
-        # More threads than one are the engine's business.
-        alone = best.seconds < 2 * threads.SECONDS_PER_WORKER
         recipe = None
-        if best.name == fused.PATH.name and (alone or fused.blocks(made.problem) == 1):
+        if best.name == fused.PATH.name:
             if any(load.ready(*unit) is None for unit in fused.kernels(made.problem)):
                 return  # Ask again: they are being built.
-            recipe = fused.applied(made.problem, np.ascontiguousarray(made.w), forms)
+            taps = np.ascontiguousarray(made.w)
+            recipe = fused.applied(made.problem, best.seconds, taps, forms)
         same = structure.constant(made.w)
         if same is not None:
             summed = recipe_of(made.problem._replace(structure=same))

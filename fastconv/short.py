@@ -69,6 +69,9 @@ _RENTED = 1 << 30
 # What NumPy's loop loses to ours, roughly: per call, and per product.
 _CALL_SECONDS, _PRODUCT_SECONDS = 0.4e-6, 0.2e-9
 _CALLS_PER_LOOK = 64
+# How many taps are always few enough is asked at the second call that it matters for, which takes
+# 3 ms; of floats each pair of lengths is asked about, 0.1 ms, until there have been so many calls.
+_PAIRS = 16
 # From here on filters of more than `MOST_TAPS` taps are asked of the planner: two signals of 1000
 # samples take the loop 18 us and a transform 8 (AVX-512). That is worth importing the engine once
 # it would have saved as many products as that takes.
@@ -235,7 +238,6 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
     signed = None if loop_dtype == name else np.dtype(loop_dtype)
     type_number, until_look, floats = dtype.num, 0, dtype.kind == "f" and not half
     planned = _planned_products(dtype)
-    # How many taps are few enough for any signal is asked once it matters.
     longest, longest_calls = 1, 0
     missed_seconds, rented, looped = 0.0, 0, 0
     transformed: Any = None
@@ -302,16 +304,15 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
             if result is not NotImplemented:
                 return result  # type: ignore[no-any-return]
         if products > BRIEF_PRODUCTS and k > longest:
-            # The first such call goes to the planner: finding `longest` takes as long as that.
             longest_calls += 1
-            if longest_calls == 1:
-                return None
-            if longest_calls == 2:
+            if longest_calls == (_PAIRS if floats else 2):
                 longest = longest_filter(name)
+            elif not floats:  # The first such call goes to the planner.
+                return None
             transform = k > longest
         elif k > MOST_TAPS and products > planned:
             looped += products
-            transform = looped > _ENGINE_PRODUCTS or "fastconv.planner.selector" in sys.modules
+            transform = looped > _ENGINE_PRODUCTS or "fastconv.paths.fused" in sys.modules
         else:
             transform = False
         if transform:

@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .paths import fused
-from .planner import selector
+from .paths import direct, fused
 from .planner.rates import rates
 from .problem import Problem
-from .runtime import load, threads
+from .runtime import load
 
 Array = npt.NDArray[Any]
 # (signal, taps in correlation order, results) -> whether all of it was finite.
@@ -63,35 +62,25 @@ def transformed(
 def _keep(key: tuple[int, int, int, np.dtype[Any]], m: int) -> Any:
     n, k, pad, dtype = key
     problem = Problem(dtype.name, 1, True, (n,), (k,), (m,), (1,), (1,), (pad,), ("zero",))
+    of_transform, of_loop = (rates(name, dtype.name, "1d") for name in ("fused", "direct"))
+    work = fused.PATH.work(problem)
+    seconds = of_transform.seconds(work)
     # What a request and its calls cost the engine, they cost nobody here: the transform's two are
     # some 2 us.
-    best = min(selector.rank(problem), key=_seconds_here(problem))
-    recipe: Any = NotImplemented if best.name == "direct" else None
-    # More threads than one are the engine's business.
-    alone = best.seconds < 2 * threads.SECONDS_PER_WORKER
-    if best.name == fused.PATH.name and (alone or fused.blocks(problem) == 1):
-        if any(load.ready(*unit) is None for unit in fused.kernels(problem)):
-            return None  # Ask again: they are being built.
-        recipe = _recipe(problem)
+    here = seconds - of_transform.request - of_transform.calls * work.calls + _CALLS_SECONDS
+    recipe: Any = NotImplemented
+    if here < of_loop.seconds(direct.PATH.work(problem)) - of_loop.request:
+        if not load.all_ready(fused.PATH.kernels(problem), 0.0):
+            return None  # Ask again: the engine has them built.
+        recipe = _recipe(problem, seconds)
     if len(_recipes) >= _MOST_RECIPES:
         _recipes.clear()
     _recipes[key] = recipe
     return recipe
 
 
-def _seconds_here(problem: Problem) -> Callable[[selector.Verdict], float]:
-    def seconds(verdict: selector.Verdict) -> float:
-        rate = rates(verdict.name, problem.dtype, "1d")
-        if verdict.name != fused.PATH.name:
-            return verdict.seconds - rate.request
-        calls = rate.calls * fused.PATH.work(problem).calls
-        return verdict.seconds - rate.request - calls + _CALLS_SECONDS
-
-    return seconds
-
-
-def _recipe(problem: Problem) -> Recipe | None:
-    call = fused.prepared(problem)
+def _recipe(problem: Problem, seconds: float) -> Recipe | None:
+    call = fused.prepared(problem, seconds)
     if call is None:
         return None
 

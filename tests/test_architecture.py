@@ -259,6 +259,16 @@ def test_importing_fastconv_imports_no_compiler_and_no_signal_library():
     assert loaded.strip() == "[]"
 
 
+def test_a_first_long_call_imports_no_engine_where_its_loops_are_there():
+    code = """
+        import sys, numpy as np, fastconv
+        fastconv.convolve(np.arange(20_000.0), np.arange(700.0))
+        print(sorted(sys.modules.keys() & {"fastconv.request", "fastconv.paths.fused"}))
+        """
+    run(code)  # Builds the loops where they are not.
+    assert run(code).strip() == "['fastconv.paths.fused']"
+
+
 def test_every_public_name_exists_and_is_documented():
     for name in fastconv.__all__:
         public = getattr(fastconv, name)

@@ -197,14 +197,13 @@ def _compute(problem: Problem, operands: Operands, x: Any) -> Any:
     """Run the kernel over all blocks; return a number per block that is finite if all is."""
     if problem.shared_signal:
         return _compute_several(problem, operands, x)
-    (n,), (k,), (stride,) = problem.signal, problem.filter, problem.stride
+    (k,), (stride,) = problem.filter, problem.stride
     dtype, outputs, batch = problem.dtype, _span(problem), problem.batch
     cut = _cut(problem)
-    step = cut.step
     plan = fft_tables.transform(cut.size, dtype)
     form, room = (plan.size, plan.top, plan.levels), plan.scratch_length
     filters = len(operands.w)
-    of_filter, of_signal = _loops(plan.size)
+    of_filter, _ = _loops(plan.size)
 
     def transformed() -> Any:
         spectra = np.empty((filters, _spectrum_length(plan)), dtype)
@@ -218,29 +217,47 @@ def _compute(problem: Problem, operands: Operands, x: Any) -> Any:
     spectra = recall(operands.forms, key, transformed, _bytes)
     norms = np.zeros((batch, cut.blocks), dtype)
     out = operands.out if stride == 1 else np.empty((batch, outputs), dtype)
-    kernel = load.kernel(of_signal, dtype)
-
-    def some_blocks(row: int, lo: int, hi: int) -> None:
-        kernel(
-            x[row], spectra[row % filters], plan.table, scratch(room, dtype), out[row],
-            norms[row], 1, 0, 0, 0, n, lo * step, min(outputs, hi * step), cut.first, step,
-            cut.shift, lo, hi, *form,
-        )  # fmt: skip
-
+    signal = _of_one_signal(problem, plan, cut)
     if batch == 1:
-        bands = geometry.shares(cut.blocks, max(1, _BAND // step), operands.workers)
-        threads.run(lambda lo, hi: some_blocks(0, lo, hi), bands, operands.workers)
+        signal(x[0], spectra[0], scratch(room, dtype), norms[0], out[0], operands.workers)
     else:
 
         def some_rows(lo: int, hi: int) -> None:
+            area = scratch(room, dtype)
             for row in range(lo, hi):
-                some_blocks(row, 0, cut.blocks)
+                signal(x[row], spectra[row % filters], area, norms[row], out[row], 1)
 
         bands = geometry.shares(batch, max(1, _BAND // outputs), operands.workers)
         threads.run(some_rows, bands, operands.workers)
     if stride != 1:
         operands.out[...] = out[:, ::stride]
     return norms
+
+
+def _of_one_signal(
+    problem: Problem, plan: fft_tables.Transform, cut: _Cut
+) -> Callable[[Any, Any, Any, Any, Any, int], None]:
+    """Return ``call(x, spectrum, area, norms, out, workers)``: area is one worker's."""
+    (n,), m, dtype = problem.signal, _span(problem), problem.dtype
+    save = load.kernel(_loops(plan.size)[1], dtype)
+    table, form = plan.table, (plan.size, plan.top, plan.levels)
+    whole = (1, 0, 0, 0, n, 0, m, cut.first, cut.step, cut.shift, 0, cut.blocks, *form)
+
+    def call(x: Any, spectrum: Any, area: Any, norms: Any, out: Any, workers: int) -> None:
+        if workers == 1 or cut.blocks == 1:
+            save(x, spectrum, table, area, out, norms, *whole)
+            return
+
+        def some_blocks(lo: int, hi: int) -> None:
+            save(
+                x, spectrum, table, scratch(plan.scratch_length, dtype), out, norms, 1, 0, 0, 0, n,
+                lo * cut.step, min(m, hi * cut.step), cut.first, cut.step, cut.shift, lo, hi, *form,
+            )  # fmt: skip
+
+        bands = geometry.shares(cut.blocks, max(1, _BAND // cut.step), workers)
+        threads.run(some_blocks, bands, workers)
+
+    return call
 
 
 def _compute_several(problem: Problem, operands: Operands, x: Any) -> Any:
@@ -269,43 +286,47 @@ def _together(problem: Problem, size: int) -> int:
     return together(problem.batch, reals * np.dtype(problem.dtype).itemsize)
 
 
-def blocks(problem: Problem) -> int:
-    """Return how many blocks compute one signal."""
-    return _cut(problem).blocks
-
-
-def prepared(problem: Problem) -> Callable[[Any, Any, Any], float] | None:
-    """Return ``call(x, w, out)`` for one signal on this thread, its arguments settled.
+def prepared(problem: Problem, seconds: float) -> Callable[[Any, Any, Any], float] | None:
+    """Return ``call(x, w, out)`` for one signal, its arguments settled.
 
     The call returns a number that is finite if all samples and results are. None where the
     transform is so large that settling does not matter, or results are left out.
+
+    Parameters
+    ----------
+    problem : Problem
+        What is computed.
+    seconds : float
+        What that takes one thread.
     """
     cut = _cut(problem)
     if cut.size > MOST_PREPARED or problem.stride != (1,) or problem.batch != 1:
         return None
-    (n,), (k,), (m,), dtype = problem.signal, problem.filter, problem.output, problem.dtype
-    plan = fft_tables.transform(cut.size, dtype)
-    table, form = plan.table, (plan.size, plan.top, plan.levels)
-    spectrum_kernel, save = (load.kernel(name, dtype) for name in _loops(plan.size))
-    work, stored = plan.scratch_length, plan.scratch_length + _spectrum_length(plan)
-    length = stored + cut.blocks
-    of_filter = (1, k, k, 0, *form)
-    of_signal = (1, 0, 0, 0, n, 0, m, cut.first, cut.step, cut.shift, 0, cut.blocks, *form)
-    add, only = np.add.reduce, cut.blocks == 1
+    (k,), dtype, plan = problem.filter, problem.dtype, fft_tables.transform(cut.size, problem.dtype)
+    of_filter, settled = load.kernel(_loops(plan.size)[0], dtype), (1, k, k, 0, *plan[:3])
+    of_signal, add = _of_one_signal(problem, plan, cut), np.add.reduce
+    table, work, stored = (
+        plan.table,
+        plan.scratch_length,
+        plan.scratch_length + _spectrum_length(plan),
+    )
+    length, long, only = stored + cut.blocks, seconds >= threads.FEW_SECONDS, cut.blocks == 1
 
     def call(x: Any, w: Any, out: Any) -> float:
         # One piece of the thread's own memory: fresh pages would cost as much as the transform.
         room = scratch(length, dtype)
         area, spectrum, norms = room[:work], room[work:stored], room[stored:]
-        spectrum_kernel(w, spectrum, table, area, *of_filter)
-        save(x, spectrum, table, area, out, norms, *of_signal)
+        of_filter(w, spectrum, table, area, *settled)
+        of_signal(x, spectrum, area, norms, out, threads.worthwhile(seconds) if long else 1)
         return float(norms[0] if only else add(norms))
 
     return call
 
 
-def applied(problem: Problem, w: Any, forms: Forms) -> Callable[[Any, Any], float] | None:
-    """Return ``call(x, out)`` for one signal on this thread, for a filter that stays.
+def applied(
+    problem: Problem, seconds: float, w: Any, forms: Forms
+) -> Callable[[Any, Any], float] | None:
+    """Return ``call(x, out)`` for one signal, for a filter that stays.
 
     The call returns a number that is finite if all samples and results are. None where results
     are left out.
@@ -313,28 +334,25 @@ def applied(problem: Problem, w: Any, forms: Forms) -> Callable[[Any, Any], floa
     if problem.stride != (1,) or problem.batch != 1:
         return None
     cut = _cut(problem)
-    (n,), (k,), (m,), dtype = problem.signal, problem.filter, problem.output, problem.dtype
-    plan = fft_tables.transform(cut.size, dtype)
-    table, form = plan.table, (plan.size, plan.top, plan.levels)
+    (k,), dtype, plan = problem.filter, problem.dtype, fft_tables.transform(cut.size, problem.dtype)
     work, length = plan.scratch_length, plan.scratch_length + cut.blocks
-    of_filter, of_blocks = _loops(plan.size)
 
     def transformed() -> Any:
-        made = np.empty((1, _spectrum_length(plan)), dtype)
+        made, of_filter = np.empty((1, _spectrum_length(plan)), dtype), _loops(plan.size)[0]
         area = scratch(work, dtype)
-        load.kernel(of_filter, dtype)(w, made.reshape(-1), table, area, 1, k, k, 0, *form)
+        load.kernel(of_filter, dtype)(w, made.reshape(-1), plan.table, area, 1, k, k, 0, *plan[:3])
         return made
 
     key = ("fused", dtype, plan.size, problem.filter)
-    save, add = load.kernel(of_blocks, dtype), np.add.reduce
-    of_signal = (1, 0, 0, 0, n, 0, m, cut.first, cut.step, cut.shift, 0, cut.blocks, *form)
+    of_signal, add = _of_one_signal(problem, plan, cut), np.add.reduce
+    long, only = seconds >= threads.FEW_SECONDS, cut.blocks == 1
 
     def call(x: Any, out: Any) -> float:
         spectrum = forms.recall(key, transformed, _bytes)[0]
         room = scratch(length, dtype)
         area, norms = room[:work], room[work:]
-        save(x, spectrum, table, area, out, norms, *of_signal)
-        return float(add(norms))
+        of_signal(x, spectrum, area, norms, out, threads.worthwhile(seconds) if long else 1)
+        return float(norms[0] if only else add(norms))
 
     return call
 
