@@ -138,6 +138,8 @@ class Path(NamedTuple):
     space : callable, optional
         Problem -> Space, for problems that it supports. Without it a path takes no problem whose
         `room` is limited. One that may choose how much it takes stays within `Problem.room`.
+    one_signal : callable, optional
+        Problem -> `one_signal.Signal` or None: how a call may be settled once and for all.
     """
 
     name: str
@@ -153,6 +155,7 @@ class Path(NamedTuple):
     gaps: bool = False
     imports: str = ""
     space: Callable[[Problem], Space] | None = None
+    one_signal: Callable[[Problem], Any] | None = None
 
 
 def everything(problem: Problem) -> list[Box]:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from . import numpy_request, request
 from .forms import Forms
 from .numpy_request import EXTENTS, ORDERS
-from .paths import fused
+from .paths import PATHS, one_signal
 from .planner import selector, structure
 from .request import Settings
 from .runtime import bind, load
@@ -269,11 +269,13 @@ class Prepared(Kept):
         made = numpy_request.settled(self._function, a, self.filter, self.mode, None, 1)
         best = selector.rank(made.problem)[0]
         recipe = None
-        if best.name == fused.PATH.name:
-            if any(load.ready(*unit) is None for unit in fused.kernels(made.problem)):
+        path = PATHS[best.name]
+        signal = path.one_signal(made.problem) if path.one_signal else None
+        if signal is not None:
+            if any(load.ready(*unit) is None for unit in path.kernels(made.problem)):
                 return  # Ask again: they are being built.
             taps = np.ascontiguousarray(made.w)
-            recipe = fused.applied(made.problem, best.seconds, taps, forms)
+            recipe = one_signal.applied(signal, best.seconds, taps, forms, path.name)
         same = structure.constant(made.w)
         if same is not None:
             summed = recipe_of(made.problem._replace(structure=same))

@@ -75,10 +75,10 @@ _PAIRS = 16
 # From here on filters of more than `MOST_TAPS` taps are asked of the planner: two signals of 1000
 # samples take the loop 18 us and a transform 8 (AVX-512). That is worth importing the engine once
 # it would have saved as many products as that takes.
-_PLANNED_PRODUCTS, _ENGINE_PRODUCTS = 1 << 18, 1 << 30
-# The same for complex numbers, which the engine transforms: (complex128) 700 samples and 500 taps
-# take the loop 120 us and the engine 70 (AVX2), half as many products either 65.
-_COMPLEX_BYTES = 1 << 22
+_PLANNED_PRODUCTS, _ENGINE_PRODUCTS = 1 << 18, 1 << 27
+# The same for complex numbers: (complex128) 600 samples and 500 taps take the loop 90 us and a
+# transform 21 (AVX2), a fourth as many products either 20.
+_COMPLEX_BYTES = 1 << 20
 # From so many taps on NumPy is sooner done with fewer than so many outputs: its BLAS with complex
 # ones (one of 10,000 taps 6 us, the loop 13; AVX2), its loop, which ends at the first true product,
 # with truth values.
@@ -236,8 +236,8 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
     unit, half = _unit(name), name == _HALF
     loop_dtype = "int16" if half else unit[1]
     signed = None if loop_dtype == name else np.dtype(loop_dtype)
-    type_number, until_look, floats = dtype.num, 0, dtype.kind == "f" and not half
-    planned = _planned_products(dtype)
+    type_number, until_look, transforms = dtype.num, 0, dtype.kind in "fc" and not half
+    planned, cost = _planned_products(dtype), 4 if dtype.kind == "c" else 1
     longest, longest_calls = 1, 0
     missed_seconds, rented, looped = 0.0, 0, 0
     transformed: Any = None
@@ -305,18 +305,18 @@ def _short_way(dtype: np.dtype[Any]) -> Shortcut:
                 return result  # type: ignore[no-any-return]
         if products > BRIEF_PRODUCTS and k > longest:
             longest_calls += 1
-            if longest_calls == (_PAIRS if floats else 2):
+            if longest_calls == (_PAIRS if transforms else 2):
                 longest = longest_filter(name)
-            elif not floats:  # The first such call goes to the planner.
+            elif not transforms:  # The first such call goes to the planner.
                 return None
             transform = k > longest
         elif k > MOST_TAPS and products > planned:
-            looped += products
+            looped += cost * products
             transform = looped > _ENGINE_PRODUCTS or "fastconv.paths.fused" in sys.modules
         else:
             transform = False
         if transform:
-            if not floats:
+            if not transforms:
                 return None
             if transformed is None:
                 from .short_transform import transformed as found

@@ -6,23 +6,23 @@ take their transforms 38. So what one pair of lengths needs is settled once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import isfinite
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .paths import direct, fused
+from .paths import PATHS, direct, one_signal
 from .planner.rates import rates
 from .problem import Problem
 from .runtime import load
 
 Array = npt.NDArray[Any]
-# (signal, taps in correlation order, results) -> whether all of it was finite.
-Recipe = Callable[[Array, Array, Array], bool]
-
+# Kinds of dtypes that are transformed, and by which path.
+TRANSFORMS = {"f": "fused", "c": "fused_complex"}
 _MOST_RECIPES = 32
+# Complex points of a block up to which a recipe keeps its table: 0.4 MB.
+_MOST_POINTS = 1 << 17
 _CALLS_SECONDS = 2e-6
 # None where the engine must decide, NotImplemented where the direct loop is best.
 _recipes: dict[tuple[int, int, int, np.dtype[Any]], Any] = {}
@@ -56,35 +56,29 @@ def transformed(
         return NotImplemented  # type: ignore[no-any-return]
     result = np.empty(m, x.dtype) if out is None else out
     # What is not finite stays within its windows the long way.
-    return result if recipe(x, np.ascontiguousarray(w), result) else None
+    return result if isfinite(recipe(x, np.ascontiguousarray(w), result)) else None
 
 
 def _keep(key: tuple[int, int, int, np.dtype[Any]], m: int) -> Any:
     n, k, pad, dtype = key
     problem = Problem(dtype.name, 1, True, (n,), (k,), (m,), (1,), (1,), (pad,), ("zero",))
-    of_transform, of_loop = (rates(name, dtype.name, "1d") for name in ("fused", "direct"))
-    work = fused.PATH.work(problem)
+    name = TRANSFORMS[dtype.kind]
+    path = PATHS[name]
+    of_transform, of_loop = (rates(known, dtype.name, "1d") for known in (name, "direct"))
+    work = path.work(problem)
     seconds = of_transform.seconds(work)
     # What a request and its calls cost the engine, they cost nobody here: the transform's two are
     # some 2 us.
     here = seconds - of_transform.request - of_transform.calls * work.calls + _CALLS_SECONDS
     recipe: Any = NotImplemented
     if here < of_loop.seconds(direct.PATH.work(problem)) - of_loop.request:
-        if not load.all_ready(fused.PATH.kernels(problem), 0.0):
+        if not load.all_ready(path.kernels(problem), 0.0):
             return None  # Ask again: the engine has them built.
-        recipe = _recipe(problem, seconds)
+        signal = path.one_signal(problem) if path.one_signal else None
+        recipe = None
+        if signal is not None and signal.plan.size <= _MOST_POINTS:
+            recipe = one_signal.prepared(signal, seconds)
     if len(_recipes) >= _MOST_RECIPES:
         _recipes.clear()
     _recipes[key] = recipe
     return recipe
-
-
-def _recipe(problem: Problem, seconds: float) -> Recipe | None:
-    call = fused.prepared(problem, seconds)
-    if call is None:
-        return None
-
-    def answer(x: Array, w: Array, out: Array) -> bool:
-        return isfinite(call(x, w, out))
-
-    return answer

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from .. import geometry
-from ..forms import Forms, recall
+from ..forms import recall
 from ..nonfinite import quarantine
 from ..path import BAND_BYTES, SLACK, Box, Guarantee, Operands, Path, Space, Work, everything
 from ..problem import Problem
 from ..records import NamedTuple
 from ..runtime import load, threads
 from ..runtime.scratch import scratch
-from . import fft_tables
+from . import fft_tables, one_signal
 from .block_costs import FIRST_HALF, costs, together
 
 DTYPES = ("float64", "float32")
-# Complex points up to which a prepared call keeps its table: 0.4 MB.
-MOST_PREPARED = 1 << 17
 # From here on the spectrum is kept at 2 reals per point instead of 4, and spread in registers: that
 # takes 15 % off a filter's transform (more where it would be in fresh pages), and costs the rest
 # nothing; smaller blocks, which are in the cache, would lose 3 %.
@@ -217,7 +214,7 @@ def _compute(problem: Problem, operands: Operands, x: Any) -> Any:
     spectra = recall(operands.forms, key, transformed, _bytes)
     norms = np.zeros((batch, cut.blocks), dtype)
     out = operands.out if stride == 1 else np.empty((batch, outputs), dtype)
-    signal = _of_one_signal(problem, plan, cut)
+    signal = one_signal.loop(_signal(problem, cut))
     if batch == 1:
         signal(x[0], spectra[0], scratch(room, dtype), norms[0], out[0], operands.workers)
     else:
@@ -232,32 +229,6 @@ def _compute(problem: Problem, operands: Operands, x: Any) -> Any:
     if stride != 1:
         operands.out[...] = out[:, ::stride]
     return norms
-
-
-def _of_one_signal(
-    problem: Problem, plan: fft_tables.Transform, cut: _Cut
-) -> Callable[[Any, Any, Any, Any, Any, int], None]:
-    """Return ``call(x, spectrum, area, norms, out, workers)``: area is one worker's."""
-    (n,), m, dtype = problem.signal, _span(problem), problem.dtype
-    save = load.kernel(_loops(plan.size)[1], dtype)
-    table, form = plan.table, (plan.size, plan.top, plan.levels)
-    whole = (1, 0, 0, 0, n, 0, m, cut.first, cut.step, cut.shift, 0, cut.blocks, *form)
-
-    def call(x: Any, spectrum: Any, area: Any, norms: Any, out: Any, workers: int) -> None:
-        if workers == 1 or cut.blocks == 1:
-            save(x, spectrum, table, area, out, norms, *whole)
-            return
-
-        def some_blocks(lo: int, hi: int) -> None:
-            save(
-                x, spectrum, table, scratch(plan.scratch_length, dtype), out, norms, 1, 0, 0, 0, n,
-                lo * cut.step, min(m, hi * cut.step), cut.first, cut.step, cut.shift, lo, hi, *form,
-            )  # fmt: skip
-
-        bands = geometry.shares(cut.blocks, max(1, _BAND // cut.step), workers)
-        threads.run(some_blocks, bands, workers)
-
-    return call
 
 
 def _compute_several(problem: Problem, operands: Operands, x: Any) -> Any:
@@ -286,75 +257,20 @@ def _together(problem: Problem, size: int) -> int:
     return together(problem.batch, reals * np.dtype(problem.dtype).itemsize)
 
 
-def prepared(problem: Problem, seconds: float) -> Callable[[Any, Any, Any], float] | None:
-    """Return ``call(x, w, out)`` for one signal, its arguments settled.
-
-    The call returns a number that is finite if all samples and results are. None where the
-    transform is so large that settling does not matter, or results are left out.
-
-    Parameters
-    ----------
-    problem : Problem
-        What is computed.
-    seconds : float
-        What that takes one thread.
-    """
-    cut = _cut(problem)
-    if cut.size > MOST_PREPARED or problem.stride != (1,) or problem.batch != 1:
-        return None
-    (k,), dtype, plan = problem.filter, problem.dtype, fft_tables.transform(cut.size, problem.dtype)
-    of_filter, settled = load.kernel(_loops(plan.size)[0], dtype), (1, k, k, 0, *plan[:3])
-    of_signal, add = _of_one_signal(problem, plan, cut), np.add.reduce
-    table, work, stored = (
-        plan.table,
-        plan.scratch_length,
-        plan.scratch_length + _spectrum_length(plan),
-    )
-    length, long, only = stored + cut.blocks, seconds >= threads.FEW_SECONDS, cut.blocks == 1
-
-    def call(x: Any, w: Any, out: Any) -> float:
-        # One piece of the thread's own memory: fresh pages would cost as much as the transform.
-        room = scratch(length, dtype)
-        area, spectrum, norms = room[:work], room[work:stored], room[stored:]
-        of_filter(w, spectrum, table, area, *settled)
-        of_signal(x, spectrum, area, norms, out, threads.worthwhile(seconds) if long else 1)
-        return float(norms[0] if only else add(norms))
-
-    return call
-
-
-def applied(
-    problem: Problem, seconds: float, w: Any, forms: Forms
-) -> Callable[[Any, Any], float] | None:
-    """Return ``call(x, out)`` for one signal, for a filter that stays.
-
-    The call returns a number that is finite if all samples and results are. None where results
-    are left out.
-    """
+def one(problem: Problem) -> one_signal.Signal | None:
+    """Return how one signal and its filter are computed; None where results are left out."""
     if problem.stride != (1,) or problem.batch != 1:
         return None
-    cut = _cut(problem)
-    (k,), dtype, plan = problem.filter, problem.dtype, fft_tables.transform(cut.size, problem.dtype)
-    work, length = plan.scratch_length, plan.scratch_length + cut.blocks
+    return _signal(problem, _cut(problem))
 
-    def transformed() -> Any:
-        made, of_filter = np.empty((1, _spectrum_length(plan)), dtype), _loops(plan.size)[0]
-        area = scratch(work, dtype)
-        load.kernel(of_filter, dtype)(w, made.reshape(-1), plan.table, area, 1, k, k, 0, *plan[:3])
-        return made
 
-    key = ("fused", dtype, plan.size, problem.filter)
-    of_signal, add = _of_one_signal(problem, plan, cut), np.add.reduce
-    long, only = seconds >= threads.FEW_SECONDS, cut.blocks == 1
-
-    def call(x: Any, out: Any) -> float:
-        spectrum = forms.recall(key, transformed, _bytes)[0]
-        room = scratch(length, dtype)
-        area, norms = room[:work], room[work:]
-        of_signal(x, spectrum, area, norms, out, threads.worthwhile(seconds) if long else 1)
-        return float(norms[0] if only else add(norms))
-
-    return call
+def _signal(problem: Problem, cut: _Cut) -> one_signal.Signal:
+    (n,), (k,), dtype = problem.signal, problem.filter, problem.dtype
+    plan = fft_tables.transform(cut.size, dtype)
+    return one_signal.Signal(
+        plan, dtype, *_loops(plan.size), (1, k, k, 0), _spectrum_length(plan),
+        geometry.Blocks(*cut[1:]), _BAND, n, _span(problem),
+    )  # fmt: skip
 
 
 def _bytes(spectra: Any) -> int:
@@ -371,4 +287,5 @@ PATH = Path(
     execute=execute,
     kernels=kernels,
     space=space,
+    one_signal=one,
 )

@@ -15,7 +15,7 @@ from ..path import BAND_BYTES, SLACK, Box, Guarantee, Operands, Path, Space, Wor
 from ..problem import Problem
 from ..runtime import load, threads
 from ..runtime.scratch import scratch
-from . import fft_tables
+from . import fft_tables, one_signal
 from .block_costs import FIRST_HALF, together
 from .fft_tables import PARTS
 
@@ -192,11 +192,9 @@ def _compute(problem: Problem, operands: Operands, x: Any) -> Any:
     """Run the kernel over all blocks; return a number per block that is finite if all is."""
     if problem.shared_signal:
         return _compute_several(problem, operands, x)
-    (n,), (stride,) = problem.signal, problem.stride
-    outputs, batch = _span(problem), problem.batch
+    (stride,), outputs, batch = problem.stride, _span(problem), problem.batch
     dtype, part = problem.dtype, PARTS[problem.dtype]
     plan = fft_tables.transform(_size(problem), part)
-    form, room, size = (plan.size, plan.top, plan.levels), plan.scratch_length, plan.size
     filters = len(operands.w)
 
     def transformed() -> Any:
@@ -204,29 +202,21 @@ def _compute(problem: Problem, operands: Operands, x: Any) -> Any:
         _transform(plan, operands.w, spectra.reshape(-1))
         return spectra
 
-    key = ("fused_complex", dtype, size, problem.filter)
+    key = ("fused_complex", dtype, plan.size, problem.filter)
     spectra = recall(operands.forms, key, transformed, lambda made: int(made.nbytes))
-    blocks, step, first, shift = _cut(problem, size)
-    norms = np.zeros((batch, blocks), part)
+    signal = _signal(problem, plan)
+    norms = np.zeros((batch, signal.blocks.number), part)
     out = operands.out if stride == 1 else np.empty((batch, outputs), dtype)
-    kernel = load.kernel("complex_blocks", part)
-    samples, results = x.view(part), out.view(part)
-
-    def some_blocks(row: int, lo: int, hi: int) -> None:
-        kernel(
-            samples[row], spectra[row % filters], plan.table, scratch(room, part), results[row],
-            norms[row], 1, 0, 0, 0, n, lo * step, min(outputs, hi * step), first, step,
-            shift, lo, hi, *form,
-        )  # fmt: skip
-
+    loop, samples, results = one_signal.loop(signal), x.view(part), out.view(part)
     if batch == 1:
-        bands = geometry.shares(blocks, max(1, _BAND // step), operands.workers)
-        threads.run(lambda lo, hi: some_blocks(0, lo, hi), bands, operands.workers)
+        area = scratch(plan.scratch_length, part)
+        loop(samples[0], spectra[0], area, norms[0], results[0], operands.workers)
     else:
 
         def some_rows(lo: int, hi: int) -> None:
+            area = scratch(plan.scratch_length, part)
             for row in range(lo, hi):
-                some_blocks(row, 0, blocks)
+                loop(samples[row], spectra[row % filters], area, norms[row], results[row], 1)
 
         bands = geometry.shares(batch, max(1, _BAND // outputs), operands.workers)
         threads.run(some_rows, bands, operands.workers)
@@ -253,13 +243,27 @@ def _compute_several(problem: Problem, operands: Operands, x: Any) -> Any:
     return several_filters.compute(problem, operands, x, made, _cut(problem, plan.size))
 
 
+def one(problem: Problem) -> one_signal.Signal | None:
+    """Return how one signal and its filter are computed; None where results are left out."""
+    if problem.stride != (1,) or problem.batch != 1:
+        return None
+    return _signal(problem, fft_tables.transform(_size(problem), PARTS[problem.dtype]))
+
+
+def _signal(problem: Problem, plan: fft_tables.Transform) -> one_signal.Signal:
+    (n,), (k,) = problem.signal, problem.filter
+    return one_signal.Signal(
+        plan, problem.dtype, "complex_spectrum", "complex_blocks", (1, k, k),
+        plan.spectrum_length, _cut(problem, plan.size), _BAND, n, _span(problem),
+    )  # fmt: skip
+
+
 def _transform(plan: fft_tables.Transform, w: Any, spectra: Any) -> None:
     """Set `spectra` to those of the filters, which the kernel takes as they are convolved."""
     (filters, k), part = w.shape, spectra.dtype.name
-    taps = np.ascontiguousarray(w[:, ::-1]).view(part).reshape(-1)
     load.kernel("complex_spectrum", part)(
-        taps, spectra, plan.table, scratch(plan.scratch_length, part), filters, k, k, plan.size,
-        plan.top, plan.levels,
+        one_signal.as_parts(w, part), spectra, plan.table, scratch(plan.scratch_length, part),
+        filters, k, k, plan.size, plan.top, plan.levels,
     )  # fmt: skip
 
 
@@ -273,4 +277,5 @@ PATH = Path(
     execute=execute,
     kernels=kernels,
     space=space,
+    one_signal=one,
 )
