@@ -9,9 +9,9 @@ import numpy as np
 
 from .. import geometry
 from ..records import NamedTuple
-from ..runtime import load, threads
+from ..runtime import load
 from ..runtime.scratch import scratch
-from . import fft_tables
+from . import fft_tables, one_signal
 
 KERNELS = (("spectrum", "float64"), ("overlap_save", "float64"))
 
@@ -40,24 +40,16 @@ def block_size(least: int) -> int:
 
 def correlate(x: Any, w: Any, at: Layout, outputs: int, workers: int) -> Any:
     """Return ``out[i] = sum over t of x[i - pad + t] w[t]`` in float64."""
-    n, k = len(x), len(w)
-    plan = fft_tables.transform(at.size, "float64")
-    form, room = (plan.size, plan.top, plan.levels), plan.scratch_length
-    spectrum, out = np.empty(plan.spectrum_length), np.empty(outputs)
-    load.kernel("spectrum", "float64")(
-        w, spectrum, plan.table, scratch(room, "f8"), 1, 0, k, 0, *form
+    plan, blocks = fft_tables.transform(at.size, "float64"), geometry.Blocks(at.blocks, *at[1:4])
+    area = scratch(plan.scratch_length, "float64")
+    spectrum, norms, out = map(np.empty, (plan.spectrum_length, at.blocks, outputs))
+    load.kernel(*KERNELS[0])(
+        w, spectrum, plan.table, area, 1, 0, len(w), 0, plan.size, plan.top, plan.levels
     )
-    norms, kernel = np.empty(at.blocks), load.kernel("overlap_save", "float64")
-
-    def some_blocks(lo: int, hi: int) -> None:
-        kernel(
-            x, spectrum, plan.table, scratch(room, "f8"), out, norms, 1, 0, 0, 0, n,
-            lo * at.step, min(outputs, hi * at.step), at.first, at.step, at.shift, lo, hi, *form,
-        )  # fmt: skip
-
-    threads.run(
-        some_blocks, geometry.shares(at.blocks, max(1, (1 << 16) // at.step), workers), workers
+    signal = one_signal.Signal(
+        plan, "float64", KERNELS[0][0], KERNELS[1][0], (), 0, blocks, 1 << 16, len(x), outputs
     )
+    one_signal.loop(signal)(x, spectrum, area, norms, out, workers)
     return out
 
 
