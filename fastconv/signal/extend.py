@@ -114,7 +114,7 @@ def _turn_once(x: Array, across: Array, count: int, rule: str) -> None:
         twice = end * 2 if mirrored else None
         for to, source in pairs:
             if twice is None:
-                np.negative(source, out=to)
+                to[...] = -source  # NumPy 2.4's negative is wrong from strided to strided.
             else:
                 np.subtract(twice, source, out=to)
 
