@@ -190,8 +190,8 @@ def test_complex_samples_and_taps_have_scipys_bits(data):
     agree("gaussian_filter", x, 0.7, mode=mode)
 
 
-@pytest.mark.parametrize("shape", [(300, 3), (70, 20, 4), (100, 1, 2), (64, 10)])
-@pytest.mark.parametrize("dtype", ["u1", "i2", "f4", "f8", "D"])
+@pytest.mark.parametrize("shape", [(300, 3), (70, 20, 4), (100, 1, 2), (64, 10), (80, 20)])
+@pytest.mark.parametrize("dtype", ["u1", "i2", "f4", "f8", "F", "D"])
 def test_many_short_rows_have_scipys_bits(shape, dtype):
     """As the colours of an image: rows become columns, also in what is remembered."""
     x = (np.random.default_rng(3).normal(size=shape) * 60).astype(dtype)

@@ -43,6 +43,8 @@ class Call(NamedTuple):
         What comes last.
     turned : (int, int) or None
         Rows and columns of samples that the loop takes with the columns as rows.
+    pairs : bool
+        Whether each of these samples is two numbers.
     """
 
     weights: Array
@@ -50,6 +52,7 @@ class Call(NamedTuple):
     room: int
     counts: tuple[int, ...]
     turned: tuple[int, int] | None = None
+    pairs: bool = False
 
 
 def recipe(key: Hashable) -> Recipe | None:
@@ -137,14 +140,16 @@ def keep_copy(key: Hashable, dtype: npt.DTypeLike, shape: tuple[int, ...]) -> No
 
 def once(kernel: Any, call: Call, space: Callable[[], Array], source: Array, result: Array) -> None:
     """Run one call of a loop on flat samples and results, in work space as `space` makes it."""
-    w, arrays, _, counts, turned = call
+    w, arrays, _, counts, turned, pairs = call
     if turned is None:
         kernel(source, w, result, *arrays, space(), *counts)
         return
-    source = source.reshape(turned).T.reshape(-1)
+    dtype, size = source.dtype, source.dtype.itemsize
+    wide = np.dtype(f"c{2 * size}") if pairs else dtype
+    source = source.view(wide).reshape(turned).T.reshape(-1).view(dtype)
     columns = np.empty_like(source)
     kernel(source, w, columns, *arrays, space(), *counts)
-    result.reshape(turned)[...] = columns.reshape(turned[::-1]).T
+    result.view(wide).reshape(turned)[...] = columns.view(wide).reshape(turned[::-1]).T
 
 
 def in_turn(kernel: Any, calls: tuple[Call, ...]) -> Run | None:
@@ -154,7 +159,7 @@ def in_turn(kernel: Any, calls: tuple[Call, ...]) -> Run | None:
     space = room_of(max(call.room for call in calls), np.dtype(np.float64))
 
     if len(calls) == 1 and calls[0].turned is None:
-        weights, arrays, _, counts, _ = calls[0]
+        weights, arrays, _, counts, *_ = calls[0]
 
         def one(source: Array, result: Array) -> None:
             kernel(source, weights, result, *arrays, space(), *counts)

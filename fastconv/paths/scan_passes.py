@@ -45,7 +45,9 @@ def chain(loops: Loops, axes: tuple[Axis, ...], batch: int, inner: int) -> Run:
         left[:2] = [last - 1, last]  # So that the rows to go along are few.
     elif left[:2] == [last, last - 1] and inner == 1 and not _short(loops, axes[-1]):
         shape[-2:] = axes[-2].m, axes[-1].m
-        one = _plane(loops, axes[-2], axes[-1], batch * prod(shape[:-2]))
+        small = 8 * axes[-2].n * axes[-1].m * loops.dtype.itemsize <= BAND_BYTES
+        planes = _small_planes if small else _plane
+        one = planes(loops, axes[-2], axes[-1], batch * prod(shape[:-2]))
         passes.append((one, batch * prod(shape)))
         left = left[2:]
         loops = loops.after(axes[-1].k * axes[-2].k)
@@ -192,6 +194,29 @@ def _plane(loops: Loops, tall: Axis, wide: Axis, planes: int) -> Run:
                  wide.m, tall.k, rows, tall.stride, tall.dilation, loops.op)  # fmt: skip
 
     return _banded(some, geometry.bands(planes * per, 1))
+
+
+def _small_planes(loops: Loops, tall: Axis, wide: Axis, planes: int) -> Run:
+    """Return what reduces rows, then columns, of as many planes as stay in the cache."""
+    along, down, dtype = loops.rows(), loops.columns(), loops.dtype
+    some_planes = max(1, BAND_BYTES // (tall.n * wide.m * dtype.itemsize))
+    lo, hi, left, right = row_plan(wide, 1)
+    lines, order = lines_of(tall), numbers(min(planes, some_planes) * tall.n)
+    outside, beyond = loops.outside(wide.rule), loops.after(wide.k).outside(tall.rule)
+    between = len(order) * wide.m
+    room = max(row_room(wide, 1, dtype), tall.k * STRIP_BYTES // dtype.itemsize)
+
+    def some(x: Array, out: Array, first: int, last: int) -> None:
+        space = scratch(between + room, dtype)
+        work, rest = space[:between], space[between:]
+        along(x[first * tall.n * wide.n :], work, rest, outside, order, left, right,
+              (last - first) * tall.n, wide.n, wide.k, wide.m, lo, hi, wide.stride, wide.dilation,
+              wide.pad, loops.op)  # fmt: skip
+        down(work, out[first * tall.m * wide.m :], rest, beyond, lines, last - first,
+             tall.n * wide.m, tall.m * wide.m, wide.m, tall.k, tall.m, tall.stride, tall.dilation,
+             loops.op)  # fmt: skip
+
+    return _banded(some, geometry.bands(planes, some_planes))
 
 
 @lru_cache(maxsize=256)
