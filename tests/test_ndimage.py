@@ -207,6 +207,15 @@ def test_many_short_rows_have_scipys_bits(shape, dtype):
         np.testing.assert_array_equal(onto, ndimage.correlate1d(x, w, -1, mode=mode))
 
 
+@pytest.mark.parametrize("dtypes", [("i4", "f4"), ("f8", "f4"), ("f4", "u1"), ("u1", "u8")])
+def test_results_of_another_dtype_have_scipys_bits_whatever_their_number(dtypes):
+    x = (np.random.default_rng(4).random((390, 410)) * 100).astype(dtypes[0])
+    for samples in (x, x[::2, ::-1]):
+        for name, args in (("gaussian_filter", (1.5,)), ("sobel", ()), ("maximum_filter", (3,)),
+                           ("correlate", (np.arange(9.0).reshape(3, 3),))):  # fmt: skip
+            agree(name, samples, *args, output=dtypes[1])
+
+
 @pytest.mark.parametrize("name", ["convolve", "gaussian_filter", "maximum_filter", "sobel"])
 def test_lists_and_other_byte_orders_have_scipys_bits(name):
     x = np.arange(42.0).reshape(6, 7) % 5

@@ -251,8 +251,9 @@ def remembered(key: Any, x: Any, output: Any) -> Array | None:
     return known and known(x, output if type(output) is np.ndarray else None)
 
 
-# So many samples may be there a second time, converted or in one piece: more go band by band.
-MOST_CONVERTED = 1 << 17
+# So many samples may be there a second time, converted or in one piece, as doubles that a thread
+# keeps: more go band by band, which takes two to five times as long.
+MOST_CONVERTED = 1 << 20
 # Taps whose bytes are compared in a time that does not matter, and samples beside whose own time
 # what is settled in each call does not matter: it takes 50 to 90 us, 256 x 256 maxima 50.
 _LONGEST_KEY, _MOST_SAMPLES = 512, 1 << 20
