@@ -148,7 +148,7 @@ RATES = [(1, 1, 1), (5, 1, 1), (7, 5, 4), (2, 7, 9), (9, 2, 9), (23, 1, 3), (6, 
 
 
 @pytest.mark.parametrize("mode", UPFIRDN_MODES)
-@pytest.mark.parametrize("dtype", list("fdFDi"))
+@pytest.mark.parametrize("dtype", list("efdFDi"))
 def test_upfirdn_of_many_short_rows_is_scipys(mode, dtype):
     """Rows side by side, along every axis, with more samples added than there are."""
     rng = np.random.default_rng(9)

@@ -87,7 +87,7 @@ def short_way(
     if not -x.ndim <= axis < x.ndim:
         return None
     dtype = x.dtype
-    if h.dtype != dtype or dtype.kind not in "fc":
+    if h.dtype != dtype or dtype.char not in "fdFD":
         if h.dtype.kind not in "biufc" or dtype.kind not in "biufc":
             return None
         dtype = np.result_type(h.dtype, dtype, np.float32)
