@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from .forms import Forms
 from .problem import Problem
 from .records import NamedTuple
+
+if TYPE_CHECKING:
+    from .forms import Forms
 
 Guarantee = Literal["exact", "componentwise", "normwise"]
 GUARANTEES: tuple[Guarantee, ...] = ("normwise", "componentwise", "exact")  # weakest first

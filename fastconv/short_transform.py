@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .paths import PATHS, direct, one_signal
+from .paths import PATHS, one_signal
 from .planner.rates import rates
 from .problem import Problem
 from .runtime import load
@@ -21,10 +21,11 @@ Array = npt.NDArray[Any]
 # Kinds of dtypes that are transformed, and by which path.
 TRANSFORMS = {"f": "fused", "c": "fused_complex"}
 _MOST_RECIPES = 32
-# Complex points of a block up to which a recipe keeps its table: 0.4 MB.
+# Complex points of a block up to which a recipe is kept, with its table of 0.4 MB: larger ones are
+# settled in each call, which takes 0.1 ms.
 _MOST_POINTS = 1 << 17
 _CALLS_SECONDS = 2e-6
-# None where the engine must decide, NotImplemented where the direct loop is best.
+# NotImplemented where the direct loop is best.
 _recipes: dict[tuple[int, int, int, np.dtype[Any]], Any] = {}
 
 
@@ -48,10 +49,8 @@ def transformed(
     """
     key = (x.size, w.size, pad, x.dtype)
     recipe = _recipes.get(key)
-    if recipe is None:
-        recipe = None if key in _recipes else _keep(key, m)
-        if recipe is None:
-            return None if engine else NotImplemented
+    if recipe is None and (recipe := _keep(key, m)) is None:
+        return None if engine else NotImplemented
     if recipe is NotImplemented:
         return NotImplemented  # type: ignore[no-any-return]
     result = np.empty(m, x.dtype) if out is None else out
@@ -71,13 +70,16 @@ def _keep(key: tuple[int, int, int, np.dtype[Any]], m: int) -> Any:
     # some 2 us.
     here = seconds - of_transform.request - of_transform.calls * work.calls + _CALLS_SECONDS
     recipe: Any = NotImplemented
-    if here < of_loop.seconds(direct.PATH.work(problem)) - of_loop.request:
+    bytes_moved = dtype.itemsize * (n + m)
+    loop = of_loop.multiply_adds * problem.multiply_adds + of_loop.bytes_moved * bytes_moved
+    if here < loop + of_loop.calls:
         if not load.all_ready(path.kernels(problem), 0.0):
             return None  # Ask again: the engine has them built.
-        signal = path.one_signal(problem) if path.one_signal else None
-        recipe = None
-        if signal is not None and signal.plan.size <= _MOST_POINTS:
-            recipe = one_signal.prepared(signal, seconds)
+        assert path.one_signal is not None
+        signal = path.one_signal(problem)
+        recipe = one_signal.prepared(signal, seconds)
+        if signal.plan.size > _MOST_POINTS:
+            return recipe
     if len(_recipes) >= _MOST_RECIPES:
         _recipes.clear()
     _recipes[key] = recipe

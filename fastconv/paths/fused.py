@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 
 from .. import geometry
-from ..forms import recall
-from ..nonfinite import quarantine
 from ..path import BAND_BYTES, SLACK, Box, Guarantee, Operands, Path, Space, Work, everything
 from ..problem import Problem
 from ..records import NamedTuple
@@ -164,6 +162,8 @@ def execute(problem: Problem, operands: Operands) -> list[Box]:
     if np.isfinite(_compute(problem, operands, operands.x)).all():
         return []
     # The kernel met something that is not finite, or close to overflow. Now it is worth looking.
+    from ..nonfinite import quarantine
+
     shared, each = space(problem)
     taken = shared + operands.workers * each
     clean, boxes = quarantine(problem, operands.x, operands.w, 2 * _size(problem), taken)
@@ -211,7 +211,8 @@ def _compute(problem: Problem, operands: Operands, x: Any) -> Any:
         return spectra
 
     key = ("fused", dtype, plan.size, problem.filter)
-    spectra = recall(operands.forms, key, transformed, _bytes)
+    forms = operands.forms
+    spectra = forms.recall(key, transformed, _bytes) if forms else transformed()
     norms = np.zeros((batch, cut.blocks), dtype)
     out = operands.out if stride == 1 else np.empty((batch, outputs), dtype)
     signal = one_signal.loop(_signal(problem, cut))

@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 
 from .. import geometry
-from ..forms import recall
-from ..nonfinite import quarantine
 from ..path import BAND_BYTES, SLACK, Box, Guarantee, Operands, Path, Space, Work, everything
 from ..problem import Problem
 from ..runtime import load, threads
@@ -179,6 +177,8 @@ def execute(problem: Problem, operands: Operands) -> list[Box]:
     if np.isfinite(_compute(problem, operands, operands.x)).all():
         return []
     # The kernel met something that is not finite, or close to overflow. Now it is worth looking.
+    from ..nonfinite import quarantine
+
     shared, each = space(problem)
     taken = shared + operands.workers * each
     clean, boxes = quarantine(problem, operands.x, operands.w, _size(problem), taken)
@@ -203,7 +203,10 @@ def _compute(problem: Problem, operands: Operands, x: Any) -> Any:
         return spectra
 
     key = ("fused_complex", dtype, plan.size, problem.filter)
-    spectra = recall(operands.forms, key, transformed, lambda made: int(made.nbytes))
+    forms = operands.forms
+    spectra = (
+        forms.recall(key, transformed, lambda made: int(made.nbytes)) if forms else transformed()
+    )
     signal = _signal(problem, plan)
     norms = np.zeros((batch, signal.blocks.number), part)
     out = operands.out if stride == 1 else np.empty((batch, outputs), dtype)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import geometry
-from ..forms import Forms
 from ..records import NamedTuple
 from ..runtime import load, threads
 from ..runtime.scratch import scratch
 from .fft_tables import PARTS, Transform
+
+if TYPE_CHECKING:
+    from ..forms import Forms
 
 
 class Signal(NamedTuple):
