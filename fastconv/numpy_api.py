@@ -55,6 +55,9 @@ def _plain_calls_first(order: int) -> Callable[[_Function], _Function]:
                         result = inner_products(a, v, _EXTENTS[named], order)
                         if result is None and waiting:
                             result = _meanwhile(a, v, named, order)
+                        if result is None and type(a) is _ndarray and not a.flags.c_contiguous:
+                            a = a.copy()  # The entry has room for a thousand samples only.
+                            result = entry(a, v, named)
                     # Others stay as they came: NumPy's errors speak of what it was given.
                     elif both[0].ndim == both[1].ndim == 1:
                         a, v = both

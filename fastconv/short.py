@@ -389,6 +389,8 @@ def _is_constant(v: Array) -> bool:
     k, tap = v.size, v[:1].tobytes()
     if v[-1:].tobytes() != tap or v[k // 2 : k // 2 + 1].tobytes() != tap:
         return False
+    if v.strides[0] < 0:
+        v = v[::-1]  # Copied as it lies.
     return v.tobytes() == tap * k
 
 
