@@ -150,11 +150,17 @@ def inner_products(a: Any, v: Any, extent: int, order: int) -> Array | None:
     """Return NumPy's answer for a few outputs of a long filter, None where the loop is as quick."""
     if extent != 0 or type(a) is not np.ndarray or type(v) is not np.ndarray:
         return None
-    known = _NUMPYS_FEW.get(a.dtype.kind)
-    if known is None or a.dtype != v.dtype or not a.ndim == v.ndim == 1 or not a.dtype.isnative:
+    dtype = a.dtype
+    known = _NUMPYS_FEW.get(dtype.kind)
+    if known is None or dtype != v.dtype or not a.ndim == v.ndim == 1 or not dtype.isnative:
         return None
-    k, more = min(a.size, v.size), abs(a.size - v.size)
-    if not any(k >= taps and more < outputs for taps, outputs in known):
+    n, k = a.size, v.size
+    if k > n:
+        n, k = k, n
+    for taps, outputs in known:
+        if k >= taps and n - k < outputs:
+            break
+    else:
         return None
     if order == CORRELATE:
         return multiarray.correlate2(a, v, extent)  # type: ignore[return-value]
