@@ -49,7 +49,7 @@ def transformed(
     """
     key = (x.size, w.size, pad, x.dtype)
     recipe = _recipes.get(key)
-    if recipe is None and (recipe := _keep(key, m)) is None:
+    if recipe is None and (recipe := _keep(key, m, engine)) is None:
         return None if engine else NotImplemented
     if recipe is NotImplemented:
         return NotImplemented  # type: ignore[no-any-return]
@@ -58,7 +58,7 @@ def transformed(
     return result if isfinite(recipe(x, np.ascontiguousarray(w), result)) else None
 
 
-def _keep(key: tuple[int, int, int, np.dtype[Any]], m: int) -> Any:
+def _keep(key: tuple[int, int, int, np.dtype[Any]], m: int, engine: bool) -> Any:
     n, k, pad, dtype = key
     problem = Problem(dtype.name, 1, True, (n,), (k,), (m,), (1,), (1,), (pad,), ("zero",))
     name = TRANSFORMS[dtype.kind]
@@ -72,9 +72,11 @@ def _keep(key: tuple[int, int, int, np.dtype[Any]], m: int) -> Any:
     recipe: Any = NotImplemented
     bytes_moved = dtype.itemsize * (n + m)
     loop = of_loop.multiply_adds * problem.multiply_adds + of_loop.bytes_moved * bytes_moved
-    if here < loop + of_loop.calls:
-        if not load.all_ready(path.kernels(problem), 0.0):
-            return None  # Ask again: the engine has them built.
+    saving = loop + of_loop.calls - here
+    if saving > 0:
+        # The engine, where it is asked next, counts itself what would have been saved.
+        if not load.all_ready(path.kernels(problem), 0.0 if engine else saving):
+            return None  # Ask again: they are being built.
         assert path.one_signal is not None
         signal = path.one_signal(problem)
         recipe = one_signal.prepared(signal, seconds)

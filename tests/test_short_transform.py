@@ -35,6 +35,17 @@ def test_what_no_transform_is_quicker_for_is_left_to_the_loop(monkeypatch):
     np.testing.assert_array_equal(fastconv.convolve(x, w), np.convolve(x, w))
 
 
+@pytest.mark.parametrize("engine", [True, False])
+def test_what_transforms_would_save_is_counted_once(engine, monkeypatch):
+    savings = []
+    monkeypatch.setattr(short_transform.load, "all_ready", lambda units, s: savings.append(s))
+    x, w = np.ones(1400), np.ones(1400)
+    found = short_transform.transformed(x, w, 1399, 2799, None, engine)
+    assert found is (None if engine else NotImplemented)
+    assert len(savings) == 1
+    assert (savings[0] > 0) is not engine
+
+
 def test_out_receives_the_result_or_keeps_its_values():
     rng = np.random.default_rng(2)
     x, w = rng.standard_normal(5000), rng.standard_normal(3000)
