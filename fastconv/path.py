@@ -141,7 +141,7 @@ class Path(NamedTuple):
         Problem -> Space, for problems that it supports. Without it a path takes no problem whose
         `room` is limited. One that may choose how much it takes stays within `Problem.room`.
     one_signal : callable, optional
-        Problem -> `one_signal.Signal` or None: how a call may be settled once and for all.
+        Problem -> `one_signal.Signal`: what calls for one signal may settle once and for all.
     """
 
     name: str

@@ -270,12 +270,11 @@ class Prepared(Kept):
         best = selector.rank(made.problem)[0]
         recipe = None
         path = PATHS[best.name]
-        signal = path.one_signal(made.problem) if path.one_signal else None
-        if signal is not None:
+        if path.one_signal is not None:
             if any(load.ready(*unit) is None for unit in path.kernels(made.problem)):
                 return  # Ask again: they are being built.
-            taps = np.ascontiguousarray(made.w)
-            recipe = one_signal.applied(signal, best.seconds, taps, forms, path.name)
+            taps, signal = np.ascontiguousarray(made.w), path.one_signal(made.problem)
+            recipe = one_signal.applied(signal, best.seconds, taps, forms)
         same = structure.constant(made.w)
         if same is not None:
             summed = recipe_of(made.problem._replace(structure=same))

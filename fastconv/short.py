@@ -72,9 +72,9 @@ _CALLS_PER_LOOK = 64
 # How many taps are always few enough is asked at the second call that it matters for, which takes
 # 3 ms; of floats each pair of lengths is asked about, 0.1 ms, until there have been so many calls.
 _PAIRS = 16
-# From here on filters of more than `MOST_TAPS` taps are asked of the planner: two signals of 1000
-# samples take the loop 18 us and a transform 8 (AVX-512). That is worth importing the engine once
-# it would have saved as many products as that takes.
+# From here on it is asked whether filters of more than `MOST_TAPS` taps are transformed: two
+# signals of 1000 samples take the loop 18 us and a transform 8 (AVX-512). That is worth importing
+# transforms once it would have saved as many products as that takes.
 _PLANNED_PRODUCTS, _ENGINE_PRODUCTS = 1 << 18, 1 << 27
 # The same for complex numbers: (complex128) 600 samples and 500 taps take the loop 90 us and a
 # transform 21 (AVX2), a fourth as many products either 20.

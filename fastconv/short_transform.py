@@ -19,7 +19,7 @@ from .runtime import load
 
 Array = npt.NDArray[Any]
 # Kinds of dtypes that are transformed, and by which path.
-TRANSFORMS = {"f": "fused", "c": "fused_complex"}
+_TRANSFORMS = {"f": "fused", "c": "fused_complex"}
 _MOST_RECIPES = 32
 # Complex points of a block up to which a recipe is kept, with its table of 0.4 MB: larger ones are
 # settled in each call, which takes 0.1 ms.
@@ -61,7 +61,7 @@ def transformed(
 def _keep(key: tuple[int, int, int, np.dtype[Any]], m: int, engine: bool) -> Any:
     n, k, pad, dtype = key
     problem = Problem(dtype.name, 1, True, (n,), (k,), (m,), (1,), (1,), (pad,), ("zero",))
-    name = TRANSFORMS[dtype.kind]
+    name = _TRANSFORMS[dtype.kind]
     path = PATHS[name]
     of_transform, of_loop = (rates(known, dtype.name, "1d") for known in (name, "direct"))
     work = path.work(problem)

@@ -9,7 +9,6 @@ import numpy as np
 
 from .. import geometry
 from ..records import NamedTuple
-from ..runtime import load
 from ..runtime.scratch import scratch
 from . import fft_tables, one_signal
 
@@ -40,15 +39,14 @@ def block_size(least: int) -> int:
 
 def correlate(x: Any, w: Any, at: Layout, outputs: int, workers: int) -> Any:
     """Return ``out[i] = sum over t of x[i - pad + t] w[t]`` in float64."""
-    plan, blocks = fft_tables.transform(at.size, "float64"), geometry.Blocks(at.blocks, *at[1:4])
-    area = scratch(plan.scratch_length, "float64")
-    spectrum, norms, out = map(np.empty, (plan.spectrum_length, at.blocks, outputs))
-    load.kernel(*KERNELS[0])(
-        w, spectrum, plan.table, area, 1, 0, len(w), 0, plan.size, plan.top, plan.levels
-    )
+    k, plan = len(w), fft_tables.transform(at.size, "float64")
     signal = one_signal.Signal(
-        plan, "float64", KERNELS[0][0], KERNELS[1][0], (), 0, blocks, 1 << 16, len(x), outputs
-    )
+        plan, "float64", KERNELS[0][0], KERNELS[1][0], (k, k, 0), plan.spectrum_length,
+        geometry.Blocks(at.blocks, *at[1:4]), 1 << 16, len(x), outputs,
+    )  # fmt: skip
+    spectrum, norms, out = map(np.empty, (signal.apart, at.blocks, outputs))
+    one_signal.transform(signal, w[None], spectrum)
+    area = scratch(plan.scratch_length, "float64")
     one_signal.loop(signal)(x, spectrum, area, norms, out, workers)
     return out
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -10,9 +10,6 @@ import numpy as np
 from .. import geometry
 from ..path import BAND_BYTES, SLACK, Box, Guarantee, Operands, Path, Space, Work, everything
 from ..problem import Problem
-from ..records import NamedTuple
-from ..runtime import load, threads
-from ..runtime.scratch import scratch
 from . import fft_tables, one_signal
 from .block_costs import FIRST_HALF, costs, together
 
@@ -60,10 +57,6 @@ def _loops(size: int, several: bool = False) -> tuple[str, str]:
     if size >= _COMPACT:
         return "spectrum_compact", f"{of_signal}_compact"
     return "spectrum", of_signal
-
-
-def _spectrum_length(plan: fft_tables.Transform) -> int:
-    return 2 * plan.size if plan.size >= _COMPACT else plan.spectrum_length
 
 
 @lru_cache(maxsize=4096)
@@ -124,8 +117,8 @@ def _space(problem: Problem, size: int) -> Space:
     held = _together(problem, size) if problem.shared_signal else filters
     between = problem.batch * _span(problem) if problem.stride != (1,) else 0
     cut = _cut(problem, size)
-    norms = 2 * problem.batch * cut.blocks
-    bands = BAND_BYTES * (problem.batch + cut.blocks * cut.step * held // _BAND + 1)
+    norms = 2 * problem.batch * cut.number
+    bands = BAND_BYTES * (problem.batch + cut.number * cut.step * held // _BAND + 1)
     reals = held * spectrum + need.table + between + norms
     each = need.scratch * (2 if problem.shared_signal else 1)
     return Space(itemsize * reals + bands + SLACK, itemsize * each + SLACK)
@@ -136,18 +129,18 @@ def work(problem: Problem) -> Work:
     outputs = _span(problem)
     if outputs < 1:
         return Work(calls=0)
-    cut = _cut(problem)
+    size = _size(problem)
     filters = 1 if problem.shared_filter else problem.batch
-    spectrum, block = costs(cut.size, problem.dtype)
+    spectrum, block = costs(size, problem.dtype)
     itemsize = np.dtype(problem.dtype).itemsize
     signals = 1 if problem.shared_signal else problem.batch
     halves = problem.batch - FIRST_HALF * (problem.batch - signals)
     calls = 1 + filters
     if problem.shared_signal:
-        calls = 2 * -(-filters // _together(problem, cut.size))
+        calls = 2 * -(-filters // _together(problem, size))
     return Work(
         calls=calls,
-        butterflies=float(filters * spectrum + cut.blocks * halves * block),
+        butterflies=float(filters * spectrum + _cut(problem, size).number * halves * block),
         bytes_moved=itemsize * (problem.batch * outputs + signals * problem.signal[0]),
     )
 
@@ -173,83 +166,24 @@ def execute(problem: Problem, operands: Operands) -> list[Box]:
     return boxes if np.isfinite(again).all() else everything(problem)
 
 
-class _Cut(NamedTuple):
-    """How many blocks there are, and where in the signal and the results they lie."""
-
-    size: int
-    blocks: int
-    step: int
-    first: int
-    shift: int
-
-
-def _cut(problem: Problem, size: int | None = None) -> _Cut:
-    (n,), (k,), (pad,), outputs = problem.signal, problem.filter, problem.pad, _span(problem)
-    if size is None:
-        size = _size(problem)
-    return _Cut(size, *geometry.blocks(n, k, pad, outputs, 2 * size))
+def _cut(problem: Problem, size: int) -> geometry.Blocks:
+    (n,), (k,), (pad,) = problem.signal, problem.filter, problem.pad
+    return geometry.blocks(n, k, pad, _span(problem), 2 * size)
 
 
 def _compute(problem: Problem, operands: Operands, x: Any) -> Any:
     """Run the kernel over all blocks; return a number per block that is finite if all is."""
-    if problem.shared_signal:
-        return _compute_several(problem, operands, x)
-    (k,), (stride,) = problem.filter, problem.stride
-    dtype, outputs, batch = problem.dtype, _span(problem), problem.batch
-    cut = _cut(problem)
-    plan = fft_tables.transform(cut.size, dtype)
-    form, room = (plan.size, plan.top, plan.levels), plan.scratch_length
-    filters = len(operands.w)
-    of_filter, _ = _loops(plan.size)
-
-    def transformed() -> Any:
-        spectra = np.empty((filters, _spectrum_length(plan)), dtype)
-        load.kernel(of_filter, dtype)(
-            operands.w.reshape(-1), spectra.reshape(-1), plan.table, scratch(room, dtype),
-            filters, k, k, 0, *form,
-        )  # fmt: skip
-        return spectra
-
-    key = ("fused", dtype, plan.size, problem.filter)
-    forms = operands.forms
-    spectra = forms.recall(key, transformed, _bytes) if forms else transformed()
-    norms = np.zeros((batch, cut.blocks), dtype)
-    out = operands.out if stride == 1 else np.empty((batch, outputs), dtype)
-    signal = one_signal.loop(_signal(problem, cut))
-    if batch == 1:
-        signal(x[0], spectra[0], scratch(room, dtype), norms[0], out[0], operands.workers)
-    else:
-
-        def some_rows(lo: int, hi: int) -> None:
-            area = scratch(room, dtype)
-            for row in range(lo, hi):
-                signal(x[row], spectra[row % filters], area, norms[row], out[row], 1)
-
-        bands = geometry.shares(batch, max(1, _BAND // outputs), operands.workers)
-        threads.run(some_rows, bands, operands.workers)
-    if stride != 1:
-        operands.out[...] = out[:, ::stride]
-    return norms
-
-
-def _compute_several(problem: Problem, operands: Operands, x: Any) -> Any:
-    """Run the kernel over all blocks of one signal, some filters at a time."""
+    if not problem.shared_signal:
+        return one_signal.compute(problem, operands, x, signal(problem))
     from . import several_filters
 
-    (k,), dtype, cut = problem.filter, problem.dtype, _cut(problem)
-    plan = fft_tables.transform(cut.size, dtype)
-    of_filter, of_signal = _loops(plan.size, several=True)
-
-    def transform(w: Any, spectra: Any) -> None:
-        load.kernel(of_filter, dtype)(
-            w.reshape(-1), spectra, plan.table, scratch(plan.scratch_length, dtype), len(w), k, k,
-            0, plan.size, plan.top, plan.levels,
-        )  # fmt: skip
-
-    some, apart = _together(problem, cut.size), _spectrum_length(plan)
-    made = several_filters.Several(plan, dtype, of_signal, apart, some, transform)
-    blocks = geometry.Blocks(cut.blocks, cut.step, cut.first, cut.shift)
-    return several_filters.compute(problem, operands, x, made, blocks)
+    one, dtype = signal(problem), problem.dtype
+    _, of_blocks = _loops(one.plan.size, several=True)
+    made = several_filters.Several(
+        one.plan, dtype, of_blocks, one.apart, _together(problem, one.plan.size),
+        partial(one_signal.transform, one),
+    )  # fmt: skip
+    return several_filters.compute(problem, operands, x, made, one.blocks)
 
 
 def _together(problem: Problem, size: int) -> int:
@@ -258,24 +192,14 @@ def _together(problem: Problem, size: int) -> int:
     return together(problem.batch, reals * np.dtype(problem.dtype).itemsize)
 
 
-def one(problem: Problem) -> one_signal.Signal | None:
-    """Return how one signal and its filter are computed; None where results are left out."""
-    if problem.stride != (1,) or problem.batch != 1:
-        return None
-    return _signal(problem, _cut(problem))
-
-
-def _signal(problem: Problem, cut: _Cut) -> one_signal.Signal:
-    (n,), (k,), dtype = problem.signal, problem.filter, problem.dtype
-    plan = fft_tables.transform(cut.size, dtype)
+def signal(problem: Problem) -> one_signal.Signal:
+    """Return how each signal and its filter are computed, with all outputs before a stride."""
+    (n,), (k,), dtype, size = problem.signal, problem.filter, problem.dtype, _size(problem)
+    plan = fft_tables.transform(size, dtype)
+    apart = 2 * size if size >= _COMPACT else plan.spectrum_length
     return one_signal.Signal(
-        plan, dtype, *_loops(plan.size), (1, k, k, 0), _spectrum_length(plan),
-        geometry.Blocks(*cut[1:]), _BAND, n, _span(problem),
-    )  # fmt: skip
-
-
-def _bytes(spectra: Any) -> int:
-    return int(spectra.nbytes)
+        plan, dtype, *_loops(size), (k, k, 0), apart, _cut(problem, size), _BAND, n, _span(problem)
+    )
 
 
 PATH = Path(
@@ -288,5 +212,5 @@ PATH = Path(
     execute=execute,
     kernels=kernels,
     space=space,
-    one_signal=one,
+    one_signal=signal,
 )

@@ -11,8 +11,6 @@ import numpy as np
 from .. import geometry
 from ..path import BAND_BYTES, SLACK, Box, Guarantee, Operands, Path, Space, Work, everything
 from ..problem import Problem
-from ..runtime import load, threads
-from ..runtime.scratch import scratch
 from . import fft_tables, one_signal
 from .block_costs import FIRST_HALF, together
 from .fft_tables import PARTS
@@ -190,83 +188,25 @@ def execute(problem: Problem, operands: Operands) -> list[Box]:
 
 def _compute(problem: Problem, operands: Operands, x: Any) -> Any:
     """Run the kernel over all blocks; return a number per block that is finite if all is."""
-    if problem.shared_signal:
-        return _compute_several(problem, operands, x)
-    (stride,), outputs, batch = problem.stride, _span(problem), problem.batch
-    dtype, part = problem.dtype, PARTS[problem.dtype]
-    plan = fft_tables.transform(_size(problem), part)
-    filters = len(operands.w)
-
-    def transformed() -> Any:
-        spectra = np.empty((filters, plan.spectrum_length), part)
-        _transform(plan, operands.w, spectra.reshape(-1))
-        return spectra
-
-    key = ("fused_complex", dtype, plan.size, problem.filter)
-    forms = operands.forms
-    spectra = (
-        forms.recall(key, transformed, lambda made: int(made.nbytes)) if forms else transformed()
-    )
-    signal = _signal(problem, plan)
-    norms = np.zeros((batch, signal.blocks.number), part)
-    out = operands.out if stride == 1 else np.empty((batch, outputs), dtype)
-    loop, samples, results = one_signal.loop(signal), x.view(part), out.view(part)
-    if batch == 1:
-        area = scratch(plan.scratch_length, part)
-        loop(samples[0], spectra[0], area, norms[0], results[0], operands.workers)
-    else:
-
-        def some_rows(lo: int, hi: int) -> None:
-            area = scratch(plan.scratch_length, part)
-            for row in range(lo, hi):
-                loop(samples[row], spectra[row % filters], area, norms[row], results[row], 1)
-
-        bands = geometry.shares(batch, max(1, _BAND // outputs), operands.workers)
-        threads.run(some_rows, bands, operands.workers)
-    if stride != 1:
-        operands.out[...] = out[:, ::stride]
-    return norms
-
-
-def _cut(problem: Problem, size: int) -> geometry.Blocks:
-    (n,), (k,), (pad,) = problem.signal, problem.filter, problem.pad
-    return geometry.blocks(n, k, pad, _span(problem), size)
-
-
-def _compute_several(problem: Problem, operands: Operands, x: Any) -> Any:
-    """Run the kernel over all blocks of one signal, some filters at a time."""
+    if not problem.shared_signal:
+        return one_signal.compute(problem, operands, x, signal(problem))
     from . import several_filters
 
-    part = PARTS[problem.dtype]
-    plan = fft_tables.transform(_size(problem), part)
+    one = signal(problem)
     made = several_filters.Several(
-        plan, part, "complex_filters", plan.spectrum_length, _together(problem, plan.size),
-        partial(_transform, plan),
+        one.plan, one.part, "complex_filters", one.apart, _together(problem, one.plan.size),
+        partial(one_signal.transform, one),
     )  # fmt: skip
-    return several_filters.compute(problem, operands, x, made, _cut(problem, plan.size))
+    return several_filters.compute(problem, operands, x, made, one.blocks)
 
 
-def one(problem: Problem) -> one_signal.Signal | None:
-    """Return how one signal and its filter are computed; None where results are left out."""
-    if problem.stride != (1,) or problem.batch != 1:
-        return None
-    return _signal(problem, fft_tables.transform(_size(problem), PARTS[problem.dtype]))
-
-
-def _signal(problem: Problem, plan: fft_tables.Transform) -> one_signal.Signal:
-    (n,), (k,) = problem.signal, problem.filter
+def signal(problem: Problem) -> one_signal.Signal:
+    """Return how each signal and its filter are computed, with all outputs before a stride."""
+    (n,), (k,), (pad,), size = problem.signal, problem.filter, problem.pad, _size(problem)
+    plan, outputs = fft_tables.transform(size, PARTS[problem.dtype]), _span(problem)
     return one_signal.Signal(
-        plan, problem.dtype, "complex_spectrum", "complex_blocks", (1, k, k),
-        plan.spectrum_length, _cut(problem, plan.size), _BAND, n, _span(problem),
-    )  # fmt: skip
-
-
-def _transform(plan: fft_tables.Transform, w: Any, spectra: Any) -> None:
-    """Set `spectra` to those of the filters, which the kernel takes as they are convolved."""
-    (filters, k), part = w.shape, spectra.dtype.name
-    load.kernel("complex_spectrum", part)(
-        one_signal.as_parts(w, part), spectra, plan.table, scratch(plan.scratch_length, part),
-        filters, k, k, plan.size, plan.top, plan.levels,
+        plan, problem.dtype, "complex_spectrum", "complex_blocks", (k, k), plan.spectrum_length,
+        geometry.blocks(n, k, pad, outputs, size), _BAND, n, outputs,
     )  # fmt: skip
 
 
@@ -280,5 +220,5 @@ PATH = Path(
     execute=execute,
     kernels=kernels,
     space=space,
-    one_signal=one,
+    one_signal=signal,
 )
