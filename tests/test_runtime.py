@@ -67,8 +67,8 @@ def test_an_edited_kernel_is_never_answered_by_a_stale_build(tmp_path):
     source = package / "kernels" / "limits.py"
     text = source.read_text()
     # The edit: the kernel's factory returns another loop.
-    edited = text + "\n\ndef _other(x, out, n, rounds):\n"
-    edited += "    for i in range(n):\n        out[i] = 5\n\n\n"
+    edited = text + "\n\nfrom .scalar import put\n\n\ndef _other(x, out, n, rounds):\n"
+    edited += "    for i in range(n):\n        put(out, i, 5)\n\n\n"
     edited += "def make_copy(target, dtype):\n    return _other\n"
     source.write_text(edited)
     assert float(run(SUM, tmp_path, package=package)) == 320

@@ -133,5 +133,5 @@ KERNELS: dict[str, Kernel] = {
 
 # What every build depends on besides the kernel's own module and what that imports from here.
 SOURCES: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("runtime", ("build.py", "entry.py", "jit.py", "target.py")),
+    ("runtime", ("build.py", "entry.py", "jit.py", "memory.py", "target.py")),
 )

@@ -11,6 +11,7 @@ from llvmlite import ir
 from ..runtime.target import Target
 from .emit import I64, POINTER, Values, function, index, lanes, splat
 from .simd import call_llvm, low_half, multiply_add, overload_suffix
+from .some_lanes import lanes_between, load_first
 
 _ELEMENTS: dict[str, Any] = {
     "float64": ir.DoubleType(),
@@ -38,8 +39,8 @@ class Arithmetic:
     parts : int
         Accumulators per vector of outputs: 2 for complex (the sums with the real and with the
         imaginary parts of the taps), else 1.
-    masks: bool
-        Whether the target stores some lanes of a vector at once, see `Target.masks`.
+    target : Target
+        What the vectors are of.
     low : bool
         Whether factors fit into the low half of a lane.
     """
@@ -47,7 +48,7 @@ class Arithmetic:
     dtype: str
     lanes: int
     parts: int
-    masks: bool
+    target: Target
     low: bool = False
 
     @staticmethod
@@ -58,7 +59,7 @@ class Arithmetic:
         size = np.dtype(dtype).itemsize
         # There is no 8-bit multiplication: int8 is accumulated in 16-bit lanes, modulo 2^16.
         lanes, parts = target.lanes(2 if dtype == "int8" else size), 1 + dtype.startswith("complex")
-        return Arithmetic(dtype, lanes, parts, target.masks)
+        return Arithmetic(dtype, lanes, parts, target)
 
     @property
     def size(self) -> int:
@@ -155,10 +156,11 @@ class Arithmetic:
 
     def store_first(self, builder: Any, vector: Any, pointer: Any, count: Any) -> None:
         """Store the first `count` (may be <= 0 or more than there are) elements of `vector`."""
-        if not self.masks:
+        if not self.target.masks:
             self._store_pieces(builder, vector, pointer, count)
             return
-        mask = self._first(builder, count)
+        total = builder.mul(count, index(self.parts)) if self.parts > 1 else count
+        mask = lanes_between(builder, index(0), total, self.stored.count)
         name = f"llvm.masked.store.{overload_suffix(self.stored)}.p0"
         align = ir.Constant(ir.IntType(32), self.size // self.parts)
         call_llvm(builder, name, ir.VoidType(), [vector, pointer, align, mask])
@@ -219,20 +221,6 @@ class Arithmetic:
 
     def load_first(self, builder: Any, pointer: Any, count: Any) -> Any:
         """Return a vector of the first `count` (>= 0) elements in memory and zeros."""
-        align = ir.Constant(ir.IntType(32), self.size // self.parts)
-        name = f"llvm.masked.load.{overload_suffix(self.stored)}.p0"
-        nothing = ir.Constant(self.stored, None)
-        return call_llvm(
-            builder, name, self.stored, [pointer, align, self._first(builder, count), nothing]
-        )
-
-    def _first(self, builder: Any, count: Any) -> Any:
-        """Return the mask of the lanes of the first `count` elements."""
-        # Narrow lane numbers: a mask of 32 lanes from 64-bit numbers would take four vectors.
-        total, narrow = self.stored.count, ir.IntType(8)
-        real = builder.mul(count, index(self.parts)) if self.parts > 1 else count
-        real = builder.select(builder.icmp_signed("<", real, index(total)), real, index(total))
-        real = builder.select(builder.icmp_signed(">", real, index(0)), real, index(0))
-        vector = ir.VectorType(narrow, total)
-        bound = splat(builder, builder.trunc(real, narrow), vector)
-        return builder.icmp_signed("<", ir.Constant(vector, list(range(total))), bound)
+        total = builder.mul(count, index(self.parts)) if self.parts > 1 else count
+        align = self.size // self.parts
+        return load_first(builder, self.target, pointer, total, self.stored, align)

@@ -42,7 +42,7 @@ def make_depthwise(target: Target, dtype: str) -> Callable[..., Any]:
     clear, copy, split = make_clear(target, dtype), make_copy(target, dtype), make_split(a)
     roll, masks, widest = make_roll(target, a), target.has_load_masks(a.size), widths(target)[0]
 
-    whole_stores = not a.masks
+    whole_stores = not a.target.masks
     # Sixteen sums and what they are made of are more than so many registers hold.
     low_height = 8 if target.registers > 16 else 4
 

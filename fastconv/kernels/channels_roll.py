@@ -147,7 +147,7 @@ def _emit(builder: Any, a: Arithmetic, wide: int, edge: bool, args: Values) -> N
     start = a.tap(builder, bias)[0]
     masks = [[_mask(builder, a, q * a.lanes + v, low, end) for v in range(3)] for q in vectors]
     whole = builder.icmp_signed("==", count, index(wide * a.lanes))
-    mended = None if a.masks else _mended(builder, a, wide, out_row, rows, count, spare)
+    mended = None if a.target.masks else _mended(builder, a, wide, out_row, rows, count, spare)
 
     def sample(row: Any, q: int, v: int) -> Any:
         place = a.at(builder, row, q * a.lanes + v)

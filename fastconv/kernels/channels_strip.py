@@ -145,7 +145,7 @@ def _emit(builder: Any, a: Arithmetic, rows: int, wide: int, args: Values) -> No
             a.store(builder, finished[r * wide + v], a.at(builder, row, v * a.lanes))
         total, goal = finished[r * wide + wide - 1], a.at(builder, row, (wide - 1) * a.lanes)
         first = builder.sub(count, index((wide - 1) * a.lanes))
-        if a.masks:
+        if a.target.masks:
             a.store_first(builder, total, goal, first)
             return
         # What a vector stores beyond its row is stored again with the rows that follow.

@@ -11,6 +11,7 @@ from .channels_tile import Tiles
 from .channels_winograd_copy import make_deliver, make_gather, make_peak
 from .channels_winograd_tile import make_product
 from .channels_winograd_transform import samples, sums, taps
+from .scalar import put
 
 # The fewest pixels whose sums hide the latency of multiply-adds: four cycles, two units.
 FEW = 4
@@ -32,7 +33,7 @@ def make_winograd_filters(target: Target, dtype: str) -> Callable[..., Any]:
     lanes, block, largest = tiles.arithmetic.lanes, tiles.block, make_peak(target, dtype)
 
     def winograd_filters(w: Any, u: Any, peak: Any, inputs: int, m: int, pitch: int) -> None:
-        peak[0] = largest(w, 0, 9 * inputs * block)
+        put(peak, 0, largest(w, 0, 9 * inputs * block))
         for c in range(inputs):
             if m == 2:
                 taps(lanes, 2, w, u, 9 * c * block, block, c * block, pitch, block)
@@ -122,7 +123,7 @@ def make_winograd(target: Target, dtype: str) -> Callable[..., Any]:
                 x, image * x_image + row * x_row + left * x_px, x_px, x_ch, inputs,
                 work, after + line * across * room, room, first, some, across,
             )
-        peak[0] = largest(work, after, images * deep * across * room)
+        put(peak, 0, largest(work, after, images * deep * across * room))
         # 2. Their frequencies.
         for t in range(count):
             image, place = t // each, t % each

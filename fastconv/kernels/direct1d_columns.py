@@ -13,10 +13,9 @@ from ..runtime.jit import inline, intrinsic
 from ..runtime.target import Target
 from .arithmetic import Arithmetic
 from .direct1d_tile import model_sum
-from .direct2d_rim import workspace
 from .emit import I64, POINTER, Values, choose, function, index, loop
 from .simd import call_llvm
-from .workspace import address, make_copy
+from .workspace import address, make_copy, stack
 
 # The rows of x under the taps of one row of outputs shall stay in a second-level cache: of 1 MiB
 # where registers have 64 bytes, else of 512 KiB (AVX2, 2000 x 1000 float64, 100 taps: 23.5 ms by
@@ -66,7 +65,7 @@ def make_columns(target: Target, dtype: str) -> Callable[..., Any]:
             hi = min(max(reach // stride + 1, lo), m)
         panel = max(panel_bytes // size // (k + rows) // widest, 1) * widest
         ahead = int(len(x) * size >= _FAR_BYTES)
-        work, copied = workspace(out, elements), 0
+        work, copied = stack(out, elements), 0
         aliases = short and stride == dilation and (dilation * x_row * size) % _ALIAS_BYTES == 0
         if aliases and _FEWEST_COPIED <= k <= _MOST_COPIED:
             copied, panel = (elements // pitch - (k - 1)) // rows * rows, narrow

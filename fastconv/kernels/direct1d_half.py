@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.np.arrayobj import make_array, populate_array
 
 from ..runtime.jit import inline, intrinsic
 from ..runtime.target import Target
@@ -19,7 +18,7 @@ from .arithmetic import Arithmetic
 from .direct1d import make_rows, whole_rows
 from .emit import Values, index, loop
 from .scalar import get, put
-from .workspace import address
+from .workspace import address, singles
 
 # Outputs and taps that are converted at a time; all four pieces together take 24 KiB.
 _OUTPUTS, _TAPS = 1024, 512
@@ -74,26 +73,6 @@ def make_half_rows(target: Target, dtype: str) -> Callable[..., Any]:
                 narrow(sums, out, b * out_step + i, count)
 
     return half_rows
-
-
-@intrinsic(model=lambda count: np.full(count, 77, np.float32))
-def singles(typingctx: Any, count: Any) -> Any:
-    """Return an array of `count` (a literal) float32 on the stack, of unknown content."""
-    kind = types.Array(types.float32, 1, "C")
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        with builder.goto_entry_block():
-            room = builder.alloca(ir.ArrayType(ir.FloatType(), count.literal_value))
-            room.align = 64
-        length, size = (context.get_constant(types.intp, v) for v in (count.literal_value, 4))
-        value = make_array(kind)(context, builder)
-        populate_array(
-            value, data=builder.bitcast(room, ir.FloatType().as_pointer()), shape=[length],
-            strides=[size], itemsize=size, meminfo=None,
-        )
-        return value._getvalue()
-
-    return kind(count), codegen
 
 
 def make_widen(target: Target) -> Any:
@@ -170,7 +149,7 @@ def make_narrow(target: Target) -> Any:
 def _halves(target: Target) -> tuple[Arithmetic, Arithmetic]:
     """Return the arithmetic of the bits of float16, and of float32, with as many lanes."""
     single = Arithmetic.of(target, "float32")
-    return Arithmetic("int16", single.lanes, 1, target.masks), single
+    return Arithmetic("int16", single.lanes, 1, target), single
 
 
 def _vectors(

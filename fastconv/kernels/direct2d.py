@@ -11,11 +11,12 @@ from ..runtime.target import Target
 from .direct2d_band import make_band
 from .direct2d_call import whole_plane
 from .direct2d_element import Element, element_of
-from .direct2d_rim import divide_columns, workspace
+from .direct2d_rim import divide_columns
 from .direct2d_small import make_small
 from .direct2d_tile import ACCUMULATE, STORE, Shape
 from .low_halves import has_low, make_fits
 from .scalar import get, join, madd, put, zero_like
+from .workspace import stack
 
 __all__ = ["exact", "make_plane", "shapes_of", "whole_plane"]
 
@@ -80,7 +81,7 @@ def make_plane(target: Target, dtype: str) -> Callable[..., Any]:
         shared = stride_r == 1
         unit = dil_r if shared else 1
         tap_step = 1 if shared else dil_r
-        work = workspace(out, size)
+        work = stack(out, size)
         reach = (kw - 1) * dil_c
         plain = stride_r == 1 and stride_c == 1 and dil_r == 1 and dil_c == 1
         if plain and planes == 1 and leading == 0 and not skip_outside and how == STORE and suits(

@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.np.arrayobj import make_array, populate_array
 
 from ..runtime.jit import inline, intrinsic
 from .scalar import get, put
@@ -129,24 +127,3 @@ def _emit_move(builder: Any, source: Any, target: Any, count: Any, lanes: int,
                     copy(at, part)
                 at = builder.add(at, builder.and_(left, count.type(part)))
                 part //= 2
-
-
-@intrinsic(model=lambda array, count: np.ones(count, array.dtype))
-def workspace(typingctx: Any, array: Any, count: Any) -> Any:
-    """Return an array of `count` (a literal) elements on the stack, of unknown content."""
-    kind = types.Array(array.dtype, 1, "C")
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        element = context.get_data_type(array.dtype)
-        with builder.goto_entry_block():
-            # Not cgutils.alloca_once, which clears it: 0.5 us a call, a minute in the compiler.
-            room = builder.alloca(ir.ArrayType(element, count.literal_value))
-            room.align = 64
-        size = context.get_constant(types.intp, context.get_abi_sizeof(element))
-        length = context.get_constant(types.intp, count.literal_value)
-        value = make_array(kind)(context, builder)
-        populate_array(value, data=builder.bitcast(room, element.as_pointer()), shape=[length],
-                       strides=[size], itemsize=size, meminfo=None)
-        return value._getvalue()
-
-    return kind(array, count), codegen

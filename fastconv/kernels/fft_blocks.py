@@ -12,6 +12,7 @@ from ..runtime.target import Target
 from .fft_layout import tile
 from .fft_passes import read, read_backward, read_rim, write, write_rim
 from .fft_walk import make_walk
+from .scalar import put
 
 # Blocks up to this size are too short for the processor's own prefetching: asking for the next
 # block while this one is transformed takes a quarter off at n = 1e6, K = 64.
@@ -170,7 +171,7 @@ def make_overlap_save(target: Target, dtype: str, compact: bool = False) -> Call
                 walk(scratch, table, spectrum, size, top, levels, 0, x, out,
                      row * x_step + start + shift - step, row * out_step + start - step, ahead)
                 at = row * norm_step + block
-                norms[at] = 0.0
+                put(norms, at, 0.0)
                 last_pass(scratch, out, norms, table, row * out_step, start, size, top,
                           low, high, at)
 

@@ -15,6 +15,7 @@ from .fft_emit import vector_intrinsic
 from .fft_layout import tile
 from .fft_passes import load_point, load_twiddles, store_point
 from .fft_walk import make_walk
+from .scalar import put
 
 _PREFETCH_BYTES = 1 << 18
 
@@ -50,7 +51,7 @@ def _write(ops: Any, radix: int, args: Any, inside: bool) -> None:
     pairs = [lane + part * ops.lanes for lane in range(ops.lanes) for part in (0, 1)]
     totals = [ops.variable(), ops.variable()]
 
-    def put(index: Any, value: Any) -> None:
+    def deliver(index: Any, value: Any) -> None:
         if inside:
             ops.store(out, ops.plus(base, index), value)
         else:
@@ -66,8 +67,8 @@ def _write(ops: Any, radix: int, args: Any, inside: bool) -> None:
             ops.put(totals[t], ops.add(part, ops.get(totals[t])))
         for row, (re, im) in zip(rows, z, strict=True):
             index = ops.times(ops.plus(start, row, j), 2)
-            put(index, ops.shuffle(re, im, pairs[: ops.lanes]))
-            put(ops.plus(index, ops.lanes), ops.shuffle(re, im, pairs[ops.lanes :]))
+            deliver(index, ops.shuffle(re, im, pairs[: ops.lanes]))
+            deliver(ops.plus(index, ops.lanes), ops.shuffle(re, im, pairs[ops.lanes :]))
 
     ops.loop(points, ops.lanes, body)
     ops.add_total(norms, block, ops.add(ops.get(totals[0]), ops.get(totals[1])))
@@ -213,7 +214,7 @@ def make_complex_blocks(target: Target, dtype: str) -> Callable[..., Any]:
                      2 * (row * x_step + start + shift - step),
                      2 * (row * out_step + start - step), ahead)
                 at = row * norm_step + block
-                norms[at] = 0.0
+                put(norms, at, 0.0)
                 last_pass(scratch, out, norms, table, 2 * row * out_step, start, size, top,
                           low, high, at)
 

@@ -15,9 +15,9 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.np.arrayobj import make_array
 
 from ..runtime.jit import intrinsic
+from ..runtime.memory import data
 from .simd import call_llvm, element_pointer, itemsize, multiply_add, overload_suffix
 
 _INDEX = ir.IntType(64)
@@ -59,6 +59,9 @@ class Emit:
 
     # -- memory
 
+    def _data(self, array: Any) -> Any:
+        return data(self.builder, array[1])
+
     def _address(self, array: Any, index: Any, vtype: Any) -> Any:
         pointer = element_pointer(
             self.context, self.builder, array[0], array[1], self.whole(index)
@@ -80,8 +83,7 @@ class Emit:
 
     def prefetch(self, array: Any, index: Any, writing: bool) -> None:
         """Ask for the cache line of ``array[index]``, which may lie outside the array."""
-        data = make_array(array[0])(self.context, self.builder, array[1]).data
-        pointer = self.builder.gep(data, [self.whole(index)], inbounds=False)
+        pointer = self.builder.gep(self._data(array), [self.whole(index)], inbounds=False)
         pointer = self.builder.bitcast(pointer, ir.IntType(8).as_pointer())
         number = ir.IntType(32)
         flags = [ir.Constant(number, f) for f in (int(writing), 3, 1)]
@@ -99,8 +101,7 @@ class Emit:
     def _inside(self, array: Any, base: Any, index: Any, low: Any, high: Any) -> tuple[Any, Any]:
         """Return the address of ``array[base + index]`` and the mask of lanes in low..high-1."""
         place, mask = self._between(index, low, high)
-        data = make_array(array[0])(self.context, self.builder, array[1]).data
-        return self.builder.gep(data, [self.plus(base, place)], inbounds=False), mask
+        return self.builder.gep(self._data(array), [self.plus(base, place)], inbounds=False), mask
 
     def _between(self, index: Any, low: Any, high: Any) -> tuple[Any, Any]:
         """Return where to access and the mask of the lanes from `index` on in low..high-1.
@@ -220,7 +221,7 @@ class Emit:
         """Return the place ``first[position]``, or ``second[-1 - position]`` if negative."""
         b = self.builder
         pointers = [
-            b.gep(make_array(array[0])(self.context, b, array[1]).data, [at], inbounds=False)
+            b.gep(self._data(array), [at], inbounds=False)
             for array, at in ((first, position), (second, b.not_(position)))
         ]
         return b.select(b.icmp_signed(">=", position, self.whole(0)), *pointers)

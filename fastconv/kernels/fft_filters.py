@@ -11,6 +11,7 @@ from ..runtime.jit import inline
 from ..runtime.target import Target
 from . import fft_blocks, fft_complex
 from .fft_walk import make_walk
+from .scalar import put
 
 
 def make_overlap_save_filters(target: Target, dtype: str) -> Callable[..., Any]:
@@ -61,7 +62,7 @@ def _make(
     ) -> None:
         back(scratch, table, spectra, size, top, levels, place, held, out, 0,
              base + parts * start, 1 if size <= near else 0)
-        norms[at] = 0.0
+        put(norms, at, 0.0)
         last_pass(scratch, out, norms, table, base, start, size, top, low, high, at)
 
     def overlap_save_filters(

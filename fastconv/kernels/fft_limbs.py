@@ -9,6 +9,7 @@ from ..runtime.jit import inline
 from ..runtime.target import Target
 from .fft_bundle import make_bundle_walk
 from .fft_digits import read_digit, read_digit_rim, write_digit, write_digit_rim
+from .scalar import put
 
 
 def make_limbs(target: Target, dtype: str) -> Callable[..., Any]:
@@ -105,7 +106,7 @@ def make_limbs(target: Target, dtype: str) -> Callable[..., Any]:
                 start = first + block * step
                 at = (row * norm_step + block) * x_digits
                 for a in range(x_digits):
-                    norms[at + a] = 0.0
+                    put(norms, at + a, 0.0)
                     first_pass(x, scratch, table, norms, row * x_step, start + shift, size, top,
                                n, bias, bits * a, mask, a * apart, at + a)
                 walk(scratch, table, spectra, size, top, levels, apart, x_digits, w_digits, digits)

@@ -120,7 +120,7 @@ def _make_ends(target: Target, dtype: str, parts: int) -> tuple[Any, Any]:
         size: int, top: int, base: int,
     ) -> None:
         points, group = size // top, rows // (folds * top)
-        norms[at] = 0.0
+        put(norms, at, 0.0)
         for i in range(group):
             wanted = 0
             for r in range(folds * top):

@@ -42,7 +42,7 @@ def make_mean_columns(target: Target, dtype: str) -> Any:
         blocks = b.sdiv(b.add(m, b.sub(k, index(1))), k)
 
         def strip(lanes: int, vectors: int, c: Any) -> None:
-            memory = Arithmetic("float64", lanes, 1, target.masks)
+            memory = Arithmetic("float64", lanes, 1, target)
 
             def place(i: Any) -> Any:
                 return memory.at(b, work, b.add(b.mul(i, width), c))

@@ -55,7 +55,7 @@ def _make_collect(target: Target, dtype: str) -> Any:
     """
     panel, mean = Panel.of(target, "float64"), Mean.of(target, dtype)
     memory, lines, lanes = panel.lanes.memory, panel.lines, panel.lanes.lanes
-    one = type(memory)("float64", 1, 1, memory.masks)
+    one = type(memory)("float64", 1, 1, memory.target)
 
     def body(b: Any, args: Values) -> None:
         work, out, each, factor = args

@@ -98,7 +98,7 @@ def _make_last(target: Target, dtype: str, terms: int, singles: int) -> Any:
     Assumes: out overlaps neither w nor x.
     """
     a, mean = Lanes.of(target, "float64", BOX), Mean.of(target, dtype)
-    element = Arithmetic("float64", 1, 1, target.masks)
+    element = Arithmetic("float64", 1, 1, target)
 
     def body(b: Any, args: Values) -> None:
         w, step, last, x, xstep, out, count, factor = args

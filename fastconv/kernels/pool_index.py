@@ -127,7 +127,7 @@ def make_row(target: Target, dtype: str, k: int, s: int) -> Any:
     a = Lanes.of(target, dtype, MAX)
     shape = Shape(a, k, s)
     numbers = ir.VectorType(_I32, a.lanes)
-    wide = Arithmetic("int64", a.lanes, 1, target.masks)
+    wide = Arithmetic("int64", a.lanes, 1, target)
 
     def better(b: Any, value: Any, best: Any) -> Any:
         if dtype.startswith("float"):

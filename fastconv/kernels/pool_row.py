@@ -17,7 +17,8 @@ from numba import types
 from ..runtime.jit import intrinsic
 from ..runtime.target import Target
 from .emit import I64, POINTER, Values, function, index, lanes, loop, splat
-from .simd import call_llvm, overload_suffix
+from .simd import call_llvm
+from .some_lanes import load_some
 from .window_lanes import BOX, Lanes
 from .workspace import address
 
@@ -93,22 +94,10 @@ class Shape:
                     ) -> Any:
         """Return the same where column `base` + lane lies in 0..width-1, else `outside`."""
         wide = self.vector(group)
-        count = wide.count
         first = b.add(base, index(self.first(group)))
-        limits = [b.neg(first), b.sub(width, first)]
-        narrow = ir.VectorType(ir.IntType(16), count)
-        bounds = []
-        for limit in limits:
-            limit = b.select(b.icmp_signed(">", limit, index(0)), limit, index(0))
-            limit = b.select(b.icmp_signed("<", limit, index(count)), limit, index(count))
-            bounds.append(splat(b, b.trunc(limit, ir.IntType(16)), narrow))
-        numbers = ir.Constant(narrow, list(range(count)))
-        mask = b.and_(b.icmp_signed(">=", numbers, bounds[0]),
-                      b.icmp_signed("<", numbers, bounds[1]))
         place = self.a.memory.at(b, pointer, self.first(group))
-        align = ir.Constant(ir.IntType(32), self.a.memory.size)
-        name = f"llvm.masked.load.{overload_suffix(wide)}.p0"
-        return call_llvm(b, name, wide, [place, align, mask, splat(b, outside, wide)])
+        return load_some(b, self.a.memory.target, place, b.neg(first), b.sub(width, first),
+                         splat(b, outside, wide), self.a.memory.size)
 
     def tap(self, b: Any, groups: Values, t: int) -> Any:
         """Return the samples under tap t of each output."""

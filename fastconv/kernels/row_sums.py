@@ -221,7 +221,7 @@ def _call(builder: Any, name: str, a: Lanes, step: Any, places: Values, count: A
     def body(b: Any, args: Values) -> None:
         *bases, total = args
         lanes = a.lanes
-        single = type(a.memory)(a.memory.dtype, 1, 1, a.memory.masks)
+        single = type(a.memory)(a.memory.dtype, 1, 1, a.memory.target)
 
         def take(at: Any, one: Any) -> None:
             step(b, [a.memory.at(b, base, at) for base in bases], one)

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils
-from numba.np.arrayobj import make_array
+
+from ..runtime.memory import data
 
 
 def element_pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
     """Return the LLVM address of ``array[index]``; 1-D contiguous, no wrap-around, no check."""
-    data = make_array(array_type)(context, builder, array).data
-    return builder.gep(data, [index], inbounds=True)
+    return builder.gep(data(builder, array), [index], inbounds=True)
 
 
 def itemsize(array_type: Any) -> int:

@@ -46,7 +46,7 @@ class Lanes:
         size = np.dtype(dtype).itemsize
         name = dtype if dtype.startswith("float") else f"uint{8 * size}"
         marks = dtype.startswith("float") and op != BOX and not target.masks
-        return Lanes(dtype, op, Arithmetic(name, target.lanes(size), 1, target.masks), marks)
+        return Lanes(dtype, op, Arithmetic(name, target.lanes(size), 1, target), marks)
 
     @property
     def lanes(self) -> int:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.np.arrayobj import make_array, populate_array
 
 from ..runtime.jit import intrinsic
+from ..runtime.memory import Memory, data, memory
 from ..runtime.target import Target
 from .arithmetic import Arithmetic
 from .emit import I64, POINTER, Values, index, loop
@@ -21,33 +21,35 @@ _SIDES = 4
 
 @intrinsic(model=lambda array, count: np.full(count, 77).astype(array.dtype))
 def stack(typingctx: Any, array: Any, count: Any) -> Any:
-    """Return a workspace array of `count` (a literal) elements on the stack, not initialised."""
-    kind = types.Array(array.dtype, 1, "C")
+    """Return `count` (a literal) elements of an array's dtype on the stack, not initialised."""
+    return _stacked(array.dtype, array, count)
+
+
+@intrinsic(model=lambda count: np.full(count, 77, np.float32))
+def singles(typingctx: Any, count: Any) -> Any:
+    """Return `count` (a literal) float32 on the stack, not initialised."""
+    return _stacked(types.float32, count)
+
+
+def _stacked(dtype: Any, *arguments: Any) -> Any:
+    kind, number = Memory(dtype), arguments[-1].literal_value
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        element = context.get_data_type(array.dtype)
+        element = context.get_data_type(dtype)
         # Numba's own alloca_once clears what it makes, element by element: a minute of LLVM's time
         # for 50,000 of them.
         with builder.goto_entry_block():
-            room = builder.alloca(ir.ArrayType(element, count.literal_value))
-        room.align = 64
-        size = context.get_constant(types.intp, context.get_abi_sizeof(element))
-        length = context.get_constant(types.intp, count.literal_value)
-        workspace = make_array(kind)(context, builder)
-        populate_array(
-            workspace, data=builder.bitcast(room, element.as_pointer()), shape=[length],
-            strides=[size], itemsize=size, meminfo=None,
-        )
-        return workspace._getvalue()
+            room = builder.alloca(ir.ArrayType(element, number))
+            room.align = 64
+        return memory(context, builder, kind, builder.bitcast(room, element.as_pointer()), number)
 
-    return kind(array, count), codegen
+    return kind(*arguments), codegen
 
 
 def address(context: Any, builder: Any, array_type: Any, array: Any, position: Any) -> Any:
     """Return the address of an element; it may lie outside if nothing is read there."""
-    data = make_array(array_type)(context, builder, array).data
     element = context.get_data_type(array_type.dtype)
-    pointer = builder.gep(data, [position], source_etype=element)
+    pointer = builder.gep(data(builder, array), [position], source_etype=element)
     return builder.bitcast(pointer, POINTER)
 
 

@@ -56,12 +56,10 @@ def bind_library(path: str, name: str, dtype: str, builtins: bool = True) -> Bou
     return _bind(partial(_symbol, library), name, dtype, builtins)
 
 
-def bind_object(path: str, name: str, dtype: str) -> Bound | None:
-    """Load the relocatable object of one unit by LLVM's linker; path is a sealed file."""
+def bind_object(content: bytes, name: str, dtype: str) -> Bound | None:
+    """Load the relocatable object of one unit by LLVM's linker."""
     import llvmlite.binding as llvm
 
-    with open(path, "rb") as file:
-        content = file.read()
     try:
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
@@ -76,15 +74,6 @@ def bind_object(path: str, name: str, dtype: str) -> Bound | None:
 
 
 _engines: list[Any] = []  # Whoever drops one drops its code.
-
-
-def bind_njit(name: str, dtype: str) -> Bound:
-    """Compile one unit by Numba in this process: where nothing else can be had."""
-    from .build import function_and_signature
-    from .jit import callable_kernel
-    from .target import host_target
-
-    return Bound(callable_kernel(*function_and_signature(KERNELS[name], dtype, host_target())))
 
 
 def _bind(symbols: Symbols, name: str, dtype: str, builtins: bool = True) -> Bound | None:

@@ -66,12 +66,12 @@ def _unit_ir(kernel: Kernel, dtype: str, target: Target) -> str:
 
     from .jit import compile_kernel
 
-    symbol, text = compile_kernel(*function_and_signature(kernel, dtype, target))
-    text = _make_internal(text)
-    sizes = [np.dtype(dtype if a == "T" else a).itemsize for a in kernel.arrays]
-    text += entries(unit, symbol, sizes, kernel.integers)
+    symbol, text = compile_kernel(*_function_and_signature(kernel, dtype, target))
+    text = _each_once(_with_loops_as_written(_make_internal(text)))
+    text += entries(unit, symbol, len(kernel.arrays), kernel.integers)
     if kernel.one_call:
-        text += _factory(kernel, "whole")(unit, sizes[0]) + whole_entries(unit)
+        first = dtype if kernel.arrays[0] == "T" else kernel.arrays[0]
+        text += _factory(kernel, "whole")(unit, np.dtype(first).itemsize) + whole_entries(unit)
     return text
 
 
@@ -81,15 +81,17 @@ def _factory(kernel: Kernel, kind: str) -> Any:
     return getattr(module, f"{kind}_{kernel.name}")
 
 
-def function_and_signature(kernel: Kernel, dtype: str, target: Target) -> tuple[Any, Any]:
+def _function_and_signature(kernel: Kernel, dtype: str, target: Target) -> tuple[Any, Any]:
     """Return a kernel's Python function for one dtype and target, and its Numba types."""
     import numpy as np
     from numba import types
     from numba.np.numpy_support import from_dtype
 
+    from .memory import Memory
+
     function = _factory(kernel, "make")(target, dtype)
     dtypes = [dtype if a == "T" else a for a in kernel.arrays]
-    arrays = [types.Array(from_dtype(np.dtype(d)), 1, "C") for d in dtypes]
+    arrays = [Memory(from_dtype(np.dtype(d))) for d in dtypes]
     return function, tuple(arrays + [types.int64] * kernel.integers)
 
 
@@ -99,11 +101,50 @@ def _make_internal(text: str) -> str:
         r"^define (?:linkonce_odr )?(?!internal |private )", "define internal ", text, flags=re.M
     )
     return re.sub(
-        r"^(@_ZN08NumbaEnv\S+) = common (?:dso_local )?global",
+        r"^(@_ZN08NumbaEnv\S+) = common (?:\w+ )*global",
         r"\1 = internal global",
         text,
         flags=re.M,
     )
+
+
+_FUNCTION = re.compile(r'^define internal [^\n]*?@("?)([\w.$-]+)\1\(.*?^}\n', re.M | re.S)
+_BRANCH = re.compile(r"^  br .*", re.M)
+
+
+def _with_loops_as_written(text: str) -> str:
+    """Keep LLVM from unrolling the loops that Numba compiled: a third of a kernel's size.
+
+    Those that count are in the micro kernels, or hold so much that they are not unrolled.
+    """
+
+    def marked(match: re.Match[str]) -> str:
+        if not match[2].startswith("_Z"):
+            return match[0]
+        return _BRANCH.sub(lambda branch: branch[0] + ", !llvm.loop !9000000", match[0])
+
+    mark = '!9000000 = distinct !{!9000000, !9000001}\n!9000001 = !{!"llvm.loop.unroll.disable"}\n'
+    return _FUNCTION.sub(marked, text) + "\n" + mark
+
+
+def _each_once(text: str) -> str:
+    """Leave one of several functions of one body.
+
+    Each function that Numba compiles brings its own copies of the micro kernels that it calls; the
+    linker names them ``<name>.<number>``.
+    """
+    first: dict[str, str] = {}
+    copies: dict[str, str] = {}
+    for match in _FUNCTION.finditer(text):
+        name = match[2]
+        same = first.setdefault(match[0].replace("@" + name + "(", "@("), name)
+        if same != name and same.split(".")[0] == name.split(".")[0]:
+            copies[name] = same
+    if not copies:
+        return text
+    text = _FUNCTION.sub(lambda match: "" if match[2] in copies else match[0], text)
+    # Whoever called one copy or the other may now be one, too.
+    return _each_once(re.sub(r"@([\w.$-]+)(?=\()", lambda m: "@" + copies.get(m[1], m[1]), text))
 
 
 def _refuse_leftovers(module: Any) -> None:
@@ -167,15 +208,18 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("units", nargs="*", help="kernel_dtype, such as rows_float64")
     args = parser.parse_args(argv)
     os.environ.setdefault("NUMBA_OPT", "0")
+    from .jit import without_machine_code
+
     first, step = map(int, args.share.split("/"))
     units = [u for u in all_units() if not args.units or "_".join(u) in args.units][first::step]
-    for name, dtype in units:
-        target = TARGETS[args.target]
-        if not args.cache:
-            _into_package(target, name, dtype)
-        elif not _into_cache(target, name, dtype, args.object or linker() is None):
-            print("the cache folder must be writable", file=sys.stderr)
-            return 1
+    target = TARGETS[args.target]
+    with without_machine_code():
+        for name, dtype in units:
+            if not args.cache:
+                _into_package(target, name, dtype)
+            elif not _into_cache(target, name, dtype, args.object or linker() is None):
+                print("the cache folder must be writable", file=sys.stderr)
+                return 1
     return 0
 
 

@@ -40,7 +40,7 @@ FUNCTIONS = ("PyNumber_AsSsize_t", "PyEval_SaveThread", "PyEval_RestoreThread", 
              "PyMem_RawMalloc", "PyMem_RawFree")  # fmt: skip
 
 
-def entries(unit: str, symbol: str, sizes: list[int], integers: int) -> str:
+def entries(unit: str, symbol: str, arrays: int, integers: int) -> str:
     """Return the IR of a kernel's entry points.
 
     Parameters
@@ -49,12 +49,12 @@ def entries(unit: str, symbol: str, sizes: list[int], integers: int) -> str:
         Such as ``rows_float64``.
     symbol : str
         The function that Numba compiled.
-    sizes : list of int
-        Bytes per element of each array argument.
+    arrays : int
+        How many arrays it takes.
     integers : int
         How many integers follow.
     """
-    return _c_entry(unit, symbol, sizes, integers) + _python_entry(unit, len(sizes), integers)
+    return _c_entry(unit, symbol, arrays, integers) + _python_entry(unit, arrays, integers)
 
 
 def whole_entries(unit: str) -> str:
@@ -62,13 +62,11 @@ def whole_entries(unit: str) -> str:
     return _call_entry(unit) + _plain_entry(unit)
 
 
-def _c_entry(unit: str, symbol: str, sizes: list[int], integers: int) -> str:
+def _c_entry(unit: str, symbol: str, arrays: int, integers: int) -> str:
     params, inner = [], []
-    for j, size in enumerate(sizes):
+    for j in range(arrays):
         params += [f"ptr noalias %p{j}", f"i64 %n{j}"]
-        # Numba's array struct: owner, parent, items, itemsize, data, shape, strides.
-        inner += ["ptr null", "ptr null", f"i64 %n{j}", f"i64 {size}", f"ptr %p{j}"]
-        inner += [f"i64 %n{j}", f"i64 {size}"]
+        inner += [f"ptr %p{j}", f"i64 %n{j}"]
     numbers = [f"i64 %i{j}" for j in range(integers)]
     return f"""
 define void @fc_{unit}({", ".join(params + numbers)}) {{

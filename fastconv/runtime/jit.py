@@ -33,31 +33,20 @@ def inline(function: Callable[..., Any]) -> Any:
 
 def compile_kernel(function: Callable[..., Any], signature: tuple[Any, ...]) -> tuple[str, str]:
     """Compile `function` for `signature` and return its symbol and unoptimised LLVM IR."""
-    with _without_machine_code():
-        overload = _overload(function, signature, FLAGS)[1]
-        return overload.fndesc.llvm_func_name, overload.library.get_llvm_str()
-
-
-def callable_kernel(function: Callable[..., Any], signature: tuple[Any, ...]) -> Callable[..., Any]:
-    """Compile `function` for `signature` within this process and return what runs it."""
-    return _overload(function, signature, FLAGS | {"no_cpython_wrapper": False})[0]
-
-
-def _overload(function: Any, signature: tuple[Any, ...], flags: dict[str, Any]) -> tuple[Any, Any]:
-    dispatcher = numba.njit(**flags)(function)
+    dispatcher = numba.njit(**FLAGS)(function)
     dispatcher.compile(signature)
     overload = dispatcher.overloads[signature]
     if overload.signature.return_type != types.none:
         raise TypeError(f"kernel must return nothing, got {overload.signature.return_type}")
-    return dispatcher, overload
+    return overload.fndesc.llvm_func_name, overload.library.get_llvm_str()
 
 
 @contextmanager
-def _without_machine_code() -> Iterator[None]:
+def without_machine_code() -> Iterator[None]:
     """Keep Numba from generating machine code that nobody runs: a tenth to a sixth of a build.
 
     We want its IR only, and generate code ourselves. Where a Numba lacks what is replaced here,
-    nothing is; the IR is the same either way.
+    nothing is; the IR is the same either way. For processes of our own: nobody else can compile.
     """
 
     def no_executable(self: Any, library: Any, fndesc: Any, env: Any) -> Any:

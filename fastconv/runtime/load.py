@@ -2,8 +2,8 @@
 
 Tiers, best first: the library inside an installed package; the user's checked cache, as a library
 or, without a linker or in a folder mounted noexec, as an object that LLVM links in memory; a build
-of one of these in another process; and Numba's njit in this one, for callers that wait and have no
-place to build. Until a build has finished the caller answers by NumPy or SciPy; a caller that
+of one of these in another process; and a build in this one, for callers that wait and have no place
+to keep it. Until a build has finished the caller answers by NumPy or SciPy; a caller that
 cannot (``method="direct"``), or whose waiting has cost more than the build, waits.
 """
 
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from . import cache as files
-from .bind import Bound, Loaded, Whole, bind_library, bind_njit, bind_object
+from .bind import Bound, Loaded, Whole, bind_library, bind_object
 from .settings import policy_in_force
 from .spawn import Build
 from .target import host_target
@@ -194,8 +194,13 @@ def _room_for_a_build() -> bool:
 
 
 def _compile_here(unit: _Unit) -> Loaded | None:
+    from .build import build_object
+
     try:
-        _keep(unit, bind_njit(*unit), "compiled in this process")
+        found = bind_object(build_object(*unit, host_target()), *unit)
+        if found is None:
+            raise OSError("LLVM cannot link here")
+        _keep(unit, found, "compiled in this process")
     except Exception as error:  # Whatever a compiler may raise, NumPy still answers.
         _failed[unit] += f"; {type(error).__name__}: {error}"
         _hopeless.add(unit)
@@ -226,7 +231,8 @@ def _load(unit: _Unit, path: str) -> bool:
     if not files.intact(path):
         return False
     if path.endswith(".o"):
-        found = bind_object(path, *unit)
+        with open(path, "rb") as file:
+            found = bind_object(file.read(), *unit)
         return found is not None and _keep(unit, found, "built on this machine, linked in memory")
     found = bind_library(path, *unit)
     if found is None:
