@@ -388,16 +388,16 @@ def is_packed(array: Array) -> bool:
 
 
 def _is_constant(v: Array) -> bool:
-    """Return whether all taps have the same bits: 0.6 us, to compare them as numbers takes 6.
-
-    Nearly all other filters differ at one of three places.
-    """
-    k, tap = v.size, v[:1].tobytes()
-    if v[-1:].tobytes() != tap or v[k // 2 : k // 2 + 1].tobytes() != tap:
-        return False
+    """Return whether all taps have the same bits: 0.4 us, to compare them as numbers takes 6."""
+    k = v.size
+    if k > 256:  # Nearly all other filters differ at one of three places.
+        tap = v[:1].tobytes()
+        if v[-1:].tobytes() != tap or v[k // 2 : k // 2 + 1].tobytes() != tap:
+            return False
     if v.strides[0] < 0:
         v = v[::-1]  # Copied as it lies.
-    return v.tobytes() == tap * k
+    taps = v.tobytes()
+    return taps == taps[: v.itemsize] * k
 
 
 def _fits(out: Any, m: int, dtype: np.dtype[Any]) -> bool:
